@@ -1,0 +1,62 @@
+-- ensure_audit_partitions: the months of the audit trail, from the current one on, each made whole.
+--
+-- A partition inherits neither policies nor grants nor statement triggers. Nobody is granted
+-- anything on one: rows go in and come out through app.audit_log, under its policies.
+--
+-- Definer, owned by app_owner: it lends the making of partitions, with names and bounds of its own
+-- making. `hearth migrate` calls it as app_ops each time it runs.
+--
+-- requires: 0006_audit
+
+create or replace function app.ensure_audit_partitions(months_ahead integer)
+    returns setof text
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_month timestamp := date_trunc('month', now() at time zone 'UTC');
+    v_name text;
+begin
+    if months_ahead is null or months_ahead not between 0 and 120 then
+        raise exception 'months_ahead must be between 0 and 120'
+            using errcode = 'invalid_parameter_value';
+    end if;
+
+    for i in 0 .. months_ahead loop
+        v_name := 'audit_log_' || to_char(v_month, 'YYYY_MM');
+
+        if to_regclass('app.' || v_name) is null then
+            execute format(
+                'create table app.%I partition of app.audit_log for values from (%L) to (%L)',
+                v_name,
+                v_month at time zone 'UTC',
+                (v_month + interval '1 month') at time zone 'UTC'
+            );
+            execute format('alter table app.%I enable row level security', v_name);
+            execute format('alter table app.%I force row level security', v_name);
+            execute format(
+                'create trigger _100_refuse_truncate before truncate on app.%I '
+                'for each statement execute function app.refuse_change(%L)',
+                v_name,
+                'the audit trail is append-only'
+            );
+            execute format(
+                'comment on table app.%I is %L',
+                v_name,
+                'The audit trail of ' || to_char(v_month, 'YYYY-MM') || ' (UTC).'
+            );
+            return next v_name;
+        end if;
+
+        v_month := v_month + interval '1 month';
+    end loop;
+end
+$$;
+
+comment on function app.ensure_audit_partitions(integer) is
+    'Makes the missing months of the audit trail, from this one on; returns those it made.';
+
+revoke all on function app.ensure_audit_partitions(integer) from public;
+grant execute on function app.ensure_audit_partitions(integer) to app_ops;

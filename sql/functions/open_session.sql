@@ -1,0 +1,47 @@
+-- open_session: signs a user in whose password has been checked.
+--
+-- The caller names the very hash the password was checked against. If it has changed meanwhile, the
+-- check is void and the answer null: a password changed at this moment lets nobody in with the old.
+--
+-- Definer, owned by app_auth: before sign-in there is no context.
+--
+-- owner: app_auth
+-- requires: 0006_audit
+
+create or replace function app.open_session(
+    user_id uuid,
+    password_hash text,
+    token_hash bytea,
+    expires_at timestamptz
+)
+    returns json
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform from app.credentials as c
+    inner join app.users as u on u.id = c.user_id
+    where
+        c.user_id = open_session.user_id
+        and c.password_hash = open_session.password_hash
+        and u.is_active
+    for share of c;
+    if not found then
+        return null;
+    end if;
+
+    insert into app.account_events (user_id, event_type, metadata)
+    values (open_session.user_id, 'signed_in', app.event_metadata());
+
+    return app.begin_session(
+        open_session.user_id, open_session.token_hash, open_session.expires_at);
+end
+$$;
+
+comment on function app.open_session(uuid, text, bytea, timestamptz) is
+    'Signs in a user whose password was checked against this hash; null if it is not current.';
+
+revoke all on function app.open_session(uuid, text, bytea, timestamptz) from public;
+grant execute on function app.open_session(uuid, text, bytea, timestamptz) to app_api;

@@ -1,0 +1,92 @@
+-- record_audit: the one trigger function of the audit trail, after every write to a family's table.
+--
+-- Arguments of the trigger, all optional:
+--     first     'private' when every row of the table is its user's alone. A row that says so
+--               itself, by visibility = 'private', needs no argument.
+--     the rest  columns whose text is not kept twice: the record holds its SHA-256 instead.
+--
+-- Definer, owned by app_audit: it lends the one privilege of appending to the trail. Nobody calls
+-- it but triggers. The record names the user of the context and, because an edit at a psql prompt
+-- may have no context, the database role as well.
+--
+-- owner: app_audit
+-- requires: 0006_audit
+
+create or replace function app.record_audit()
+    returns trigger
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_old jsonb := case when TG_OP <> 'INSERT' then to_jsonb(OLD) end;
+    v_new jsonb := case when TG_OP <> 'DELETE' then to_jsonb(NEW) end;
+    v_row jsonb := coalesce(v_new, v_old);
+    v_before jsonb := v_old;
+    v_after jsonb := v_new;
+    v_private boolean;
+    v_column text;
+begin
+    -- An update is told by the columns it changed.
+    if TG_OP = 'UPDATE' then
+        select
+            coalesce(jsonb_object_agg(o.key, o.value), '{}'),
+            coalesce(jsonb_object_agg(o.key, v_new -> o.key), '{}')
+        into v_before, v_after
+        from jsonb_each(v_old) as o
+        where
+            o.value is distinct from v_new -> o.key
+            and o.key not in ('updated_at', 'row_version');
+    end if;
+
+    -- What was private before or is private now stays private in the trail.
+    v_private := TG_NARGS > 0 and TG_ARGV[0] = 'private'
+        or 'private' in (v_old ->> 'visibility', v_new ->> 'visibility');
+
+    for i in 1 .. TG_NARGS - 1 loop
+        v_column := TG_ARGV[i];
+        if v_before ? v_column then
+            v_before[v_column] := to_jsonb('sha256:'
+                || encode(sha256(convert_to(v_before ->> v_column, 'UTF8')), 'hex'));
+        end if;
+        if v_after ? v_column then
+            v_after[v_column] := to_jsonb('sha256:'
+                || encode(sha256(convert_to(v_after ->> v_column, 'UTF8')), 'hex'));
+        end if;
+    end loop;
+
+    insert into app.audit_log (
+        family_id, action_type, table_name, row_key, before, after,
+        actor_id, actor_role, private_to, metadata
+    )
+    values (
+        -- A family is its own tenant.
+        coalesce(v_row ->> 'family_id', v_row ->> 'id')::uuid,
+        lower(TG_OP)::app.audit_action,
+        TG_TABLE_NAME,
+        -- A membership's key is its user; every other row of a family has an id.
+        case
+            when v_row ? 'id' then jsonb_build_object('id', v_row -> 'id')
+            else jsonb_build_object('user_id', v_row -> 'user_id')
+        end,
+        v_before,
+        v_after,
+        app.current_user_id(),
+        app.current_member_role(),
+        case when v_private then (v_row ->> 'user_id')::uuid end,
+        jsonb_strip_nulls(jsonb_build_object(
+            'database_role', coalesce(nullif(current_setting('role'), 'none'), session_user),
+            'application', nullif(current_setting('application_name'), ''),
+            'request_id', app.current_request_id()
+        ))
+    );
+
+    return null;
+end
+$$;
+
+comment on function app.record_audit() is
+    'Trigger: appends a record of the write to the audit trail.';
+
+revoke all on function app.record_audit() from public;
+grant execute on function app.record_audit() to app_owner;  -- who makes the triggers

@@ -1,0 +1,56 @@
+-- sign_up: a user, the password, a family with the user as its owner, and the first session; all of
+-- it or nothing.
+--
+-- Definer, owned by app_auth: nobody is signed in yet, so no policy could let the rows in. It
+-- takes an address that has no account and makes rows for that account only; the unique key on the
+-- address raises 23505 otherwise.
+--
+-- owner: app_auth
+-- requires: 0006_audit
+
+create or replace function app.sign_up(
+    email text,
+    password_hash text,
+    full_name text,
+    family_name text,
+    time_zone text,
+    token_hash bytea,
+    expires_at timestamptz
+)
+    returns json
+    language plpgsql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_user_id uuid := app.new_id();
+    v_family_id uuid := app.new_id();
+begin
+    -- The newcomer is the actor of all that follows; the audit trail asks for it here.
+    perform set_config('app.user_id', v_user_id::text, true);
+
+    insert into app.users (id, email, full_name, time_zone)
+    values (v_user_id, sign_up.email, sign_up.full_name, sign_up.time_zone);
+
+    insert into app.credentials (user_id, password_hash)
+    values (v_user_id, sign_up.password_hash);
+
+    insert into app.families (id, name, time_zone)
+    values (v_family_id, sign_up.family_name, sign_up.time_zone);
+
+    insert into app.family_memberships (family_id, user_id, role, display_name)
+    values (v_family_id, v_user_id, 'owner', left(sign_up.full_name, 100));
+
+    insert into app.account_events (user_id, event_type, metadata)
+    values (v_user_id, 'signed_up', app.event_metadata());
+
+    return app.begin_session(v_user_id, sign_up.token_hash, sign_up.expires_at);
+end
+$$;
+
+comment on function app.sign_up(text, text, text, text, text, bytea, timestamptz) is
+    'Makes an account with a family of its own and signs it in.';
+
+revoke all on function app.sign_up(text, text, text, text, text, bytea, timestamptz) from public;
+grant execute on function app.sign_up(text, text, text, text, text, bytea, timestamptz) to app_api;

@@ -1,0 +1,104 @@
+-- Users: people, across all families, and the passwords they sign in with.
+--
+-- A user belongs to no tenant, so there is no family_id here: each sees their own row only. What a
+-- family may know of them (a name, a role) stands in its membership.
+--
+-- The password hash has a table of its own that the service's login cannot read at all, so that no
+-- careless column grant on users can ever show one.
+--
+-- depends: 0002_schema
+
+set local role app_owner;
+
+create table app.users (
+    id uuid not null default app.new_id(),
+
+    email text not null,
+    full_name text not null,
+    time_zone text not null default 'UTC',
+    is_notified boolean not null default true,
+
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    row_version integer not null default 1,
+    deleted_at timestamptz,
+    is_active boolean not null generated always as (deleted_at is null) stored,
+
+    primary key (id),
+
+    -- A shape that could be an address; whether mail arrives there only mail can tell.
+    constraint users_email_looks_like_an_address
+        check (email ~ '^[^@[:space:]]+@[^@[:space:]]+$' and length(email) <= 254),
+    constraint users_full_name_is_1_to_200_characters
+        check (length(btrim(full_name)) > 0 and length(full_name) <= 200),
+    constraint users_time_zone_is_known
+        check (app.is_time_zone(time_zone))
+);
+alter table app.users enable row level security;
+alter table app.users force row level security;
+
+-- One account per address, whatever its case; retired accounts keep theirs until they are purged.
+-- Serves find_credentials.
+create unique index users_lower_email_key on app.users (lower(email));
+
+create trigger _100_touch before update on app.users
+    for each row execute function app.touch();
+
+comment on table app.users is
+    'A person with an account. Retired by deleted_at, removed for good by a purge.';
+comment on column app.users.id is
+    'Time-ordered (version 7) where the server can make such ids, random otherwise.';
+comment on column app.users.email is 'As the person wrote it; unique without regard to case.';
+comment on column app.users.full_name is 'The person''s own name.';
+comment on column app.users.time_zone is 'IANA name, such as Europe/Vienna.';
+comment on column app.users.is_notified is 'Whether the person wants notifications.';
+comment on column app.users.created_at is 'When the row was made; never changes.';
+comment on column app.users.updated_at is 'When the row last changed; strictly increasing.';
+comment on column app.users.row_version is 'Counts the changes of the row, from 1.';
+comment on column app.users.deleted_at is 'When the account was retired; null while it is active.';
+comment on column app.users.is_active is 'True until the account is retired.';
+comment on constraint users_pkey on app.users is 'This user exists already.';
+comment on index app.users_lower_email_key is
+    'There is already an account with this e-mail address.';
+comment on constraint users_email_looks_like_an_address on app.users is
+    'The e-mail address must look like name@host and have at most 254 characters.';
+comment on constraint users_full_name_is_1_to_200_characters on app.users is
+    'The full name must have 1 to 200 characters and not only blanks.';
+comment on constraint users_time_zone_is_known on app.users is
+    'The time zone must be a name such as Europe/Vienna.';
+comment on trigger _100_touch on app.users is 'Keeps created_at, updated_at and row_version.';
+
+create table app.credentials (
+    user_id uuid not null,
+
+    password_hash text not null,
+
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    row_version integer not null default 1,
+
+    primary key (user_id),
+    foreign key (user_id) references app.users (id) on delete cascade,
+
+    -- Never a password by mistake: only the text form that argon2id hashes have.
+    constraint credentials_password_hash_is_argon2id
+        check (password_hash like '$argon2id$%')
+);
+alter table app.credentials enable row level security;
+alter table app.credentials force row level security;
+
+create trigger _100_touch before update on app.credentials
+    for each row execute function app.touch();
+
+comment on table app.credentials is 'The password hash of a user. Only app_auth can read it.';
+comment on column app.credentials.user_id is 'Whose password it is.';
+comment on column app.credentials.password_hash is
+    'argon2id in its encoded form: parameters, salt and hash.';
+comment on column app.credentials.created_at is 'When the row was made; never changes.';
+comment on column app.credentials.updated_at is 'When the row last changed; strictly increasing.';
+comment on column app.credentials.row_version is 'Counts the changes of the row, from 1.';
+comment on constraint credentials_pkey on app.credentials is 'This user has a password already.';
+comment on constraint credentials_user_id_fkey on app.credentials is 'The user does not exist.';
+comment on constraint credentials_password_hash_is_argon2id on app.credentials is
+    'Passwords are stored as argon2id hashes only.';
+comment on trigger _100_touch on app.credentials is 'Keeps created_at, updated_at and row_version.';

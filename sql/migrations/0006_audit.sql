@@ -1,0 +1,139 @@
+-- The audit trail: what was done to a family's rows, and to accounts; by whom, when, through what.
+--
+-- Append-only three times over: nobody is granted update, delete or truncate; row triggers refuse
+-- the first two and statement triggers the third, also for those whom grants do not bind. Old
+-- months leave by detaching their partition.
+--
+-- No foreign keys: the record of a deletion must outlive what was deleted.
+--
+-- depends: 0005_sessions
+
+set local role app_owner;
+
+create type app.audit_action as enum ('insert', 'update', 'delete');
+
+comment on type app.audit_action is 'What was done to a row.';
+
+create table app.audit_log (
+    family_id uuid not null,
+    occurred_at timestamptz not null default clock_timestamp(),
+    id uuid not null default app.new_id(),
+
+    action_type app.audit_action not null,
+    table_name text not null,
+    row_key jsonb not null,
+    before jsonb,
+    after jsonb,
+
+    actor_id uuid,
+    actor_role app.member_role,
+    private_to uuid,
+    metadata jsonb not null default '{}',
+
+    -- The partition key has to be part of it; within a family it also orders the trail.
+    primary key (family_id, occurred_at, id),
+
+    constraint audit_log_before_and_after_fit_the_action check (
+        case action_type
+            when 'insert' then before is null and after is not null
+            when 'update' then before is not null and after is not null
+            when 'delete' then before is not null and after is null
+        end
+    )
+) partition by range (occurred_at);
+alter table app.audit_log enable row level security;
+alter table app.audit_log force row level security;
+
+create trigger _100_refuse_change before update or delete on app.audit_log
+    for each row execute function app.refuse_change('the audit trail is append-only');
+create trigger _100_refuse_truncate before truncate on app.audit_log
+    for each statement execute function app.refuse_change('the audit trail is append-only');
+
+-- Takes what no month's partition takes, so that a forgotten month never stops a write.
+-- sql/functions/ensure_audit_partitions.sql makes the months; a partition inherits neither policies
+-- nor grants, so each is shut by itself: nobody is granted anything on one.
+create table app.audit_log_default partition of app.audit_log default;
+alter table app.audit_log_default enable row level security;
+alter table app.audit_log_default force row level security;
+
+create trigger _100_refuse_truncate before truncate on app.audit_log_default
+    for each statement execute function app.refuse_change('the audit trail is append-only');
+
+comment on table app.audit_log is
+    'Every write to a family''s rows, whichever client made it. Append-only, a partition a month.';
+comment on column app.audit_log.family_id is 'The tenant.';
+comment on column app.audit_log.occurred_at is
+    'When the row was written (not when its transaction began).';
+comment on column app.audit_log.id is 'Tells apart what happened in one microsecond.';
+comment on column app.audit_log.action_type is 'insert, update or delete.';
+comment on column app.audit_log.table_name is 'The table, without its schema.';
+comment on column app.audit_log.row_key is 'The primary key of the row, without family_id.';
+comment on column app.audit_log.before is
+    'The changed columns before: all of them for a delete, null for an insert.';
+comment on column app.audit_log.after is
+    'The changed columns after: all of them for an insert, null for a delete.';
+comment on column app.audit_log.actor_id is
+    'The user in whose context it was done; null when there was none.';
+comment on column app.audit_log.actor_role is
+    'The role that user acted in; null when there was none.';
+comment on column app.audit_log.private_to is
+    'Whose private row it is: nobody else reads the record, not even an owner. Null when shared.';
+comment on column app.audit_log.metadata is
+    'database_role, application and request_id, as far as they are known.';
+comment on constraint audit_log_pkey on app.audit_log is 'This record exists already.';
+comment on constraint audit_log_before_and_after_fit_the_action on app.audit_log is
+    'An insert has no before, a delete no after, an update both.';
+comment on trigger _100_refuse_change on app.audit_log is 'The trail is append-only.';
+comment on trigger _100_refuse_truncate on app.audit_log is 'The trail is append-only.';
+comment on table app.audit_log_default is
+    'What no month''s partition takes. Should be empty: hearth migrate makes the months ahead.';
+comment on trigger _100_refuse_truncate on app.audit_log_default is 'The trail is append-only.';
+
+create type app.account_event as enum (
+    'signed_up',
+    'signed_in',
+    'signed_out',
+    'password_changed',
+    'session_revoked',
+    'token_reused',
+    'account_retired',
+    'account_restored'
+);
+
+comment on type app.account_event is 'What happened to an account.';
+
+create table app.account_events (
+    id uuid not null default app.new_id(),
+    user_id uuid not null,
+
+    event_type app.account_event not null,
+    occurred_at timestamptz not null default clock_timestamp(),
+    metadata jsonb not null default '{}',
+
+    primary key (id)
+);
+alter table app.account_events enable row level security;
+alter table app.account_events force row level security;
+
+-- For the people who look into one account.
+create index account_events_user_id_occurred_at_idx on app.account_events (user_id, occurred_at);
+
+create trigger _100_refuse_change before update or delete on app.account_events
+    for each row execute function app.refuse_change('account events are append-only');
+create trigger _100_refuse_truncate before truncate on app.account_events
+    for each statement execute function app.refuse_change('account events are append-only');
+
+comment on table app.account_events is
+    'What happened to accounts, which belong to no family: sign-ups, sign-ins. Append-only.';
+comment on column app.account_events.id is 'Names the event.';
+comment on column app.account_events.user_id is
+    'Whose account; no foreign key, for the event outlives the account.';
+comment on column app.account_events.event_type is 'What happened.';
+comment on column app.account_events.occurred_at is 'When it happened.';
+comment on column app.account_events.metadata is
+    'session_id and request_id, as far as they are known.';
+comment on constraint account_events_pkey on app.account_events is 'This event exists already.';
+comment on index app.account_events_user_id_occurred_at_idx is
+    'For the people who look into one account.';
+comment on trigger _100_refuse_change on app.account_events is 'Events are append-only.';
+comment on trigger _100_refuse_truncate on app.account_events is 'Events are append-only.';

@@ -1,0 +1,79 @@
+-- Tasks: what somebody means to do, for themselves or for the whole family.
+--
+-- depends: 0006_audit
+
+set local role app_owner;
+
+create type app.visibility as enum ('private', 'family');
+
+comment on type app.visibility is 'Who sees a row: its owner alone, or the family.';
+
+create table app.tasks (
+    family_id uuid not null,
+    id uuid not null default app.new_id(),
+    user_id uuid not null,
+
+    title text not null,
+    description text,
+    due_on date,
+    visibility app.visibility not null default 'private',
+
+    completed_at timestamptz,
+    is_completed boolean not null generated always as (completed_at is not null) stored,
+
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    row_version integer not null default 1,
+
+    primary key (family_id, id),
+    foreign key (family_id, user_id) references app.family_memberships (family_id, user_id)
+        on delete cascade,
+
+    constraint tasks_title_is_1_to_200_characters
+        check (length(btrim(title)) > 0 and length(title) <= 200),
+    constraint tasks_description_is_at_most_1000_characters
+        check (length(description) <= 1000)
+);
+alter table app.tasks enable row level security;
+alter table app.tasks force row level security;
+
+-- Serves list_tasks.
+create index tasks_family_id_created_at_id_idx on app.tasks (family_id, created_at, id);
+
+-- Serves list_tasks when it is asked for a due date.
+create index tasks_family_id_due_on_idx on app.tasks (family_id, due_on) where due_on is not null;
+
+-- Serves the cascade from family_memberships.
+create index tasks_family_id_user_id_idx on app.tasks (family_id, user_id);
+
+create trigger _100_touch before update on app.tasks
+    for each row execute function app.touch();
+create trigger _900_audit after insert or update or delete on app.tasks
+    for each row execute function app.record_audit();
+
+comment on table app.tasks is 'What somebody means to do.';
+comment on column app.tasks.family_id is 'The tenant.';
+comment on column app.tasks.id is 'Names the task within its family.';
+comment on column app.tasks.user_id is 'Whose task it is; it does not change hands.';
+comment on column app.tasks.title is 'In a line, 1 to 200 characters.';
+comment on column app.tasks.description is 'More about it, up to 1000 characters.';
+comment on column app.tasks.due_on is 'The day it is due, in the family''s time zone.';
+comment on column app.tasks.visibility is 'Whether the family sees it.';
+comment on column app.tasks.completed_at is 'When it was done; null while it is open.';
+comment on column app.tasks.is_completed is 'True once it is done.';
+comment on column app.tasks.created_at is 'When the row was made; never changes.';
+comment on column app.tasks.updated_at is 'When the row last changed; strictly increasing.';
+comment on column app.tasks.row_version is 'Counts the changes of the row, from 1.';
+comment on constraint tasks_pkey on app.tasks is 'This task exists already.';
+comment on constraint tasks_family_id_user_id_fkey on app.tasks is
+    'The user does not belong to this family.';
+comment on constraint tasks_title_is_1_to_200_characters on app.tasks is
+    'The title must have 1 to 200 characters and not only blanks.';
+comment on constraint tasks_description_is_at_most_1000_characters on app.tasks is
+    'The description must have at most 1000 characters.';
+comment on index app.tasks_family_id_created_at_id_idx is 'Serves list_tasks.';
+comment on index app.tasks_family_id_due_on_idx is
+    'Serves list_tasks when it is asked for a due date.';
+comment on index app.tasks_family_id_user_id_idx is 'Serves the cascade from family_memberships.';
+comment on trigger _100_touch on app.tasks is 'Keeps created_at, updated_at and row_version.';
+comment on trigger _900_audit on app.tasks is 'Writes the audit trail.';

@@ -1,0 +1,36 @@
+-- account_events: written by the functions of app_auth and by restore_account, read by app_ops.
+--
+-- Update, delete and truncate are granted to nobody.
+--
+-- requires: 0006_audit
+
+revoke all on app.account_events from app_api, app_reader, app_auth, app_audit, app_ops;
+grant select on app.account_events to app_ops;
+grant insert (user_id, event_type, metadata) on app.account_events to app_auth, app_ops;
+
+drop policy if exists select_ops on app.account_events;
+create policy select_ops
+    on app.account_events
+    for select
+    to app_ops
+    using (true);
+comment on policy select_ops on app.account_events is
+    'Maintenance sees every row, in the columns it is granted.';
+
+drop policy if exists insert_auth on app.account_events;
+create policy insert_auth
+    on app.account_events
+    for insert
+    to app_auth
+    with check (true);
+comment on policy insert_auth on app.account_events is
+    'The functions of app_auth append.';
+
+drop policy if exists insert_ops on app.account_events;
+create policy insert_ops
+    on app.account_events
+    for insert
+    to app_ops
+    with check (event_type = 'account_restored');
+comment on policy insert_ops on app.account_events is
+    'Only the record of a restore.';

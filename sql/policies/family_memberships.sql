@@ -1,0 +1,105 @@
+-- family_memberships: members see one another; who may change whom depends on the role.
+--
+-- Members are not deleted but retired by deleted_at, which is an update. Rows are made by the
+-- functions of app_auth. That a family keeps an owner is the trigger's business (keep_an_owner).
+--
+-- requires: 0004_families current_user_id current_family_id current_member_role
+
+revoke all on app.family_memberships from app_api, app_reader, app_auth, app_audit, app_ops;
+grant select on app.family_memberships to app_api, app_reader, app_auth;
+grant update (role, display_name, deleted_at) on app.family_memberships to app_api;
+grant insert (family_id, user_id, role, display_name) on app.family_memberships to app_auth;
+grant update (deleted_at) on app.family_memberships to app_auth, app_ops;
+grant select (family_id, user_id, role, deleted_at, is_active) on app.family_memberships to app_ops;
+
+drop policy if exists tenant_floor on app.family_memberships;
+create policy tenant_floor
+    on app.family_memberships
+    as restrictive
+    for all
+    to app_api, app_reader
+    using (family_id = app.current_family_id());
+comment on policy tenant_floor on app.family_memberships is
+    'Whatever the other policies allow, never a row of another family.';
+
+drop policy if exists select_family on app.family_memberships;
+create policy select_family
+    on app.family_memberships
+    for select
+    to app_api, app_reader
+    using (family_id = app.current_family_id());
+comment on policy select_family on app.family_memberships is
+    'Every member sees it.';
+
+drop policy if exists select_auth on app.family_memberships;
+create policy select_auth
+    on app.family_memberships
+    for select
+    to app_auth
+    using (true);
+comment on policy select_auth on app.family_memberships is
+    'The functions of app_auth look across families.';
+
+drop policy if exists select_ops on app.family_memberships;
+create policy select_ops
+    on app.family_memberships
+    for select
+    to app_ops
+    using (true);
+comment on policy select_ops on app.family_memberships is
+    'Maintenance sees every row, in the columns it is granted.';
+
+drop policy if exists insert_auth on app.family_memberships;
+create policy insert_auth
+    on app.family_memberships
+    for insert
+    to app_auth
+    with check (is_active);
+comment on policy insert_auth on app.family_memberships is
+    'The functions of app_auth make the rows.';
+
+-- Owners change everybody, admins all but owners, members themselves. No admin makes an owner, and
+-- no member changes their own role: it has to stay the one they act in.
+drop policy if exists update_own_or_admin on app.family_memberships;
+create policy update_own_or_admin
+    on app.family_memberships
+    for update
+    to app_api
+    using (
+        family_id = app.current_family_id()
+        and (
+            user_id = app.current_user_id()
+            or app.current_member_role() = 'owner'
+            or (app.current_member_role() = 'admin' and role <> 'owner')
+        )
+    )
+    with check (
+        family_id = app.current_family_id()
+        and (
+            (user_id = app.current_user_id() and role = app.current_member_role())
+            or app.current_member_role() = 'owner'
+            or (app.current_member_role() = 'admin' and role <> 'owner')
+        )
+    );
+comment on policy update_own_or_admin on app.family_memberships is
+    'Owners change everybody, admins all but owners, members themselves.';
+
+drop policy if exists update_auth on app.family_memberships;
+create policy update_auth
+    on app.family_memberships
+    for update
+    to app_auth
+    using (is_active)
+    with check (true);
+comment on policy update_auth on app.family_memberships is
+    'The functions of app_auth change what is still active.';
+
+drop policy if exists update_ops on app.family_memberships;
+create policy update_ops
+    on app.family_memberships
+    for update
+    to app_ops
+    using (not is_active)
+    with check (true);
+comment on policy update_ops on app.family_memberships is
+    'Maintenance restores what was retired.';

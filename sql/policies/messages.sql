@@ -1,0 +1,44 @@
+-- messages: those of one's own conversations.
+--
+-- Neither update nor delete is granted to anybody: messages are immutable and go with their
+-- conversation.
+--
+-- requires: 0008_conversations current_user_id current_family_id
+
+revoke all on app.messages from app_api, app_reader, app_auth, app_audit, app_ops;
+grant select on app.messages to app_api, app_reader;
+grant insert (family_id, user_id, conversation_id, role, content) on app.messages to app_api;
+
+drop policy if exists tenant_floor on app.messages;
+create policy tenant_floor
+    on app.messages
+    as restrictive
+    for all
+    to app_api, app_reader
+    using (family_id = app.current_family_id());
+comment on policy tenant_floor on app.messages is
+    'Whatever the other policies allow, never a row of another family.';
+
+drop policy if exists select_own on app.messages;
+create policy select_own
+    on app.messages
+    for select
+    to app_api, app_reader
+    using (
+        family_id = app.current_family_id()
+        and user_id = app.current_user_id()
+    );
+comment on policy select_own on app.messages is
+    'Their own rows.';
+
+drop policy if exists insert_own on app.messages;
+create policy insert_own
+    on app.messages
+    for insert
+    to app_api
+    with check (
+        family_id = app.current_family_id()
+        and user_id = app.current_user_id()
+    );
+comment on policy insert_own on app.messages is
+    'Only in their own name and in the family they act in.';

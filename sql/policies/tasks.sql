@@ -1,0 +1,80 @@
+-- tasks: one's own, and those the family shares.
+--
+-- Whoever sees a shared task may work on it: anybody takes out the rubbish. To make it private
+-- again is its owner's alone, for to the others it would be gone. family_id and user_id cannot be
+-- updated: a task does not change hands.
+--
+-- requires: 0007_tasks current_user_id current_family_id current_member_role
+
+revoke all on app.tasks from app_api, app_reader, app_auth, app_audit, app_ops;
+grant select on app.tasks to app_api, app_reader;
+grant delete on app.tasks to app_api;
+grant insert (family_id, user_id, title, description, due_on, visibility, completed_at)
+    on app.tasks to app_api;
+grant update (title, description, due_on, visibility, completed_at) on app.tasks to app_api;
+
+drop policy if exists tenant_floor on app.tasks;
+create policy tenant_floor
+    on app.tasks
+    as restrictive
+    for all
+    to app_api, app_reader
+    using (family_id = app.current_family_id());
+comment on policy tenant_floor on app.tasks is
+    'Whatever the other policies allow, never a row of another family.';
+
+drop policy if exists select_own_or_shared on app.tasks;
+create policy select_own_or_shared
+    on app.tasks
+    for select
+    to app_api, app_reader
+    using (
+        family_id = app.current_family_id()
+        and (user_id = app.current_user_id() or visibility = 'family')
+    );
+comment on policy select_own_or_shared on app.tasks is
+    'Their own, and what the family shares.';
+
+drop policy if exists insert_own on app.tasks;
+create policy insert_own
+    on app.tasks
+    for insert
+    to app_api
+    with check (
+        family_id = app.current_family_id()
+        and user_id = app.current_user_id()
+    );
+comment on policy insert_own on app.tasks is
+    'Only in their own name and in the family they act in.';
+
+drop policy if exists update_own_or_shared on app.tasks;
+create policy update_own_or_shared
+    on app.tasks
+    for update
+    to app_api
+    using (
+        family_id = app.current_family_id()
+        and (user_id = app.current_user_id() or visibility = 'family')
+    )
+    with check (
+        family_id = app.current_family_id()
+        and (user_id = app.current_user_id() or visibility = 'family')
+    );
+comment on policy update_own_or_shared on app.tasks is
+    'Their own and what the family shares; only the owner makes it private again.';
+
+-- Shared tasks are deleted by their owner, or by who runs the family.
+drop policy if exists delete_own_or_admin on app.tasks;
+create policy delete_own_or_admin
+    on app.tasks
+    for delete
+    to app_api
+    using (
+        family_id = app.current_family_id()
+        and (
+            user_id = app.current_user_id()
+            or (visibility = 'family' and app.current_member_role() in ('owner', 'admin'))
+        )
+    );
+comment on policy delete_own_or_admin on app.tasks is
+    'Their own; what the family shares also by who runs the family.';
