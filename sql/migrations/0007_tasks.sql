@@ -32,7 +32,9 @@ create table app.tasks (
     constraint tasks_title_is_1_to_200_characters
         check (length(btrim(title)) > 0 and length(title) <= 200),
     constraint tasks_description_is_at_most_1000_characters
-        check (length(description) <= 1000)
+        check (length(description) <= 1000),
+    constraint tasks_due_on_is_in_the_calendar
+        check (due_on between '1900-01-01' and '2999-12-31')
 );
 alter table app.tasks enable row level security;
 alter table app.tasks force row level security;
@@ -71,6 +73,8 @@ comment on constraint tasks_title_is_1_to_200_characters on app.tasks is
     'The title must have 1 to 200 characters and not only blanks.';
 comment on constraint tasks_description_is_at_most_1000_characters on app.tasks is
     'The description must have at most 1000 characters.';
+comment on constraint tasks_due_on_is_in_the_calendar on app.tasks is
+    'The due date must lie between the years 1900 and 2999.';
 comment on index app.tasks_family_id_created_at_id_idx is 'Serves list_tasks.';
 comment on index app.tasks_family_id_due_on_idx is
     'Serves list_tasks when it is asked for a due date.';

@@ -1,0 +1,1 @@
+"""Hearth: a thin HTTP layer over a database that keeps households apart."""

@@ -1,0 +1,354 @@
+"""The database: queries loaded from `sql/queries`, one pool, one door to a transaction.
+
+All SQL text here is transaction control. Values put into it are UUIDs and an enum member that were
+parsed before, never a client's text.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+from uuid import UUID
+
+import aiosql
+import asyncpg
+import structlog
+from aiosql.adapters.asyncpg import AsyncPGAdapter
+
+from app.settings import Settings, SettingsError, sql_directory
+
+T = TypeVar("T")
+
+logger = structlog.get_logger("hearth.database")
+
+# What a live migration does to statements prepared before it, and what two writers do to each
+# other: the transaction has been rolled back whole and may run again.
+_RETRIED = (
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.OutdatedSchemaCacheError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+)
+
+
+class MemberRole(StrEnum):
+    """The roles of a family, as in the type `app.member_role`."""
+
+    OWNER = "owner"
+    ADMIN = "admin"
+    MEMBER = "member"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """For whom a transaction acts: a user, the session, and the family with the role in it."""
+
+    user_id: UUID
+    session_id: UUID | None = None
+    family_id: UUID | None = None
+    role: MemberRole | None = None
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; one line that says why, without secrets."""
+
+
+class PoolTimeoutError(DatabaseError):
+    """No connection became free in time."""
+
+
+class State(StrEnum):
+    """Where a `Database` stands."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    DISCONNECTING = "disconnecting"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One block of `sql/queries`: its text with `$n` parameters, and their names in that order."""
+
+    name: str
+    text: str
+    parameters: tuple[str, ...]
+
+
+def load_queries(directory: Path | None = None) -> Mapping[str, Query]:
+    """Load every query by its name.
+
+    Args:
+        directory: Where the `.sql` files are; `sql/queries` by default.
+    """
+    adapter = AsyncPGAdapter()  # type: ignore[no-untyped-call]
+    loaded = aiosql.from_path(
+        directory or sql_directory() / "queries",
+        lambda: adapter,
+        mandatory_parameters=False,
+    )
+    names = (name for name in loaded.available_queries if not name.endswith("_cursor"))
+    return {
+        name: Query(name, getattr(loaded, name).sql, tuple(adapter.var_sorted[name]))
+        for name in names
+    }
+
+
+class Transaction:
+    """An open transaction; runs queries by their name."""
+
+    def __init__(self, connection: Any, queries: Mapping[str, Query]) -> None:
+        self._connection = connection
+        self._queries = queries
+
+    async def value(self, name: str, values: Mapping[str, object]) -> Any:
+        """Return the first column of the first row of a query, or `None` if there is no row."""
+        query = self._queries[name]
+        started = time.perf_counter()
+        result = await self._connection.fetchval(query.text, *_arguments(query, values))
+        _log_if_slow(name, started)
+        return result
+
+    async def rows(self, name: str, values: Mapping[str, object]) -> Sequence[Mapping[str, Any]]:
+        """Return all rows of a query."""
+        query = self._queries[name]
+        started = time.perf_counter()
+        result = await self._connection.fetch(query.text, *_arguments(query, values))
+        _log_if_slow(name, started)
+        return [dict(row) for row in result]
+
+
+class Database:
+    """A pool of connections, and the one way to a transaction.
+
+    Args:
+        settings: Where the database is and how to pool it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._queries = load_queries()
+        self._pool: Any = None
+        self._limits = "".join(
+            f"SET LOCAL {name} = {int(value)};"
+            for name, value in (
+                ("statement_timeout", settings.statement_timeout_ms),
+                ("lock_timeout", settings.lock_timeout_ms),
+                (
+                    "idle_in_transaction_session_timeout",
+                    settings.idle_in_transaction_timeout_ms,
+                ),
+            )
+            if value is not None
+        )
+        self.state = State.DISCONNECTED
+        self.constraint_comments: Mapping[str, str] = {}
+
+    async def connect(self) -> None:
+        """Open the pool, trying again with growing pauses until `CONNECT_TIMEOUT` has passed.
+
+        Raises:
+            SettingsError: `DATABASE_URL` is not set.
+            DatabaseError: The server cannot be reached, or refuses us.
+        """
+        url = self._settings.require("database_url")
+        deadline = time.monotonic() + self._settings.connect_timeout
+        pause = 0.1
+        self.state = State.CONNECTING
+        while True:
+            try:
+                self._pool = await asyncpg.create_pool(
+                    url,
+                    min_size=self._settings.pool_min_size,
+                    max_size=self._settings.pool_max_size,
+                    max_inactive_connection_lifetime=self._settings.pool_connection_lifetime,
+                    timeout=5,
+                    command_timeout=60,
+                    # A transaction pooler may hand each transaction to another server connection.
+                    statement_cache_size=0 if self._settings.database_pooler != "none" else 256,
+                    # Everything we set is local to its transaction: there is nothing to reset.
+                    reset=_nothing,
+                    server_settings={"application_name": "hearth"},
+                )
+                break
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                if _is_refusal(error) or time.monotonic() + pause > deadline:
+                    self.state = State.DISCONNECTED
+                    _give_up(error)
+                logger.warning("database not reached, trying again", pause=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+        try:
+            self.constraint_comments = await self.run(None, _constraint_comments, read_only=True)
+        except asyncpg.PostgresError as error:
+            await self.disconnect()
+            _give_up(error)
+        self.state = State.CONNECTED
+
+    async def disconnect(self) -> None:
+        """Close the pool: wait for the transactions under way, at most ten seconds."""
+        pool, self._pool = self._pool, None
+        self.state = State.DISCONNECTING
+        if pool is not None:
+            try:
+                await asyncio.wait_for(pool.close(), timeout=10)
+            except TimeoutError:
+                pool.terminate()
+        self.state = State.DISCONNECTED
+
+    @property
+    def pool_use(self) -> tuple[int, int]:
+        """Connections in use, and the most there may be."""
+        if self._pool is None:
+            return (0, self._settings.pool_max_size)
+        return (self._pool.get_size() - self._pool.get_idle_size(), self._pool.get_max_size())
+
+    async def run(
+        self,
+        context: Context | None,
+        work: Callable[[Transaction], Awaitable[T]],
+        *,
+        read_only: bool = False,
+        request_id: UUID | None = None,
+    ) -> T:
+        """Do `work` in one transaction and return its result once that is committed.
+
+        Args:
+            context: For whom; it is asserted in the transaction's first message. `None` before
+                sign-in, when only the functions of app_auth can do anything.
+            work: Called with the open transaction; may be called a second time if the first
+                attempt was undone by a migration, a deadlock or a serialization failure.
+            read_only: Whether the server should refuse writes.
+            request_id: Goes into the audit trail.
+
+        Raises:
+            asyncpg.PostgresError: The server refused; nothing was written.
+            PoolTimeoutError: No connection became free in time.
+            DatabaseError: There is no pool.
+        """
+        opening = self._opening(context, read_only=read_only, request_id=request_id)
+        try:
+            async with self._transaction(opening) as transaction:
+                return await work(transaction)
+        except _RETRIED as error:
+            logger.info("transaction runs again", reason=type(error).__name__)
+        async with self._transaction(opening) as transaction:
+            return await work(transaction)
+
+    def _opening(self, context: Context | None, *, read_only: bool, request_id: UUID | None) -> str:
+        parts = ["BEGIN READ ONLY;" if read_only else "BEGIN;", self._limits]
+        if request_id is not None:
+            parts.append(f"SET LOCAL app.request_id = '{request_id.hex}';")
+        if context is not None:
+            parts.append(f"SET LOCAL app.user_id = '{context.user_id.hex}';")
+            if context.session_id is not None:
+                parts.append(f"SET LOCAL app.session_id = '{context.session_id.hex}';")
+            if context.family_id is not None and context.role is not None:
+                parts.append(f"SET LOCAL app.family_id = '{context.family_id.hex}';")
+                parts.append(f"SET LOCAL app.member_role = '{MemberRole(context.role).value}';")
+            parts.append("SELECT app.assert_membership()")
+        return "".join(parts)
+
+    @asynccontextmanager
+    async def _transaction(self, opening: str) -> AsyncIterator[Transaction]:
+        if self._pool is None:
+            raise DatabaseError("the database is not connected")
+        try:
+            connection = await self._pool.acquire(timeout=self._settings.pool_acquire_timeout)
+        except TimeoutError:
+            raise PoolTimeoutError("no database connection became free in time") from None
+        try:
+            await connection.execute(opening)
+            yield Transaction(connection, self._queries)
+            # PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK.
+            if await connection.execute("COMMIT") != "COMMIT":
+                raise DatabaseError("the transaction could not be committed")  # noqa: TRY301
+        except BaseException:
+            await _roll_back(connection)
+            raise
+        finally:
+            await self._pool.release(connection)
+
+
+async def _roll_back(connection: Any) -> None:
+    if connection.is_closed():
+        return
+    try:
+        async with asyncio.timeout(5):
+            await connection.execute("ROLLBACK")
+    except BaseException:  # noqa: BLE001 - whatever happened: not this connection again
+        connection.terminate()
+
+
+async def _nothing(_: Any) -> None:
+    return None
+
+
+async def _constraint_comments(transaction: Transaction) -> Mapping[str, str]:
+    rows = await transaction.rows("list_constraint_comments", {})
+    return {row["name"]: row["comment"] for row in rows}
+
+
+def _arguments(query: Query, values: Mapping[str, object]) -> Sequence[object]:
+    return [values[name] for name in query.parameters]
+
+
+def _log_if_slow(name: str, started: float) -> None:
+    took = (time.perf_counter() - started) * 1000
+    if took > 50:
+        logger.warning("slow query", query=name, milliseconds=round(took, 1))
+
+
+def _is_refusal(error: Exception) -> bool:
+    # 28: wrong login. 3D: no such database. 42: not the schema we know. Waiting helps none.
+    return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {
+        "28",
+        "3D",
+        "42",
+    }
+
+
+def _give_up(error: Exception) -> NoReturn:
+    state = getattr(error, "sqlstate", None) or ""
+    if isinstance(error, SettingsError):
+        raise error
+    if state[:2] == "28":
+        raise DatabaseError("DATABASE_URL: the server refuses this login") from None
+    if state[:2] == "3D":
+        raise DatabaseError("DATABASE_URL: the server has no such database") from None
+    if state[:2] in {"42", "3F"}:
+        raise DatabaseError("the database is not migrated; run: hearth migrate") from None
+    raise DatabaseError(f"DATABASE_URL: cannot reach the server ({type(error).__name__})") from None
+
+
+async def run_as_ops(
+    url: str, name: str, values: Mapping[str, object]
+) -> Sequence[Mapping[str, Any]]:
+    """Run one query of `sql/queries` in the role of app_ops, on a connection of its own.
+
+    For the command line: the service's login has no way into this role.
+
+    Args:
+        url: `DIRECT_URL`, of a login that may take the role.
+        name: The query.
+        values: Its parameters by name.
+
+    Raises:
+        DatabaseError: The server cannot be reached, or refuses.
+    """
+    query = load_queries()[name]
+    try:
+        connection = await asyncpg.connect(url, timeout=10)
+        try:
+            await connection.execute("BEGIN; SET LOCAL ROLE app_ops")
+            rows = await connection.fetch(query.text, *_arguments(query, values))
+            await connection.execute("COMMIT")
+        finally:
+            await connection.close()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        raise DatabaseError(f"{name} failed: {type(error).__name__}") from None
+    return [dict(row) for row in rows]

@@ -1,0 +1,168 @@
+"""The HTTP door: an ASGI application around the table of endpoints."""
+
+import html
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypedDict
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from app import endpoints, errors
+from app.database import Database, DatabaseError, Transaction
+from app.errors import Problem, problem_response
+from app.health import Health, unsafe
+from app.middleware import Problems, RequestLog
+from app.requests import Services, request_id, services
+from app.settings import Settings
+from app.tokens import Tokens
+
+
+class State(TypedDict):
+    """What the lifespan yields."""
+
+    services: Services
+
+
+async def check(settings: Settings) -> None:
+    """See whether the service can be started: connect once, and look at our own login.
+
+    Raises:
+        SettingsError: Something that is needed is not configured.
+        DatabaseError: The database cannot be reached, is not migrated, or the login is unsafe.
+    """
+    Tokens(settings)
+    database = Database(settings)
+    await database.connect()
+    try:
+        await _refuse_unsafe_login(database)
+    finally:
+        await database.disconnect()
+
+
+async def _refuse_unsafe_login(database: Database) -> None:
+    async def ask(transaction: Transaction) -> str:
+        return str(await transaction.value("get_server", {}))
+
+    server = json.loads(await database.run(None, ask, read_only=True))
+    if reasons := unsafe(server):
+        raise DatabaseError(
+            f"DATABASE_URL: {server['role']} must not serve tenants: {', '.join(reasons)}"
+        )
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Return the application; its lifespan connects to the database and disconnects again.
+
+    Args:
+        settings: The configuration; `DATABASE_URL` and `JWT_SECRET` must be set.
+
+    Raises:
+        SettingsError: `JWT_SECRET` is not set.
+    """
+    tokens = Tokens(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[State]:
+        database = Database(settings)
+        await database.connect()
+        try:
+            await _refuse_unsafe_login(database)
+            yield {"services": Services(settings, database, tokens, Health(database))}
+        finally:
+            await database.disconnect()
+
+    return Starlette(
+        debug=False,
+        routes=[
+            *endpoints.routes(),
+            Route("/health", _health),
+            Route("/health/live", _live),
+            Route("/health/ready", _ready),
+            Route("/health/database", _health_of_database),
+            Route("/docs", _docs),
+            Route("/", _front_door),
+        ],
+        middleware=[
+            Middleware(RequestLog),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=["GET", "POST", "PATCH", "DELETE"],
+                allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
+                expose_headers=["X-Request-Id"],
+            ),
+            Middleware(Problems),
+        ],
+        exception_handlers={HTTPException: _http_exception},
+        lifespan=lifespan,
+    )
+
+
+async def _http_exception(request: Request, error: Exception) -> Response:
+    # What Starlette itself refuses: no such route, or not with this method.
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    kinds = {kind.status: kind for kind in (errors.NOT_FOUND, errors.METHOD_NOT_ALLOWED)}
+    problem = Problem(kinds.get(error.status_code, errors.MALFORMED), headers=error.headers)
+    return problem_response(problem, str(request_id(request)))
+
+
+async def _health(request: Request) -> Response:
+    report = await services(request).health.report()
+    return JSONResponse(report.document, status_code=200 if report.is_ready else 503)
+
+
+async def _live(_: Request) -> Response:
+    return JSONResponse({"state": "live"})
+
+
+async def _ready(request: Request) -> Response:
+    report = await services(request).health.report()
+    return JSONResponse({"state": report.state}, status_code=200 if report.is_ready else 503)
+
+
+async def _health_of_database(request: Request) -> Response:
+    report = await services(request).health.report()
+    check = report.checks["database"]
+    return JSONResponse(check, status_code=200 if check["ok"] else 503)
+
+
+async def _front_door(_: Request) -> Response:
+    return RedirectResponse("/docs")
+
+
+async def _docs(_: Request) -> Response:
+    rows = "\n".join(
+        f"<tr><td>{row.method}<td><code>{html.escape(row.path.replace(':uuid', ''))}</code>"
+        f"<td>{html.escape(row.summary)}<td>{'token' if row.signed_in else ''}</tr>"
+        for row in endpoints.TABLE
+    )
+    return HTMLResponse(_PAGE.replace("ROWS", rows))
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Hearth: the endpoints</title>
+<style>
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; width: 100%; }
+td { border-top: 1px solid #ddd; padding: .3rem .8rem .3rem 0; vertical-align: top; }
+td:first-child { font-weight: 600; }
+</style>
+<h1>Hearth</h1>
+<p>Sign up or in for a token, then send it as <code>Authorization: Bearer …</code>. Lists answer
+<code>{"items": […], "next": cursor}</code> and take <code>limit</code> and <code>cursor</code>.
+Errors are problem documents (RFC 9457). <a href="/health">Health</a>.</p>
+<table>
+ROWS
+</table>
+</html>
+"""

@@ -1,0 +1,112 @@
+"""Middleware: an id and a line of log for each request, and a problem document for each error.
+
+Pure ASGI. Starlette's BaseHTTPMiddleware runs the application in a task of its own and leaks
+connections when the request is cancelled.
+"""
+
+import time
+from uuid import UUID, uuid4
+
+import asyncpg
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import errors, logs
+from app.database import DatabaseError
+from app.errors import Problem, problem_response
+
+logger = structlog.get_logger("hearth.requests")
+
+
+class RequestLog:
+    """Give each request an id, answer it as `X-Request-Id`, and log one line at its end.
+
+    A client's own id is taken over if it is a UUID: so it finds its requests in the audit trail.
+    The path is logged as the route's pattern: what a client writes into it is not repeated.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope).get("X-Request-Id"))
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        status = 500
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = str(request_id)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=str(request_id)):
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                route = scope.get("route")
+                logger.info(
+                    "request",
+                    method=scope["method"],
+                    route=getattr(route, "path", None),
+                    status=status,
+                    milliseconds=round((time.perf_counter() - started) * 1000, 1),
+                )
+
+
+class Problems:
+    """Turn every exception into a problem document; nothing of its text reaches the client."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:  # noqa: BLE001 - the last door: nothing passes it
+            problem = _problem(Request(scope), error)
+            if problem.kind.status >= 500:
+                logger.error(  # noqa: TRY400 - an exception's own text may hold values
+                    problem.kind.code, error=type(error).__name__, where=logs.where(error)
+                )
+            if not started:
+                request_id = str(scope["state"]["request_id"])
+                await problem_response(problem, request_id)(scope, receive, send)
+
+
+def _request_id(offered: str | None) -> UUID:
+    try:
+        return UUID(offered or "")
+    except ValueError:
+        return uuid4()
+
+
+def _problem(request: Request, error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, asyncpg.PostgresError):
+        comments = request.state.services.database.constraint_comments
+        return errors.from_database(error, comments)
+    if isinstance(error, asyncpg.DataError | UnicodeEncodeError):
+        return Problem(errors.INVALID)
+    if isinstance(error, DatabaseError | asyncpg.InterfaceError | OSError | TimeoutError):
+        return Problem(errors.UNAVAILABLE, headers={"Retry-After": "1"})
+    return Problem(errors.INTERNAL)

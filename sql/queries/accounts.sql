@@ -1,0 +1,47 @@
+-- Accounts: what the sign-in endpoints run. All of it goes through the functions of app_auth.
+
+-- name: sign_up
+select app.sign_up(
+    :email, :password_hash, :full_name, :family_name, :time_zone, :token_hash, :expires_at
+)::text;
+
+-- name: find_credentials
+select user_id, password_hash
+from app.find_credentials(:email);
+
+-- name: open_session
+select app.open_session(:user_id, :password_hash, :token_hash, :expires_at)::text;
+
+-- name: refresh_session
+select app.refresh_session(:token_hash, :new_token_hash, :expires_at)::text;
+
+-- name: close_session
+select nullif(app.close_session(), false)::text;
+
+-- name: own_credentials
+select user_id, password_hash
+from app.own_credentials();
+
+-- name: change_password
+select nullif(app.change_password(:old_hash, :new_hash), false)::text;
+
+-- name: switch_family
+select app.switch_family(:to_family_id)::text;
+
+-- name: get_me
+select app.user_json(u)::text
+from app.users as u
+where u.id = :user_id;
+
+-- name: update_me
+update app.users as u
+set
+    full_name = coalesce(patch.fields ->> 'full_name', u.full_name),
+    time_zone = coalesce(patch.fields ->> 'time_zone', u.time_zone),
+    is_notified = coalesce((patch.fields ->> 'is_notified')::boolean, u.is_notified)
+from (select :patch::jsonb as fields) as patch
+where u.id = :user_id
+returning app.user_json(u)::text;
+
+-- name: retire_account
+select nullif(app.retire_account(), false)::text;

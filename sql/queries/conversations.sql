@@ -1,0 +1,85 @@
+-- Conversations, newest first, and their messages, oldest first.
+
+-- name: list_conversations
+with page as (
+    select c, c.created_at, c.id, row_number() over (order by c.created_at desc, c.id desc) as n
+    from app.conversations as c
+    where
+        c.family_id = :family_id
+        and c.user_id = :user_id
+        and (c.created_at, c.id) < (:after_at, :after_id)
+    order by c.created_at desc, c.id desc
+    limit :limit::integer + 1
+)
+
+select
+    json_build_object(
+        'items', coalesce(
+            json_agg(app.conversation_json(c) order by n) filter (where n <= :limit::integer), '[]'
+        ),
+        'next', case
+            when count(*) > :limit::integer
+                then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
+        end
+    )::text
+from page;
+
+-- name: create_conversation
+insert into app.conversations as c (family_id, user_id, title)
+values (:family_id, :user_id, :title)
+returning app.conversation_json(c)::text;
+
+-- name: get_conversation
+select app.conversation_json(c)::text
+from app.conversations as c
+where c.family_id = :family_id and c.id = :conversation_id;
+
+-- name: update_conversation
+update app.conversations as c
+set title = coalesce(patch.fields ->> 'title', c.title)
+from (select :patch::jsonb as fields) as patch
+where c.family_id = :family_id and c.id = :conversation_id
+returning app.conversation_json(c)::text;
+
+-- name: delete_conversation
+delete from app.conversations as c
+where c.family_id = :family_id and c.id = :conversation_id
+returning 'true';
+
+-- name: list_messages
+-- Of a conversation that is not there, null; of one without messages, an empty list.
+with page as (
+    select m, m.created_at, m.id, row_number() over (order by m.created_at, m.id) as n
+    from app.messages as m
+    where
+        m.family_id = :family_id
+        and m.user_id = :user_id
+        and m.conversation_id = :conversation_id
+        and (m.created_at, m.id) > (:after_at, :after_id)
+    order by m.created_at, m.id
+    limit :limit::integer + 1
+)
+
+select
+    json_build_object(
+        'items', coalesce(
+            json_agg(app.message_json(m) order by n) filter (where n <= :limit::integer), '[]'
+        ),
+        'next', case
+            when count(*) > :limit::integer
+                then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
+        end
+    )::text
+from page
+having exists (
+    select from app.conversations as c
+    where c.family_id = :family_id and c.id = :conversation_id
+);
+
+-- name: create_message
+-- Into a conversation that is there, else nothing is written and nothing comes back.
+insert into app.messages as m (family_id, user_id, conversation_id, role, content)
+select c.family_id, c.user_id, c.id, :role::app.message_role, :content
+from app.conversations as c
+where c.family_id = :family_id and c.id = :conversation_id
+returning app.message_json(m)::text;

@@ -1,0 +1,80 @@
+-- Families: the one of the context, and those the user may switch to.
+
+-- name: list_families
+-- A person has few families, so this list has no pages.
+select
+    json_build_object(
+        'items', coalesce(
+            json_agg(
+                json_build_object('family', app.family_json(mine.family), 'role', mine.role)
+                order by (mine.family).created_at, (mine.family).id
+            ),
+            '[]'
+        ),
+        'next', null
+    )::text
+from app.my_families() as mine;
+
+-- name: create_family
+select app.family_json(app.create_family(:name, :time_zone))::text;
+
+-- name: get_family
+select app.family_json(f)::text
+from app.families as f
+where f.id = :family_id;
+
+-- name: update_family
+update app.families as f
+set
+    name = coalesce(patch.fields ->> 'name', f.name),
+    time_zone = coalesce(patch.fields ->> 'time_zone', f.time_zone)
+from (select :patch::jsonb as fields) as patch
+where f.id = :family_id
+returning app.family_json(f)::text;
+
+-- name: retire_family
+select nullif(app.retire_family(), false)::text;
+
+-- name: list_members
+with page as (
+    select m, m.created_at, m.user_id, row_number() over (order by m.created_at, m.user_id) as n
+    from app.family_memberships as m
+    where
+        m.family_id = :family_id
+        and m.is_active
+        and (m.created_at, m.user_id) > (:after_at, :after_id)
+    order by m.created_at, m.user_id
+    limit :limit::integer + 1
+)
+
+select
+    json_build_object(
+        'items', coalesce(
+            json_agg(app.member_json(m) order by n) filter (where n <= :limit::integer), '[]'
+        ),
+        'next', case
+            when count(*) > :limit::integer
+                then max(app.cursor_of(created_at, user_id)) filter (where n = :limit::integer)
+        end
+    )::text
+from page;
+
+-- name: get_member
+select app.member_json(m)::text
+from app.family_memberships as m
+where m.family_id = :family_id and m.user_id = :member_id and m.is_active;
+
+-- name: update_member
+update app.family_memberships as m
+set
+    role = coalesce((patch.fields ->> 'role')::app.member_role, m.role),
+    display_name = coalesce(patch.fields ->> 'display_name', m.display_name)
+from (select :patch::jsonb as fields) as patch
+where m.family_id = :family_id and m.user_id = :member_id and m.is_active
+returning app.member_json(m)::text;
+
+-- name: retire_member
+update app.family_memberships as m
+set deleted_at = now()
+where m.family_id = :family_id and m.user_id = :member_id and m.is_active
+returning 'true';

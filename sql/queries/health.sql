@@ -1,0 +1,47 @@
+-- What the service asks about the database and about itself in it.
+
+-- name: get_server
+-- May this login be trusted with tenants? Any true answer but the first is a reason not to serve.
+select
+    json_build_object(
+        'server_version', current_setting('server_version'),
+        'role', current_user,
+        'is_superuser', r.rolsuper,
+        'bypasses_rls', r.rolbypassrls,
+        'owns_tables', exists (
+            select from pg_catalog.pg_class as c
+            where
+                c.relnamespace = 'app'::regnamespace
+                and pg_catalog.pg_has_role(c.relowner, 'usage')
+        ),
+        'new_id', (
+            select case when p.prosrc like '%uuidv7%' then 'uuidv7' else 'gen_random_uuid' end
+            from pg_catalog.pg_proc as p
+            where p.oid = 'app.new_id()'::regprocedure
+        )
+    )::text
+from pg_catalog.pg_roles as r
+where r.rolname = current_user;
+
+-- name: list_constraint_comments
+-- The sentence for a broken constraint is the comment on it, or on its index where it is only one.
+select c.conname as name, obj_description(c.oid, 'pg_constraint') as comment
+from pg_catalog.pg_constraint as c
+where
+    c.connamespace = 'app'::regnamespace
+    and c.conparentid = 0
+    and obj_description(c.oid, 'pg_constraint') is not null
+union all
+select i.relname as name, obj_description(i.oid, 'pg_class') as comment
+from pg_catalog.pg_class as i
+inner join pg_catalog.pg_index as x on x.indexrelid = i.oid
+where
+    i.relnamespace = 'app'::regnamespace
+    and x.indisunique
+    and obj_description(i.oid, 'pg_class') is not null;
+
+-- name: get_installed_files
+-- What `hearth migrate` has run here, with the checksum of each file's content.
+select coalesce(json_object_agg(f.kind || '/' || f.name, f.sha256), '{}')::text
+from yoyo.files as f
+where f.state = 'applied';

@@ -1,0 +1,73 @@
+-- Tasks: one's own, and those the family shares.
+--
+-- Lists run from the newest to the oldest. The index is (family_id, created_at, id), read backwards.
+
+-- name: list_tasks
+with page as (
+    select t, t.created_at, t.id, row_number() over (order by t.created_at desc, t.id desc) as n
+    from app.tasks as t
+    where
+        t.family_id = :family_id
+        and (t.created_at, t.id) < (:after_at, :after_id)
+        and (:is_completed::boolean is null or t.is_completed = :is_completed)
+        and (:due_from::date is null or t.due_on >= :due_from)
+        and (:due_to::date is null or t.due_on <= :due_to)
+    order by t.created_at desc, t.id desc
+    limit :limit::integer + 1
+)
+
+select
+    json_build_object(
+        'items', coalesce(
+            json_agg(app.task_json(t) order by n) filter (where n <= :limit::integer), '[]'
+        ),
+        'next', case
+            when count(*) > :limit::integer
+                then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
+        end
+    )::text
+from page;
+
+-- name: create_task
+insert into app.tasks as t (
+    family_id, user_id, title, description, due_on, visibility, completed_at
+)
+values (
+    :family_id, :user_id, :title, :description, :due_on, :visibility,
+    case when :is_completed::boolean then now() end
+)
+returning app.task_json(t)::text;
+
+-- name: get_task
+select app.task_json(t)::text
+from app.tasks as t
+where t.family_id = :family_id and t.id = :task_id;
+
+-- name: update_task
+-- A field that is absent keeps its value, a null empties it. Completing a task again does not move
+-- the time at which it was completed.
+update app.tasks as t
+set
+    title = coalesce(patch.fields ->> 'title', t.title),
+    description = case
+        when patch.fields ? 'description' then patch.fields ->> 'description'
+        else t.description
+    end,
+    due_on = case
+        when patch.fields ? 'due_on' then (patch.fields ->> 'due_on')::date
+        else t.due_on
+    end,
+    visibility = coalesce((patch.fields ->> 'visibility')::app.visibility, t.visibility),
+    completed_at = case (patch.fields ->> 'is_completed')::boolean
+        when true then coalesce(t.completed_at, now())
+        when false then null
+        else t.completed_at
+    end
+from (select :patch::jsonb as fields) as patch
+where t.family_id = :family_id and t.id = :task_id
+returning app.task_json(t)::text;
+
+-- name: delete_task
+delete from app.tasks as t
+where t.family_id = :family_id and t.id = :task_id
+returning 'true';
