@@ -87,6 +87,8 @@ class Settings(BaseSettings):
             raise ValueError("is not a URL") from None
         if parts.scheme not in {"postgresql", "postgres"}:
             raise ValueError("must begin with postgresql://")
+        if parts.netloc.count("@") > 1:
+            raise ValueError("has a bare @ in its password; write %40")
         if not parts.path.strip("/"):
             raise ValueError("names no database")
         return value

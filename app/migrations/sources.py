@@ -1,0 +1,170 @@
+"""The SQL files, checked while they are read: the chain of migrations, the functions, the policies.
+
+The first lines of a file, its head, may ask for:
+
+    -- depends: 0006_tasks             a migration: the one before it
+    -- transactional: false            a migration: one idempotent statement, outside a transaction
+    -- requires: 0007_chats new_id     a function or policy: the migrations and functions it needs
+    -- owner: app_auth                 the role it is run as; app_owner unless said (a transactional
+                                       migration says `set local role` itself)
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from itertools import takewhile
+from pathlib import Path
+from typing import Self
+
+import sqlparse
+
+FOLDERS = {"migration": "migrations", "function": "functions", "policy": "policies"}
+DIRECTIVES = {
+    "migration": {"depends", "transactional", "owner"},
+    "function": {"requires", "owner"},
+    "policy": {"requires", "owner"},
+}
+DIRECTIVE = re.compile(r"--\s*(depends|transactional|requires|owner)\s*:\s*(.*)")
+OWNER = "app_owner"
+
+Key = tuple[str, str]  # kind and name
+
+
+class MigrationError(Exception):
+    """Say in one line which file or object is in the way, and why."""
+
+
+@dataclass(frozen=True)
+class File:
+    """A SQL file, refused at once where it could be misread."""
+
+    kind: str
+    path: Path
+    text: str
+    head: dict[str, list[str]]
+
+    @classmethod
+    def read(cls, kind: str, path: Path) -> Self:
+        """Read one file. Line ends become LF, so its checksum is the same everywhere."""
+        try:
+            text = path.read_text("utf-8")
+        except FileNotFoundError:
+            raise MigrationError(f"{path.parent.name}/{path.name}: there is no such file") from None
+        except UnicodeDecodeError:
+            raise MigrationError(f"{path.parent.name}/{path.name}: not UTF-8") from None
+        lines = text.split("\n")
+        first = list(takewhile(lambda line: not line or line.startswith("--"), lines))
+        head: dict[str, list[str]] = {}
+        for found in filter(None, map(DIRECTIVE.match, first)):
+            head.setdefault(found[1], []).extend(found[2].split())
+        file = cls(kind, path, text, head)
+        for fault in file._faults(lines[len(first) :]):
+            raise MigrationError(f"{file.where}: {fault}")
+        return file
+
+    def _faults(self, body: list[str]) -> Iterator[str]:
+        if self.text.startswith("\ufeff"):
+            yield "starts with a byte order mark; save it without"
+        if re.search(r"^\s*/\*", self.text, re.MULTILINE):
+            yield "has a /* */ comment; a directive after it would be overlooked, so use --"
+        for late in filter(None, map(DIRECTIVE.match, body)):
+            yield f"`-- {late[1]}:` stands below the head and would be overlooked"
+        if ends := re.search(r"^(begin|commit|rollback)\s*;", self.text, re.MULTILINE):
+            yield f"says {ends[1]}, but transactions are not a file's business"
+        for name in self.head.keys() - DIRECTIVES[self.kind]:
+            yield f"`-- {name}:` means nothing in {FOLDERS[self.kind]}"
+        if not re.fullmatch(r"app_[a-z0-9_]+", self.owner):
+            yield "`-- owner:` must name one role that starts with app_"
+        if self.head.get("transactional", ["true"]) not in (["true"], ["false"]):
+            yield "`-- transactional:` must say true or false"
+
+    @property
+    def where(self) -> str:
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def key(self) -> Key:
+        return self.kind, self.name
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    @property
+    def owner(self) -> str:
+        return " ".join(self.head.get("owner", [OWNER]))
+
+    @property
+    def is_transactional(self) -> bool:
+        return self.head.get("transactional") != ["false"]
+
+    def rollback(self) -> "File":
+        return File.read(self.kind, self.path.with_suffix(".rollback.sql"))
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The SQL directory: migrations in their chain, then functions and policies as they are run."""
+
+    migrations: list[File]
+    files: list[File]
+    requires: dict[Key, str]  # the latest migration that a function or policy file stands on
+
+    @classmethod
+    def read(cls, sql: Path) -> Self:
+        """Read and check every file below `sql`; raise MigrationError for the first wrong one."""
+        found = {kind: _files(kind, sql / folder) for kind, folder in FOLDERS.items()}
+        migrations = found["migration"]
+        for before, file in zip([None, *migrations], migrations, strict=False):
+            expected = [before.name] if before else []
+            if file.head.get("depends", []) != expected:
+                raise MigrationError(f"{file.where}: must say `-- depends: {' '.join(expected)}`")
+            for script in (file, file.rollback()):
+                if not file.is_transactional and len(sqlparse.split(script.text)) != 1:
+                    raise MigrationError(f"{script.where}: must be one statement, no transaction")
+        files = [*_in_order(found["function"]), *found["policy"]]
+        return cls(migrations, files, _requirements(migrations, files))
+
+
+def _files(kind: str, folder: Path) -> list[File]:
+    """Read the files of a folder; an absent one is no reason to drop what it would hold."""
+    paths = [path for path in folder.glob("*.sql") if not path.name.endswith(".rollback.sql")]
+    if not folder.is_dir() or (kind == "migration" and not paths):
+        raise MigrationError(f"{folder}: there is nothing here")
+    return [File.read(kind, path) for path in sorted(paths)]
+
+
+def _in_order(functions: list[File]) -> Iterator[File]:
+    """Sort by name, but each after the functions it requires."""
+    by_name = {file.name: file for file in functions}
+    wants = {file.name: set(file.head.get("requires", [])) & set(by_name) for file in functions}
+    sorter = TopologicalSorter(wants)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        raise MigrationError(f"functions: requires runs in a circle, {error.args[1]}") from None
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        yield from (by_name[name] for name in ready)
+        sorter.done(*ready)
+
+
+def _requirements(migrations: list[File], files: list[File]) -> dict[Key, str]:
+    """Find the latest migration each file needs, itself or by a function; if none, the first."""
+    number = {file.name: n for n, file in enumerate(migrations)}
+    requires = {}
+    for file in files:
+        wants = file.head.get("requires", [])
+        if unknown := [name for name in wants if name not in number]:
+            raise MigrationError(f"{file.where}: requires {unknown[0]}, which there is not")
+        latest = max((number[name] for name in wants), default=0)
+        requires[file.key] = migrations[latest].name
+        if file.kind == "function":
+            number[file.name] = latest
+    return requires
