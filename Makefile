@@ -1,22 +1,64 @@
 .DEFAULT_GOAL := help
 .SHELLFLAGS := -eu -c
+SHELL := /bin/sh
 PYTHON ?= python3
+PORT ?= 8000
 RUN := .venv/bin/python -m
+MIGRATIONS = $(filter-out %.rollback.sql,$(sort $(wildcard sql/migrations/*.sql)))
+
+# The tests run once on each PostgreSQL here: two come with a package, Debian's 15 if it is there.
+POSTGRES := 18 16 $(if $(wildcard /usr/lib/postgresql/15/bin/initdb),15)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
-# The stamp is newer than what it was made from, so `make` alone knows when to refresh.
-.venv/installed: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Hearth needs Python 3.11 or newer; say which with make PYTHON=python3.12")'
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
-	@echo "installing into .venv (a minute the first time) …"
-	@$(RUN) pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-	@touch .venv/installed
+up: .venv/installed ## start PostgreSQL, migrate, serve on 127.0.0.1:8000 (PORT=…)
+	@exec $(RUN) app.cli up --port $(PORT)
+
+test: lint types squawk $(POSTGRES:%=test-%) ## all that CI runs: lint, types, squawk, tests on each PostgreSQL
+
+lint: .venv/installed ## ruff: rules and format
+	@$(RUN) ruff check
+	@$(RUN) ruff format --check
+
+types: .venv/installed ## mypy --strict
+	@$(RUN) mypy
+
+squawk: .venv/installed ## lint the migrations
+	@.venv/bin/squawk --config .squawk.toml $(MIGRATIONS)
+
+test-%: .venv/installed
+	@echo "tests on PostgreSQL $*"
+	@HEARTH_TEST_PG=$* $(RUN) pytest $(ARGS)
+
+rehearse: .venv/installed ## migrations up, down, up, on the empty database DIRECT_URL
+	@sh tests/rehearse.sh
+
+format: .venv/installed ## let ruff mend what it can
+	@$(RUN) ruff check --fix --quiet
+	@$(RUN) ruff format --quiet
+
+schema: .venv/installed ## write sql/schema.sql anew from the migrations
+	@$(RUN) tests.schema > sql/schema.sql.new
+	@mv sql/schema.sql.new sql/schema.sql
+
+lock: .venv/installed ## pin what is installed now in constraints.txt
+	@{ echo '# Written by `make lock`: the versions the tests ran with. pyproject.toml says what is allowed.'; \
+	   .venv/bin/python -m pip freeze --disable-pip-version-check --exclude-editable; } > constraints.txt
+
+clean: ## remove .venv and caches; the data in .hearth stay
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 install: .venv/installed ## make or refresh .venv
 
-up: .venv/installed ## start PostgreSQL, migrate, serve on 127.0.0.1:8000
-	@.venv/bin/python -m app.cli up
+# The stamp is newer than what it was made from, so make itself knows when to refresh. An interrupted
+# installation leaves none.
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Hearth needs Python 3.11 or newer; for example: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@.venv/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@echo "installing into .venv (a minute, the first time)"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint constraints.txt --editable '.[dev]'
+	@touch .venv/installed
 
-.PHONY: help install up
+.PHONY: help up test lint types squawk rehearse format schema lock clean install

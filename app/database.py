@@ -304,7 +304,10 @@ def _log_if_slow(name: str, started: float) -> None:
 
 
 def _is_refusal(error: Exception) -> bool:
-    # 28: wrong login. 3D: no such database. 42: not the schema we know. Waiting helps none.
+    # 28: wrong login, which PgBouncer calls 08P01. 3D: no such database. 42: not the schema we
+    # know. Waiting helps none.
+    if isinstance(error, asyncpg.ProtocolViolationError):
+        return True
     return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {
         "28",
         "3D",
@@ -316,7 +319,7 @@ def _give_up(error: Exception) -> NoReturn:
     state = getattr(error, "sqlstate", None) or ""
     if isinstance(error, SettingsError):
         raise error
-    if state[:2] == "28":
+    if state[:2] == "28" or state == "08P01":
         raise DatabaseError("DATABASE_URL: the server refuses this login") from None
     if state[:2] == "3D":
         raise DatabaseError("DATABASE_URL: the server has no such database") from None

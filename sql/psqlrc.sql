@@ -13,6 +13,7 @@
 \set HISTCONTROL ignoreboth
 \pset null '·'
 \pset linestyle unicode
+\pset border 2
 \x auto
 
 \if :{?hearth_role}

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 import yoyo
 
-from app.migrations.bookkeeping import LOCK
 from app.migrations import MigrationError, Status, Step, migrate, plan, status
+from app.migrations.bookkeeping import LOCK
 from app.settings import sql_directory
 from tests.conftest import Cluster
 from tests.deployers import deployer, sessions, until

@@ -1,0 +1,366 @@
+"""The command line: `hearth up`, `serve`, `migrate`, `status`, `psql`, `health`.
+
+Exit codes: 0 done; 1 failed, with a line that says why; 2 wrong usage; 3 the database
+differs from the files (`status`, `migrate --plan`).
+"""
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from app import embedded, migrations
+from app.database import DatabaseError, run_as_ops
+from app.migrations import MigrationError
+from app.settings import Settings, SettingsError, load, sql_directory
+
+# Months of the audit trail that are made ahead each time `hearth migrate` runs.
+AUDIT_MONTHS_AHEAD = 12
+
+DIFFERS = 3
+
+cli = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="A database-first backend for households.",
+)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+DataOption = Annotated[
+    Path, typer.Option("--data", help="Where the embedded PostgreSQL keeps its data.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
+
+DEFAULT_DATA = Path(".hearth/data")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """End with exit code 1 and the reason in a line, instead of a traceback."""
+    try:
+        yield
+    except (SettingsError, DatabaseError, MigrationError, embedded.EmbeddedError) as error:
+        err.print(f"[red]hearth:[/red] {escape(str(error))}")
+        raise typer.Exit(1) from None
+
+
+@cli.command()
+def up(
+    data: DataOption = DEFAULT_DATA,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where to serve.")] = 8000,
+    pg: Annotated[int, typer.Option(help="The PostgreSQL to embed: 16 or 18.")] = 18,
+) -> None:
+    """Start PostgreSQL, migrate and serve; needs nothing installed. For trying and developing."""
+    with _told():
+        url = f"http://127.0.0.1:{port}"
+        data.parent.mkdir(parents=True, exist_ok=True)
+        with embedded.hold(data, url), _listening("127.0.0.1", port) as listener:
+            server = embedded.start(data, version=pg)
+            try:
+                embedded.prepare(server, sql_directory() / "bootstrap.sql")
+                settings = load(
+                    **_embedded_urls(server), jwt_secret=_development_secret(data), port=port
+                )
+                with err.status("migrating") as line:
+                    _migrate(settings, progress=line.update)
+                _serve(settings, listener, ready=_greeting(url, server))
+            finally:
+                embedded.stop(server)
+        out.print("stopped; the data stays in", str(data))
+
+
+@cli.command()
+def serve() -> None:
+    """Serve HTTP from the configured database."""
+    with _told():
+        settings = load()
+        with _listening(settings.host, settings.port) as listener:
+            ready = f"Hearth serves on http://{settings.host}:{settings.port}"
+            _serve(settings, listener, ready=ready)
+
+
+@cli.command()
+def migrate(
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Say what would be done, and do nothing.")
+    ] = False,
+    to: Annotated[str | None, typer.Option(help="Stop at this migration, up or down.")] = None,
+    rollback: Annotated[int, typer.Option(min=0, help="Roll back so many migrations.")] = 0,
+    yes: Annotated[bool, typer.Option("--yes", help="Roll back without asking.")] = False,
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Bring the database to where the SQL files are."""
+    with _told():
+        if to is not None and rollback:
+            raise SettingsError("--to and --rollback do not go together")
+        settings = _reachable(data)
+        steps = migrations.plan(
+            settings.require("direct_url"),
+            sql_directory(),
+            to=to,
+            rollback=rollback,
+            uuidv7=settings.uuidv7 == "auto",
+        )
+        if plan:
+            for step in steps:
+                out.print(escape(str(step)))
+            if steps:
+                raise typer.Exit(DIFFERS)
+            out.print("nothing to do")
+            return
+        lost = [step.file for step in steps if step.action == "roll back"]
+        if lost and not yes and sys.stdin.isatty():
+            for file in lost:
+                out.print(f"{file}: {escape(_what_is_lost(file))}")
+            typer.confirm("Roll back?", abort=True)
+        _migrate(settings, to=to, rollback=rollback, progress=_print_dim)
+
+
+def _what_is_lost(file: str) -> str:
+    """Return the first line of a rollback: what data it loses, by the house rules."""
+    rollback = (sql_directory() / file).with_suffix(".rollback.sql")
+    return rollback.read_text("utf-8").partition("\n")[0].removeprefix("-- ")
+
+
+@cli.command()
+def status(as_json: JsonOption = False, data: DataOption = DEFAULT_DATA) -> None:
+    """Say whether the database is what the SQL files say, and name all that differs."""
+    with _told():
+        settings = _reachable(data)
+        report = migrations.status(
+            settings.require("direct_url"), sql_directory(), uuidv7=settings.uuidv7 == "auto"
+        )
+    if as_json:
+        print(json.dumps(asdict(report), default=str, indent=2))  # noqa: T201 - for a pipe
+    else:
+        _print_status(report)
+    if not report.is_consistent:
+        raise typer.Exit(DIFFERS)
+
+
+@cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(
+    context: typer.Context,
+    as_: Annotated[
+        str | None,
+        typer.Option("--as", metavar="EMAIL", help="Be placed in this person's context."),
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option(metavar="NAME", help="In this family, if there are several.")
+    ] = None,
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Open psql on the configured database; further arguments are psql's own."""
+    with _told():
+        if family is not None and as_ is None:
+            raise SettingsError("--family goes with --as")
+        settings = _reachable(data)
+        url = settings.require("direct_url")
+        person = {} if as_ is None else _person(url, as_, family)
+        program = shutil.which("psql") or _embedded_psql(data)
+        environment = {**os.environ, "PSQLRC": str(sql_directory() / "psqlrc.sql"), **person}
+        sys.stdout.flush()
+        os.execve(program, [program, url, *context.args], environment)  # noqa: S606 - no shell
+
+
+@cli.command()
+def health(
+    url: Annotated[
+        str | None, typer.Option(help="What to ask: /health/ready on PORT unless told.")
+    ] = None,
+) -> None:
+    """Ask a running service whether it is ready; for a container's health check."""
+    with _told():
+        url = url or f"http://127.0.0.1:{load().port}/health/ready"
+    try:
+        with urllib.request.urlopen(url, timeout=6) as answer:  # noqa: S310 - the operator's own URL
+            out.print(escape(answer.read().decode()))
+    except urllib.error.HTTPError as error:
+        err.print(escape(error.read().decode()))
+        raise typer.Exit(1) from None
+    except (OSError, ValueError) as error:
+        err.print(f"[red]hearth:[/red] {url} does not answer ({type(error).__name__})")
+        raise typer.Exit(1) from None
+
+
+def _reachable(data: Path) -> Settings:
+    """Read the settings; without any database, take the embedded server that runs on `data`."""
+    settings = load()
+    if settings.direct_url is not None or settings.database_url is not None:
+        return settings
+    server = embedded.find(data)
+    if server is None:
+        raise SettingsError(
+            f"DIRECT_URL: is not set, and no embedded server runs on {data} (hearth up starts one)"
+        )
+    return load(**_embedded_urls(server))
+
+
+def _embedded_urls(server: embedded.Server) -> dict[str, str]:
+    return {
+        "database_url": server.url("app_api", "hearth"),
+        "direct_url": server.url("hearth_deployer", "hearth"),
+    }
+
+
+def _development_secret(data: Path) -> str:
+    """Return the key for tokens of an embedded Hearth, made once and kept beside its data."""
+    path = data.with_name("jwt_secret")
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(32))
+    return path.read_text(encoding="ascii")
+
+
+def _print_dim(line: str) -> None:
+    err.print(escape(line), style="dim")
+
+
+def _migrate(
+    settings: Settings,
+    *,
+    to: str | None = None,
+    rollback: int = 0,
+    progress: Callable[[str], None],
+) -> None:
+    url = settings.require("direct_url")
+    started = time.perf_counter()
+    steps = migrations.migrate(
+        url,
+        sql_directory(),
+        to=to,
+        rollback=rollback,
+        uuidv7=settings.uuidv7 == "auto",
+        progress=progress,
+    )
+    if to is None and not rollback:
+        values = {"months_ahead": AUDIT_MONTHS_AHEAD}
+        made = asyncio.run(run_as_ops(url, "ensure_audit_partitions", values))
+        if made:
+            out.print(f"audit trail: {len(made)} months made ahead")
+    counts = Counter(step.kind for step in steps)
+    done = ", ".join(f"{number} {_plural(kind, number)}" for kind, number in counts.items())
+    out.print(f"{done or 'nothing to do'} ({time.perf_counter() - started:.2f} s)")
+
+
+def _plural(kind: str, number: int) -> str:
+    if number == 1:
+        return kind
+    return f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
+
+
+def _serve(settings: Settings, listener: socket.socket, *, ready: str) -> None:
+    # Imported here: the other commands start twice as fast without the HTTP half.
+    import uvicorn
+
+    from app import logs, main
+
+    logs.configure(settings.log_level)
+    asyncio.run(main.check(settings))
+    config = uvicorn.Config(
+        main.create_app(settings, on_ready=lambda: out.print(ready)),
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    # uvicorn ends in good order on either signal and then raises it again for whoever is above it.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Yield the listening socket; ours, so that a taken port is told early and in our words."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(1024)
+        except OSError as error:
+            raise SettingsError(
+                f"PORT: cannot listen on {host}:{port} ({error.strerror})"
+            ) from None
+        yield listener
+
+
+def _greeting(url: str, server: embedded.Server) -> str:
+    body = '{"email": "ann@example.com", "password": "correct horse", "full_name": "Ann Example"}'
+    return "\n".join(
+        (
+            f"[bold]Hearth serves on {url}[/bold] (Ctrl-C stops it)",
+            f"  endpoints  {url}/docs",
+            f"  data       {escape(str(server.data))} (PostgreSQL {server.version})",
+            "  psql       hearth psql --as ann@example.com",
+            "  sign up    "
+            + escape(f"curl {url}/v1/auth/signup -H 'Content-Type: application/json' -d '{body}'"),
+        )
+    )
+
+
+def _print_status(report: migrations.Status) -> None:
+    word = "[green]consistent[/green]" if report.is_consistent else "[yellow]differs[/yellow]"
+    out.print(f"{word}; at {report.version or 'nothing'}, {report.made_on}")
+    if report.deployer:
+        out.print(f"at work: {escape(report.deployer)}")
+    for item in report.items:
+        out.print(f"  {escape(str(item))}")
+
+
+def _person(url: str, email: str, family: str | None) -> Mapping[str, str]:
+    found = asyncio.run(run_as_ops(url, "find_contexts", {"email": email}))
+    if not found:
+        raise SettingsError(f"--as: there is no active account with the address {email}")
+    names = sorted(str(row["family_name"]) for row in found if row["family_name"] is not None)
+    fitting = [row for row in found if family is None or row["family_name"] == family]
+    if family is not None and not fitting:
+        raise SettingsError(f"--family: no {family} among {', '.join(names) or 'no families'}")
+    if len(fitting) > 1:
+        raise SettingsError(f"--family: which one? {', '.join(names)}")
+    row = fitting[0]
+    person = {
+        "HEARTH_ROLE": "app_api",
+        "HEARTH_PERSON": email,
+        "HEARTH_USER_ID": str(row["user_id"]),
+    }
+    if row["family_id"] is not None:
+        person["HEARTH_FAMILY_ID"] = str(row["family_id"])
+        person["HEARTH_MEMBER_ROLE"] = str(row["role"])
+    return person
+
+
+def _embedded_psql(data: Path) -> str:
+    server = embedded.find(data)
+    if server is not None:
+        return str(server.binary("psql"))
+    raise SettingsError("psql is not installed")
+
+
+def main() -> None:
+    """Run the command line."""
+    cli()
+
+
+if __name__ == "__main__":
+    main()
