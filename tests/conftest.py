@@ -1,0 +1,75 @@
+"""The server that the tests run against.
+
+An embedded one in a temporary directory, careless about crashes: PostgreSQL 18, or what
+HEARTH_TEST_PG says (16, or another one that Debian has installed). With TEST_DATABASE_URL, a
+superuser's URL, that server instead.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from app import embedded
+from app.cluster import INSTALLATIONS
+
+pytest_plugins = ["tests.fixtures"]
+
+TEST_PG = int(os.environ.get("HEARTH_TEST_PG", "18"))
+DEBIAN = Path(f"/usr/lib/postgresql/{TEST_PG}/bin")
+
+# What does not depend on the version is tested once, with the newest.
+collect_ignore = (
+    []
+    if TEST_PG == 18
+    else ["test_embedded.py", "test_passwords.py", "test_settings.py", "test_tokens.py"]
+)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A server and its superuser, in the words of pytest-postgresql."""
+
+    host: str
+    port: int
+    user: str
+    password: str | None = None
+    options: str = ""
+    maintenance_dbname: str = "postgres"
+    template_dbname: str | None = None
+
+    def url(self, user: str, database: str, *, password: str | None = None) -> str:
+        """Return a URL for asyncpg and psycopg; the embedded server asks nobody for a password."""
+        if user == self.user:
+            password = self.password
+        login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+        where = f"host={quote(self.host)}&port={self.port}"
+        return f"postgresql://{login}@/{quote(database, safe='')}?{where}"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Yield the server of this run; `postgresql_noproc(depends_on="cluster")` takes it."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        parts = {name: str(value) for name, value in conninfo_to_dict(given).items()}
+        host, port = parts.get("host", "localhost"), int(parts.get("port", "5432"))
+        yield Cluster(host, port, parts.get("user", "postgres"), parts.get("password"))
+        return
+
+    # Not below pytest's own temporary directory, which the next run would close to the server.
+    with tempfile.TemporaryDirectory(prefix="hearth-tests-") as place:
+        server = embedded.start(
+            Path(place, "data"),
+            version=TEST_PG,
+            durable=False,
+            binaries=None if TEST_PG in INSTALLATIONS else DEBIAN,
+        )
+        try:
+            yield Cluster(str(server.socket), 5432, "postgres")
+        finally:
+            embedded.stop(server)
