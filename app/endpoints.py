@@ -1,6 +1,6 @@
 """The endpoints. `TABLE` is the contents page of the HTTP interface; one handler serves most."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -315,8 +315,19 @@ TABLE = (
 
 
 def routes() -> list[Route]:
-    """Return a route for each row of the table."""
-    return [Route(row.path, row.handler or _handler(row), methods=[row.method]) for row in TABLE]
+    """Return a route for each path of the table, so that a 405 names all its methods."""
+    paths: dict[str, dict[str, Handler]] = {}
+    for row in TABLE:
+        paths.setdefault(row.path, {})[row.method] = row.handler or _handler(row)
+    return [Route(path, _by_method(rows), methods=list(rows)) for path, rows in paths.items()]
+
+
+def _by_method(handlers: Mapping[str, Handler]) -> Handler:
+    async def handle(request: Request) -> Response:
+        # Where there is GET, Starlette takes HEAD as well.
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return handle
 
 
 def _handler(row: Endpoint) -> Handler:

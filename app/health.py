@@ -11,8 +11,8 @@ from typing import Any
 import asyncpg
 
 from app.database import Database, DatabaseError, Transaction
+from app.migrations.sources import Tree
 from app.settings import sql_directory
-from app.sources import Tree
 
 # The most an answer may take, in seconds; orchestrators ask every few seconds.
 TIME_LIMIT = 5.0

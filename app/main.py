@@ -2,7 +2,7 @@
 
 import html
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
@@ -57,11 +57,12 @@ async def _refuse_unsafe_login(database: Database) -> None:
         )
 
 
-def create_app(settings: Settings) -> Starlette:
+def create_app(settings: Settings, *, on_ready: Callable[[], None] = lambda: None) -> Starlette:
     """Return the application; its lifespan connects to the database and disconnects again.
 
     Args:
         settings: The configuration; `DATABASE_URL` and `JWT_SECRET` must be set.
+        on_ready: Called once the database is connected, right before requests are taken.
 
     Raises:
         SettingsError: `JWT_SECRET` is not set.
@@ -74,6 +75,7 @@ def create_app(settings: Settings) -> Starlette:
         await database.connect()
         try:
             await _refuse_unsafe_login(database)
+            on_ready()
             yield {"services": Services(settings, database, tokens, Health(database))}
         finally:
             await database.disconnect()

@@ -1,5 +1,6 @@
 """Request and response models. Limits repeat the checks of `sql/`, for better messages."""
 
+import re
 import zoneinfo
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -10,9 +11,11 @@ from uuid import UUID
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -43,6 +46,15 @@ def _is_not_blank(text: str) -> str:
     return text
 
 
+def _read_day(value: object) -> object:
+    # Pydantic takes a number in a string for seconds since 1970.
+    if not isinstance(value, str):
+        return value
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", value, re.ASCII):
+        raise ValueError("must be a day such as 2030-12-31")
+    return date.fromisoformat(value)
+
+
 def _is_time_zone(name: str) -> str:
     if name not in _time_zones():
         raise ValueError("must be a time zone such as Europe/Vienna")
@@ -56,7 +68,7 @@ Name = Annotated[Line, StringConstraints(min_length=1, max_length=100)]
 FullName = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
 TimeZone = Annotated[str, AfterValidator(_is_time_zone)]
 Email = Annotated[Text, StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
-Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2999, 12, 31))]
+Day = Annotated[date, BeforeValidator(_read_day), Field(ge=date(1900, 1, 1), le=date(2999, 12, 31))]
 # NIST SP 800-63B: at least 8 characters, no rules of composition; an end, so that hashing has one.
 Password = Annotated[str, StringConstraints(min_length=8, max_length=256)]
 
@@ -80,13 +92,18 @@ class Patch(Request):
 
     nullable: ClassVar[frozenset[str]] = frozenset()
 
+    @field_validator("*")
+    @classmethod
+    def _is_null_only_where_it_may(cls, value: object, info: ValidationInfo) -> object:
+        # Absent fields do not come here.
+        if value is None and info.field_name not in cls.nullable:
+            raise ValueError("must not be null")
+        return value
+
     @model_validator(mode="after")
     def _says_something(self) -> Self:
         if not self.model_fields_set:
             raise ValueError("must change at least one field")
-        for name in self.model_fields_set - self.nullable:
-            if getattr(self, name) is None:
-                raise ValueError(f"{name} must not be null")
         return self
 
     def values(self) -> Mapping[str, object]:

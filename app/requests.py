@@ -85,7 +85,10 @@ def read_query(request: Request, model: type[Model]) -> Model:
     pairs = parse_qsl(request.url.query, keep_blank_values=True)
     values = dict(pairs)
     if len(values) != len(pairs):
-        raise Problem(errors.INVALID, "A query parameter is given twice.")
+        names = [name for name, _ in pairs]
+        twice = [name for name in values if names.count(name) > 1]
+        entries = [{"parameter": name, "detail": "is given more than once"} for name in twice]
+        raise Problem(errors.INVALID, errors=entries)
     try:
         return model.model_validate(values)
     except pydantic.ValidationError as error:

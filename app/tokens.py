@@ -64,8 +64,9 @@ class Tokens:
             "iat": now,
             "nbf": now,
             "exp": now + self._settings.access_token_lifetime,
-            "sid": str(context.session_id),
         }
+        if context.session_id is not None:  # none where an outside issuer signed the user in
+            claims["sid"] = str(context.session_id)
         if context.family_id is not None and context.role is not None:
             claims["family_id"] = str(context.family_id)
             claims["role"] = context.role.value

@@ -25,9 +25,7 @@ DEBIAN = Path(f"/usr/lib/postgresql/{TEST_PG}/bin")
 
 # What does not depend on the version is tested once, with the newest.
 collect_ignore = (
-    []
-    if TEST_PG == 18
-    else ["test_embedded.py", "test_passwords.py", "test_settings.py", "test_tokens.py"]
+    [] if TEST_PG == 18 else ["test_embedded.py", "test_passwords.py", "test_settings.py"]
 )
 
 

@@ -297,7 +297,8 @@ class AsRole:
         """Connect, take the role, begin, and set as much of a context as is given."""
         connection = await asyncpg.connect(self.hearth.url("hearth_deployer"))
         self.opened.append(connection)
-        await connection.execute(f"set role {role}; begin")
+        await connection.execute(f"set role {role}")
+        await connection.execute("begin")
         for name, value in (
             ("user_id", user_id),
             ("family_id", family_id),

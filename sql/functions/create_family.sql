@@ -1,7 +1,7 @@
 -- create_family: another family, with the user of the context as its owner.
 --
 -- Definer, owned by app_auth: the new family is not the one of the context, so no policy could let
--- its first rows in. Called without a user it fails on the membership's key.
+-- its first rows in. Only an active user gets a family, and nobody gets one for somebody else.
 --
 -- owner: app_auth
 -- requires: 0004_families
@@ -15,22 +15,23 @@ create or replace function app.create_family(name text, time_zone text)
 as $$
 #variable_conflict use_column
 declare
+    v_user record;
     v_family app.families;
 begin
+    select u.full_name, u.time_zone
+    into v_user
+    from app.users as u
+    where u.id = app.current_user_id() and u.is_active;
+    if not found then
+        raise exception 'the account is not active' using errcode = 'ZH001';
+    end if;
+
     insert into app.families (name, time_zone)
-    values (
-        create_family.name,
-        coalesce(
-            create_family.time_zone,
-            (select u.time_zone from app.users as u where u.id = app.current_user_id())
-        )
-    )
+    values (create_family.name, coalesce(create_family.time_zone, v_user.time_zone))
     returning * into v_family;
 
     insert into app.family_memberships (family_id, user_id, role, display_name)
-    select v_family.id, u.id, 'owner', left(u.full_name, 100)
-    from app.users as u
-    where u.id = app.current_user_id();
+    values (v_family.id, app.current_user_id(), 'owner', left(btrim(v_user.full_name), 100));
 
     return v_family;
 end

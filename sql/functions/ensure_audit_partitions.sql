@@ -3,6 +3,9 @@
 -- A partition inherits neither policies nor grants nor statement triggers. Nobody is granted
 -- anything on one: rows go in and come out through app.audit_log, under its policies.
 --
+-- A month that nobody made in time is in the default partition by now, and its rows cannot move,
+-- being append-only. It stays there, with a warning; the months after it are made.
+--
 -- Definer, owned by app_owner: it lends the making of partitions, with names and bounds of its own
 -- making. `hearth migrate` calls it as app_ops each time it runs.
 --
@@ -28,26 +31,36 @@ begin
         v_name := 'audit_log_' || to_char(v_month, 'YYYY_MM');
 
         if to_regclass('app.' || v_name) is null then
-            execute format(
-                'create table app.%I partition of app.audit_log for values from (%L) to (%L)',
-                v_name,
-                v_month at time zone 'UTC',
-                (v_month + interval '1 month') at time zone 'UTC'
-            );
-            execute format('alter table app.%I enable row level security', v_name);
-            execute format('alter table app.%I force row level security', v_name);
-            execute format(
-                'create trigger _100_refuse_truncate before truncate on app.%I '
-                'for each statement execute function app.refuse_change(%L)',
-                v_name,
-                'the audit trail is append-only'
-            );
-            execute format(
-                'comment on table app.%I is %L',
-                v_name,
-                'The audit trail of ' || to_char(v_month, 'YYYY-MM') || ' (UTC).'
-            );
-            return next v_name;
+            begin
+                execute format(
+                    'create table app.%I partition of app.audit_log for values from (%L) to (%L)',
+                    v_name,
+                    v_month at time zone 'UTC',
+                    (v_month + interval '1 month') at time zone 'UTC'
+                );
+                execute format('alter table app.%I enable row level security', v_name);
+                execute format('alter table app.%I force row level security', v_name);
+                execute format(
+                    'create trigger _100_refuse_truncate before truncate on app.%I '
+                    'for each statement execute function app.refuse_change(%L)',
+                    v_name,
+                    'the audit trail is append-only'
+                );
+                execute format(
+                    'comment on table app.%I is %L',
+                    v_name,
+                    'The audit trail of ' || to_char(v_month, 'YYYY-MM') || ' (UTC).'
+                );
+                execute format(
+                    'comment on trigger _100_refuse_truncate on app.%I is %L',
+                    v_name,
+                    'The trail is append-only.'
+                );
+                return next v_name;
+            exception
+                when check_violation then
+                    raise warning '% stays in app.audit_log_default', to_char(v_month, 'YYYY-MM');
+            end;
         end if;
 
         v_month := v_month + interval '1 month';

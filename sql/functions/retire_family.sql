@@ -2,7 +2,7 @@
 -- only a purge deletes.
 --
 -- Definer, owned by app_auth: the sessions that stand in the family are other people's as well, and
--- they end. Only an owner may; the role of the context has been asserted.
+-- they end. Only an owner may, and the membership itself says who is one.
 --
 -- owner: app_auth
 -- requires: 0006_audit
@@ -15,7 +15,13 @@ create or replace function app.retire_family()
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if app.current_member_role() is distinct from 'owner' then
+    perform from app.family_memberships as m
+    where
+        m.family_id = app.current_family_id()
+        and m.user_id = app.current_user_id()
+        and m.role = 'owner'
+        and m.is_active;
+    if not found then
         raise exception 'only an owner may retire the family'
             using errcode = 'insufficient_privilege';
     end if;

@@ -65,9 +65,15 @@ end
 $$;
 
 -- Limits stand on the role and not in a connection string, because a pooler does not pass those on.
+-- Whoever administers a role may set them; before PostgreSQL 16, so may whoever creates roles.
 do $$
+declare
+    v_server integer := pg_catalog.current_setting('server_version_num')::integer;
+    v_any boolean := v_server < 160000 and (
+        select r.rolcreaterole from pg_catalog.pg_roles as r where r.rolname = current_user
+    );
 begin
-    if pg_catalog.pg_has_role('app_api', 'member with admin option') then
+    if v_any or pg_catalog.pg_has_role('app_api', 'member with admin option') then
         alter role app_api set statement_timeout = '5s';
         alter role app_api set lock_timeout = '2s';
         alter role app_api set idle_in_transaction_session_timeout = '10s';
@@ -75,7 +81,7 @@ begin
         alter role app_api set search_path = pg_catalog;
     end if;
 
-    if pg_catalog.pg_has_role('app_reader', 'member with admin option') then
+    if v_any or pg_catalog.pg_has_role('app_reader', 'member with admin option') then
         alter role app_reader set default_transaction_read_only = 'on';
         alter role app_reader set statement_timeout = '60s';
         alter role app_reader set idle_in_transaction_session_timeout = '60s';

@@ -20,7 +20,7 @@ create table app.users (
 
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    row_version integer not null default 1,
+    row_version bigint not null default 1,
     deleted_at timestamptz,
     is_active boolean not null generated always as (deleted_at is null) stored,
 
@@ -75,7 +75,7 @@ create table app.credentials (
 
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    row_version integer not null default 1,
+    row_version bigint not null default 1,
 
     primary key (user_id),
     foreign key (user_id) references app.users (id) on delete cascade,

@@ -41,7 +41,7 @@ create table app.families (
 
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    row_version integer not null default 1,
+    row_version bigint not null default 1,
     deleted_at timestamptz,
     is_active boolean not null generated always as (deleted_at is null) stored,
 
@@ -90,7 +90,7 @@ create table app.family_memberships (
 
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    row_version integer not null default 1,
+    row_version bigint not null default 1,
     deleted_at timestamptz,
     is_active boolean not null generated always as (deleted_at is null) stored,
 

@@ -22,7 +22,7 @@ create table app.sessions (
 
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    row_version integer not null default 1,
+    row_version bigint not null default 1,
 
     primary key (id),
     foreign key (user_id) references app.users (id) on delete cascade,

@@ -23,7 +23,7 @@ create table app.tasks (
 
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    row_version integer not null default 1,
+    row_version bigint not null default 1,
 
     primary key (family_id, id),
     foreign key (family_id, user_id) references app.family_memberships (family_id, user_id)

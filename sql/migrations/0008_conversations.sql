@@ -18,7 +18,7 @@ create table app.conversations (
 
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
-    row_version integer not null default 1,
+    row_version bigint not null default 1,
 
     primary key (family_id, id),
     -- What messages refer to: a conversation together with its owner.

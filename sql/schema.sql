@@ -1,0 +1,4469 @@
+-- The whole schema as one dump, to read and to diff in a review.
+-- Written by `make schema`, from a database made by `hearth migrate` on PostgreSQL 18. Do not edit.
+
+--
+-- PostgreSQL database dump
+--
+
+--
+-- Name: app; Type: SCHEMA; Schema: -; Owner: app_owner
+--
+
+CREATE SCHEMA app;
+
+ALTER SCHEMA app OWNER TO app_owner;
+
+--
+-- Name: SCHEMA app; Type: COMMENT; Schema: -; Owner: app_owner
+--
+
+COMMENT ON SCHEMA app IS 'Hearth: households and all that is theirs. Read sql/ from the migrations on.';
+
+--
+-- Name: account_event; Type: TYPE; Schema: app; Owner: app_owner
+--
+
+CREATE TYPE app.account_event AS ENUM (
+    'signed_up',
+    'signed_in',
+    'signed_out',
+    'password_changed',
+    'session_revoked',
+    'token_reused',
+    'account_retired',
+    'account_restored'
+);
+
+ALTER TYPE app.account_event OWNER TO app_owner;
+
+--
+-- Name: TYPE account_event; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TYPE app.account_event IS 'What happened to an account.';
+
+--
+-- Name: audit_action; Type: TYPE; Schema: app; Owner: app_owner
+--
+
+CREATE TYPE app.audit_action AS ENUM (
+    'insert',
+    'update',
+    'delete'
+);
+
+ALTER TYPE app.audit_action OWNER TO app_owner;
+
+--
+-- Name: TYPE audit_action; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TYPE app.audit_action IS 'What was done to a row.';
+
+--
+-- Name: member_role; Type: TYPE; Schema: app; Owner: app_owner
+--
+
+CREATE TYPE app.member_role AS ENUM (
+    'owner',
+    'admin',
+    'member'
+);
+
+ALTER TYPE app.member_role OWNER TO app_owner;
+
+--
+-- Name: TYPE member_role; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TYPE app.member_role IS 'owner: everything; admin: all but what concerns owners; member: what is their own.';
+
+--
+-- Name: message_role; Type: TYPE; Schema: app; Owner: app_owner
+--
+
+CREATE TYPE app.message_role AS ENUM (
+    'user',
+    'assistant'
+);
+
+ALTER TYPE app.message_role OWNER TO app_owner;
+
+--
+-- Name: TYPE message_role; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TYPE app.message_role IS 'Who speaks.';
+
+--
+-- Name: visibility; Type: TYPE; Schema: app; Owner: app_owner
+--
+
+CREATE TYPE app.visibility AS ENUM (
+    'private',
+    'family'
+);
+
+ALTER TYPE app.visibility OWNER TO app_owner;
+
+--
+-- Name: TYPE visibility; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TYPE app.visibility IS 'Who sees a row: its owner alone, or the family.';
+
+--
+-- Name: assert_membership(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.assert_membership() RETURNS void
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    perform from app.users as u
+    where u.id = app.current_user_id() and u.is_active;
+    if not found then
+        raise exception 'the account is not active' using errcode = 'ZH001';
+    end if;
+
+    if app.current_session_id() is not null then
+        perform from app.sessions as s
+        where
+            s.id = app.current_session_id()
+            and s.user_id = app.current_user_id()
+            and s.revoked_at is null;
+        if not found then
+            raise exception 'the session was ended' using errcode = 'ZH001';
+        end if;
+    end if;
+
+    if app.current_family_id() is not null then
+        perform from app.family_memberships as m
+        inner join app.families as f on f.id = m.family_id
+        where
+            m.family_id = app.current_family_id()
+            and m.user_id = app.current_user_id()
+            and m.role = app.current_member_role()
+            and m.is_active
+            and f.is_active;
+        if not found then
+            raise exception 'the membership is not active in this role' using errcode = 'ZH001';
+        end if;
+    end if;
+end
+$$;
+
+ALTER FUNCTION app.assert_membership() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION assert_membership(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.assert_membership() IS 'Raises ZH001 unless user, session, family and role of the context hold right now.';
+
+--
+-- Name: begin_session(uuid, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.begin_session(user_id uuid, token_hash bytea, expires_at timestamp with time zone) RETURNS json
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+    v_standing record;
+    v_session_id uuid;
+begin
+    select s.family_id, s.role
+    into v_standing
+    from app.standing_of(begin_session.user_id, null) as s;
+
+    insert into app.sessions (user_id, family_id, expires_at)
+    values (begin_session.user_id, v_standing.family_id, begin_session.expires_at)
+    returning id into v_session_id;
+
+    insert into app.refresh_tokens (token_hash, session_id)
+    values (begin_session.token_hash, v_session_id);
+
+    return json_build_object(
+        'session_id', v_session_id,
+        'user_id', begin_session.user_id,
+        'family_id', v_standing.family_id,
+        'role', v_standing.role
+    );
+end
+$$;
+
+ALTER FUNCTION app.begin_session(user_id uuid, token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION begin_session(user_id uuid, token_hash bytea, expires_at timestamp with time zone); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.begin_session(user_id uuid, token_hash bytea, expires_at timestamp with time zone) IS 'Makes a session and its first refresh token; for sign_up and open_session.';
+
+--
+-- Name: change_password(text, text); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.change_password(old_hash text, new_hash text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    update app.credentials as c
+    set password_hash = change_password.new_hash
+    where c.user_id = app.current_user_id() and c.password_hash = change_password.old_hash;
+    if not found then
+        return false;
+    end if;
+
+    insert into app.account_events (user_id, event_type, metadata)
+    values (app.current_user_id(), 'password_changed', app.event_metadata());
+
+    perform app.revoke_sessions(app.current_user_id(), app.current_session_id());
+
+    return true;
+end
+$$;
+
+ALTER FUNCTION app.change_password(old_hash text, new_hash text) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION change_password(old_hash text, new_hash text); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.change_password(old_hash text, new_hash text) IS 'Replaces the password hash of the user of the context and ends the other sessions.';
+
+--
+-- Name: close_session(); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.close_session() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    update app.sessions as s
+    set revoked_at = now()
+    where
+        s.id = app.current_session_id()
+        and s.user_id = app.current_user_id()
+        and s.revoked_at is null;
+    if not found then
+        return false;
+    end if;
+
+    insert into app.account_events (user_id, event_type, metadata)
+    values (app.current_user_id(), 'signed_out', app.event_metadata());
+
+    return true;
+end
+$$;
+
+ALTER FUNCTION app.close_session() OWNER TO app_auth;
+
+--
+-- Name: FUNCTION close_session(); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.close_session() IS 'Ends the session of the context; false if there is none to end.';
+
+--
+-- Name: new_id(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.new_id() RETURNS uuid
+    LANGUAGE sql
+    AS $$select pg_catalog.uuidv7()$$;
+
+ALTER FUNCTION app.new_id() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION new_id(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.new_id() IS 'A new id: version 7 (time-ordered) where the server can make them, random otherwise.';
+
+--
+-- Name: conversations; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.conversations (
+    family_id uuid NOT NULL,
+    id uuid DEFAULT app.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    title text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT conversations_title_is_1_to_200_characters CHECK (((length(btrim(title)) > 0) AND (length(title) <= 200)))
+);
+
+ALTER TABLE ONLY app.conversations FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.conversations OWNER TO app_owner;
+
+--
+-- Name: TABLE conversations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.conversations IS 'A talk with the assistant; only its owner sees it.';
+
+--
+-- Name: COLUMN conversations.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.conversations.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN conversations.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.conversations.id IS 'Names the conversation within its family.';
+
+--
+-- Name: COLUMN conversations.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.conversations.user_id IS 'Whose conversation it is; it does not change hands.';
+
+--
+-- Name: COLUMN conversations.title; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.conversations.title IS 'In a line, 1 to 200 characters.';
+
+--
+-- Name: COLUMN conversations.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.conversations.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN conversations.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.conversations.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN conversations.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.conversations.row_version IS 'Counts the changes of the row, from 1.';
+
+--
+-- Name: CONSTRAINT conversations_title_is_1_to_200_characters ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT conversations_title_is_1_to_200_characters ON app.conversations IS 'The title must have 1 to 200 characters and not only blanks.';
+
+--
+-- Name: conversation_json(app.conversations); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.conversation_json(c app.conversations) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'id', c.id,
+        'user_id', c.user_id,
+        'title', c.title,
+        'created_at', c.created_at,
+        'updated_at', c.updated_at,
+        'row_version', c.row_version
+    )
+$$;
+
+ALTER FUNCTION app.conversation_json(c app.conversations) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION conversation_json(c app.conversations); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.conversation_json(c app.conversations) IS 'A conversation as every endpoint shows it.';
+
+--
+-- Name: is_time_zone(text); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.is_time_zone(name text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    return timezone(name, timestamptz 'epoch') is not null;
+exception
+    when invalid_parameter_value then
+        return false;
+end
+$$;
+
+ALTER FUNCTION app.is_time_zone(name text) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION is_time_zone(name text); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.is_time_zone(name text) IS 'Whether the server knows the time zone.';
+
+--
+-- Name: families; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.families (
+    id uuid DEFAULT app.new_id() NOT NULL,
+    name text NOT NULL,
+    time_zone text DEFAULT 'UTC'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL,
+    deleted_at timestamp with time zone,
+    is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
+    CONSTRAINT families_name_is_1_to_100_characters CHECK (((length(btrim(name)) > 0) AND (length(name) <= 100))),
+    CONSTRAINT families_time_zone_is_known CHECK (app.is_time_zone(time_zone))
+);
+
+ALTER TABLE ONLY app.families FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.families OWNER TO app_owner;
+
+--
+-- Name: TABLE families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.families IS 'A household, and the tenant: what belongs to one family no other ever sees.';
+
+--
+-- Name: COLUMN families.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.id IS 'The tenant key: every table of a family carries it as family_id.';
+
+--
+-- Name: COLUMN families.name; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.name IS 'What the family calls itself.';
+
+--
+-- Name: COLUMN families.time_zone; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.time_zone IS 'IANA name; a day of this family begins at midnight there.';
+
+--
+-- Name: COLUMN families.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN families.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN families.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.row_version IS 'Counts the changes of the row, from 1.';
+
+--
+-- Name: COLUMN families.deleted_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.deleted_at IS 'When the family was retired; null while it is active.';
+
+--
+-- Name: COLUMN families.is_active; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.is_active IS 'True until the family is retired.';
+
+--
+-- Name: CONSTRAINT families_name_is_1_to_100_characters ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT families_name_is_1_to_100_characters ON app.families IS 'The family name must have 1 to 100 characters and not only blanks.';
+
+--
+-- Name: CONSTRAINT families_time_zone_is_known ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT families_time_zone_is_known ON app.families IS 'The time zone must be a name such as Europe/Vienna.';
+
+--
+-- Name: create_family(text, text); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.create_family(name text, time_zone text) RETURNS app.families
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+    v_user record;
+    v_family app.families;
+begin
+    select u.full_name, u.time_zone
+    into v_user
+    from app.users as u
+    where u.id = app.current_user_id() and u.is_active;
+    if not found then
+        raise exception 'the account is not active' using errcode = 'ZH001';
+    end if;
+
+    insert into app.families (name, time_zone)
+    values (create_family.name, coalesce(create_family.time_zone, v_user.time_zone))
+    returning * into v_family;
+
+    insert into app.family_memberships (family_id, user_id, role, display_name)
+    values (v_family.id, app.current_user_id(), 'owner', left(btrim(v_user.full_name), 100));
+
+    return v_family;
+end
+$$;
+
+ALTER FUNCTION app.create_family(name text, time_zone text) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION create_family(name text, time_zone text); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.create_family(name text, time_zone text) IS 'Makes a family owned by the user of the context; the time zone defaults to the user''s.';
+
+--
+-- Name: current_family_id(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.current_family_id() RETURNS uuid
+    LANGUAGE sql STABLE
+    AS $$ select nullif(pg_catalog.current_setting('app.family_id', true), '')::uuid $$;
+
+ALTER FUNCTION app.current_family_id() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION current_family_id(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.current_family_id() IS 'The family the transaction stands in; null outside a context.';
+
+--
+-- Name: current_member_role(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.current_member_role() RETURNS app.member_role
+    LANGUAGE sql STABLE
+    AS $$ select nullif(pg_catalog.current_setting('app.member_role', true), '')::app.member_role $$;
+
+ALTER FUNCTION app.current_member_role() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION current_member_role(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.current_member_role() IS 'The role that user acts in, in that family; null outside a context.';
+
+--
+-- Name: current_request_id(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.current_request_id() RETURNS uuid
+    LANGUAGE sql STABLE
+    AS $$ select nullif(pg_catalog.current_setting('app.request_id', true), '')::uuid $$;
+
+ALTER FUNCTION app.current_request_id() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION current_request_id(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.current_request_id() IS 'The request the transaction serves; null outside a context.';
+
+--
+-- Name: current_session_id(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.current_session_id() RETURNS uuid
+    LANGUAGE sql STABLE
+    AS $$ select nullif(pg_catalog.current_setting('app.session_id', true), '')::uuid $$;
+
+ALTER FUNCTION app.current_session_id() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION current_session_id(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.current_session_id() IS 'The session that brought the request; null outside a context.';
+
+--
+-- Name: current_user_id(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.current_user_id() RETURNS uuid
+    LANGUAGE sql STABLE
+    AS $$ select nullif(pg_catalog.current_setting('app.user_id', true), '')::uuid $$;
+
+ALTER FUNCTION app.current_user_id() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION current_user_id(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.current_user_id() IS 'The user the transaction acts for; null outside a context.';
+
+--
+-- Name: cursor_of(timestamp with time zone, uuid); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.cursor_of(at timestamp with time zone, id uuid) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$ select (extract(epoch from at) * 1000000)::bigint || '_' || id $$;
+
+ALTER FUNCTION app.cursor_of(at timestamp with time zone, id uuid) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION cursor_of(at timestamp with time zone, id uuid); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.cursor_of(at timestamp with time zone, id uuid) IS 'The cursor that stands after this row.';
+
+--
+-- Name: ensure_audit_partitions(integer); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.ensure_audit_partitions(months_ahead integer) RETURNS SETOF text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_month timestamp := date_trunc('month', now() at time zone 'UTC');
+    v_name text;
+begin
+    if months_ahead is null or months_ahead not between 0 and 120 then
+        raise exception 'months_ahead must be between 0 and 120'
+            using errcode = 'invalid_parameter_value';
+    end if;
+
+    for i in 0 .. months_ahead loop
+        v_name := 'audit_log_' || to_char(v_month, 'YYYY_MM');
+
+        if to_regclass('app.' || v_name) is null then
+            begin
+                execute format(
+                    'create table app.%I partition of app.audit_log for values from (%L) to (%L)',
+                    v_name,
+                    v_month at time zone 'UTC',
+                    (v_month + interval '1 month') at time zone 'UTC'
+                );
+                execute format('alter table app.%I enable row level security', v_name);
+                execute format('alter table app.%I force row level security', v_name);
+                execute format(
+                    'create trigger _100_refuse_truncate before truncate on app.%I '
+                    'for each statement execute function app.refuse_change(%L)',
+                    v_name,
+                    'the audit trail is append-only'
+                );
+                execute format(
+                    'comment on table app.%I is %L',
+                    v_name,
+                    'The audit trail of ' || to_char(v_month, 'YYYY-MM') || ' (UTC).'
+                );
+                execute format(
+                    'comment on trigger _100_refuse_truncate on app.%I is %L',
+                    v_name,
+                    'The trail is append-only.'
+                );
+                return next v_name;
+            exception
+                when check_violation then
+                    raise warning '% stays in app.audit_log_default', to_char(v_month, 'YYYY-MM');
+            end;
+        end if;
+
+        v_month := v_month + interval '1 month';
+    end loop;
+end
+$$;
+
+ALTER FUNCTION app.ensure_audit_partitions(months_ahead integer) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION ensure_audit_partitions(months_ahead integer); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.ensure_audit_partitions(months_ahead integer) IS 'Makes the missing months of the audit trail, from this one on; returns those it made.';
+
+--
+-- Name: event_metadata(); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.event_metadata() RETURNS jsonb
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    select jsonb_strip_nulls(jsonb_build_object(
+        'session_id', app.current_session_id(),
+        'request_id', app.current_request_id()
+    ))
+$$;
+
+ALTER FUNCTION app.event_metadata() OWNER TO app_auth;
+
+--
+-- Name: FUNCTION event_metadata(); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.event_metadata() IS 'Session and request of the context, for account events.';
+
+--
+-- Name: family_json(app.families); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.family_json(f app.families) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'id', f.id,
+        'name', f.name,
+        'time_zone', f.time_zone,
+        'created_at', f.created_at,
+        'updated_at', f.updated_at,
+        'row_version', f.row_version
+    )
+$$;
+
+ALTER FUNCTION app.family_json(f app.families) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION family_json(f app.families); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.family_json(f app.families) IS 'A family as every endpoint shows it.';
+
+--
+-- Name: find_credentials(text); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.find_credentials(email text) RETURNS TABLE(user_id uuid, password_hash text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    select u.id, c.password_hash
+    from app.users as u
+    inner join app.credentials as c on c.user_id = u.id
+    where lower(u.email) = lower(find_credentials.email) and u.is_active
+$$;
+
+ALTER FUNCTION app.find_credentials(email text) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION find_credentials(email text); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.find_credentials(email text) IS 'User and password hash of an active account, by its address; no row when there is none.';
+
+--
+-- Name: keep_an_owner(); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.keep_an_owner() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    -- Of interest is an owner who ceases to be one.
+    if OLD.role <> 'owner' or OLD.deleted_at is not null
+        or (NEW.role = 'owner' and NEW.deleted_at is null)
+    then
+        return NEW;
+    end if;
+
+    -- A retired family needs no owner.
+    perform from app.families as f
+    where f.id = OLD.family_id and f.deleted_at is null
+    for no key update;
+    if not found then
+        return NEW;
+    end if;
+
+    perform from app.family_memberships as m
+    where
+        m.family_id = OLD.family_id
+        and m.user_id <> OLD.user_id
+        and m.role = 'owner'
+        and m.deleted_at is null;
+    if not found then
+        raise exception 'the last owner cannot leave, be demoted or be removed'
+            using errcode = 'ZH002', hint = 'Make somebody else an owner first.';
+    end if;
+
+    return NEW;
+end
+$$;
+
+ALTER FUNCTION app.keep_an_owner() OWNER TO app_auth;
+
+--
+-- Name: FUNCTION keep_an_owner(); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.keep_an_owner() IS 'Trigger: refuses to take a family its last owner.';
+
+--
+-- Name: family_memberships; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.family_memberships (
+    family_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    role app.member_role NOT NULL,
+    display_name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL,
+    deleted_at timestamp with time zone,
+    is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
+    CONSTRAINT family_memberships_display_name_is_1_to_100_characters CHECK (((length(btrim(display_name)) > 0) AND (length(display_name) <= 100)))
+);
+
+ALTER TABLE ONLY app.family_memberships FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.family_memberships OWNER TO app_owner;
+
+--
+-- Name: TABLE family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.family_memberships IS 'Who belongs to which family, and as what. Everything a member makes hangs on this row.';
+
+--
+-- Name: COLUMN family_memberships.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.family_memberships.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN family_memberships.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.family_memberships.user_id IS 'The member.';
+
+--
+-- Name: COLUMN family_memberships.role; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.family_memberships.role IS 'What the member may do here.';
+
+--
+-- Name: COLUMN family_memberships.display_name; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.family_memberships.display_name IS 'What this family calls the member.';
+
+--
+-- Name: COLUMN family_memberships.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.family_memberships.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN family_memberships.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.family_memberships.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN family_memberships.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.family_memberships.row_version IS 'Counts the changes of the row, from 1.';
+
+--
+-- Name: COLUMN family_memberships.deleted_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.family_memberships.deleted_at IS 'When the member left or was removed; null while they belong.';
+
+--
+-- Name: COLUMN family_memberships.is_active; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.family_memberships.is_active IS 'True until the member leaves or is removed.';
+
+--
+-- Name: CONSTRAINT family_memberships_display_name_is_1_to_100_characters ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT family_memberships_display_name_is_1_to_100_characters ON app.family_memberships IS 'The name must have 1 to 100 characters and not only blanks.';
+
+--
+-- Name: member_json(app.family_memberships); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.member_json(m app.family_memberships) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'user_id', m.user_id,
+        'role', m.role,
+        'display_name', m.display_name,
+        'created_at', m.created_at,
+        'updated_at', m.updated_at,
+        'row_version', m.row_version
+    )
+$$;
+
+ALTER FUNCTION app.member_json(m app.family_memberships) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION member_json(m app.family_memberships); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.member_json(m app.family_memberships) IS 'A member as every endpoint shows it.';
+
+--
+-- Name: messages; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.messages (
+    family_id uuid NOT NULL,
+    id uuid DEFAULT app.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    conversation_id uuid NOT NULL,
+    role app.message_role NOT NULL,
+    content text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT messages_content_is_1_to_5000_characters CHECK (((length(content) >= 1) AND (length(content) <= 5000)))
+);
+
+ALTER TABLE ONLY app.messages FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.messages OWNER TO app_owner;
+
+--
+-- Name: TABLE messages; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.messages IS 'What was said in a conversation. Immutable.';
+
+--
+-- Name: COLUMN messages.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.messages.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN messages.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.messages.id IS 'Names the message within its family.';
+
+--
+-- Name: COLUMN messages.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.messages.user_id IS 'The owner of the conversation, whoever speaks.';
+
+--
+-- Name: COLUMN messages.conversation_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.messages.conversation_id IS 'The conversation it belongs to.';
+
+--
+-- Name: COLUMN messages.role; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.messages.role IS 'Who speaks.';
+
+--
+-- Name: COLUMN messages.content; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.messages.content IS 'What was said, 1 to 5000 characters.';
+
+--
+-- Name: COLUMN messages.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.messages.created_at IS 'When it was said; never changes.';
+
+--
+-- Name: CONSTRAINT messages_content_is_1_to_5000_characters ON messages; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT messages_content_is_1_to_5000_characters ON app.messages IS 'The content must have 1 to 5000 characters.';
+
+--
+-- Name: message_json(app.messages); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.message_json(m app.messages) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'id', m.id,
+        'conversation_id', m.conversation_id,
+        'role', m.role,
+        'content', m.content,
+        'created_at', m.created_at
+    )
+$$;
+
+ALTER FUNCTION app.message_json(m app.messages) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION message_json(m app.messages); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.message_json(m app.messages) IS 'A message as every endpoint shows it.';
+
+--
+-- Name: my_families(); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.my_families() RETURNS TABLE(family app.families, role app.member_role)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    select f, m.role
+    from app.family_memberships as m
+    inner join app.families as f on f.id = m.family_id
+    where m.user_id = app.current_user_id() and m.is_active and f.is_active
+$$;
+
+ALTER FUNCTION app.my_families() OWNER TO app_auth;
+
+--
+-- Name: FUNCTION my_families(); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.my_families() IS 'The active families of the user of the context, with the role in each.';
+
+--
+-- Name: open_session(uuid, text, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) RETURNS json
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    perform from app.credentials as c
+    inner join app.users as u on u.id = c.user_id
+    where
+        c.user_id = open_session.user_id
+        and c.password_hash = open_session.password_hash
+        and u.is_active
+    for share of c;
+    if not found then
+        return null;
+    end if;
+
+    insert into app.account_events (user_id, event_type, metadata)
+    values (open_session.user_id, 'signed_in', app.event_metadata());
+
+    return app.begin_session(
+        open_session.user_id, open_session.token_hash, open_session.expires_at);
+end
+$$;
+
+ALTER FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) IS 'Signs in a user whose password was checked against this hash; null if it is not current.';
+
+--
+-- Name: own_credentials(); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.own_credentials() RETURNS TABLE(user_id uuid, password_hash text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    select c.user_id, c.password_hash
+    from app.credentials as c
+    where c.user_id = app.current_user_id()
+$$;
+
+ALTER FUNCTION app.own_credentials() OWNER TO app_auth;
+
+--
+-- Name: FUNCTION own_credentials(); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.own_credentials() IS 'The password hash of the user of the context.';
+
+--
+-- Name: record_audit(); Type: FUNCTION; Schema: app; Owner: app_audit
+--
+
+CREATE FUNCTION app.record_audit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_old jsonb := case when TG_OP <> 'INSERT' then to_jsonb(OLD) end;
+    v_new jsonb := case when TG_OP <> 'DELETE' then to_jsonb(NEW) end;
+    v_row jsonb := coalesce(v_new, v_old);
+    v_before jsonb := v_old;
+    v_after jsonb := v_new;
+    v_private boolean;
+    v_column text;
+begin
+    -- An update is told by the columns it changed.
+    if TG_OP = 'UPDATE' then
+        select
+            coalesce(jsonb_object_agg(o.key, o.value), '{}'),
+            coalesce(jsonb_object_agg(o.key, v_new -> o.key), '{}')
+        into v_before, v_after
+        from jsonb_each(v_old) as o
+        where
+            o.value is distinct from v_new -> o.key
+            and o.key not in ('updated_at', 'row_version');
+    end if;
+
+    -- What was private before or is private now stays private in the trail.
+    v_private := TG_NARGS > 0 and TG_ARGV[0] = 'private'
+        or 'private' in (v_old ->> 'visibility', v_new ->> 'visibility');
+
+    for i in 1 .. TG_NARGS - 1 loop
+        v_column := TG_ARGV[i];
+        if v_before ? v_column then
+            v_before[v_column] := to_jsonb('sha256:'
+                || encode(sha256(convert_to(v_before ->> v_column, 'UTF8')), 'hex'));
+        end if;
+        if v_after ? v_column then
+            v_after[v_column] := to_jsonb('sha256:'
+                || encode(sha256(convert_to(v_after ->> v_column, 'UTF8')), 'hex'));
+        end if;
+    end loop;
+
+    insert into app.audit_log (
+        family_id, action_type, table_name, row_key, before, after,
+        actor_id, actor_role, private_to, metadata
+    )
+    values (
+        -- A family is its own tenant.
+        coalesce(v_row ->> 'family_id', v_row ->> 'id')::uuid,
+        lower(TG_OP)::app.audit_action,
+        TG_TABLE_NAME,
+        -- A membership's key is its user; every other row of a family has an id.
+        case
+            when v_row ? 'id' then jsonb_build_object('id', v_row -> 'id')
+            else jsonb_build_object('user_id', v_row -> 'user_id')
+        end,
+        v_before,
+        v_after,
+        app.current_user_id(),
+        app.current_member_role(),
+        case when v_private then (v_row ->> 'user_id')::uuid end,
+        jsonb_strip_nulls(jsonb_build_object(
+            'database_role', coalesce(nullif(current_setting('role'), 'none'), session_user),
+            'application', nullif(current_setting('application_name'), ''),
+            'request_id', app.current_request_id()
+        ))
+    );
+
+    return null;
+end
+$$;
+
+ALTER FUNCTION app.record_audit() OWNER TO app_audit;
+
+--
+-- Name: FUNCTION record_audit(); Type: COMMENT; Schema: app; Owner: app_audit
+--
+
+COMMENT ON FUNCTION app.record_audit() IS 'Trigger: appends a record of the write to the audit trail.';
+
+--
+-- Name: refresh_session(bytea, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) RETURNS json
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+    v_session record;
+    v_standing record;
+begin
+    -- The lock makes two uses of one token wait for each other.
+    select s.id, s.user_id, s.family_id
+    into v_session
+    from app.refresh_tokens as t
+    inner join app.sessions as s on s.id = t.session_id
+    inner join app.users as u on u.id = s.user_id
+    where
+        t.token_hash = refresh_session.token_hash
+        and s.revoked_at is null
+        and s.expires_at > now()
+        and u.is_active
+    for no key update of s;
+    if not found then
+        return null;
+    end if;
+
+    if exists (
+        select from app.refresh_tokens as t where t.replaces_hash = refresh_session.token_hash
+    ) then
+        update app.sessions set revoked_at = now() where id = v_session.id;
+
+        insert into app.account_events (user_id, event_type, metadata)
+        values (
+            v_session.user_id,
+            'token_reused',
+            app.event_metadata() || jsonb_build_object('session_id', v_session.id)
+        );
+
+        return null;
+    end if;
+
+    insert into app.refresh_tokens (token_hash, session_id, replaces_hash)
+    values (refresh_session.new_token_hash, v_session.id, refresh_session.token_hash);
+
+    select s.family_id, s.role
+    into v_standing
+    from app.standing_of(v_session.user_id, v_session.family_id) as s;
+
+    update app.sessions
+    set family_id = v_standing.family_id, expires_at = refresh_session.expires_at
+    where id = v_session.id;
+
+    return json_build_object(
+        'session_id', v_session.id,
+        'user_id', v_session.user_id,
+        'family_id', v_standing.family_id,
+        'role', v_standing.role
+    );
+end
+$$;
+
+ALTER FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) IS 'Appends a link to a session''s chain; null for a token unknown, expired or used already.';
+
+--
+-- Name: refuse_change(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    raise exception '%', TG_ARGV[0]
+        using errcode = 'ZH003', schema = TG_TABLE_SCHEMA, table = TG_TABLE_NAME;
+end
+$$;
+
+ALTER FUNCTION app.refuse_change() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION refuse_change(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.refuse_change() IS 'Trigger: refuses the change; its argument says why.';
+
+--
+-- Name: restore_account(uuid); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.restore_account(user_id uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+    v_deleted_at timestamptz;
+begin
+    select u.deleted_at
+    into v_deleted_at
+    from app.users as u
+    where u.id = restore_account.user_id and u.deleted_at is not null
+    for no key update;
+    if not found then
+        return false;
+    end if;
+
+    update app.users set deleted_at = null where id = restore_account.user_id;
+
+    update app.families as f
+    set deleted_at = null
+    from app.family_memberships as m
+    where
+        m.user_id = restore_account.user_id
+        and m.deleted_at = v_deleted_at
+        and f.id = m.family_id
+        and f.deleted_at = v_deleted_at;
+
+    update app.family_memberships as m
+    set deleted_at = null
+    where m.user_id = restore_account.user_id and m.deleted_at = v_deleted_at;
+
+    insert into app.account_events (user_id, event_type, metadata)
+    values (restore_account.user_id, 'account_restored', app.event_metadata());
+
+    return true;
+end
+$$;
+
+ALTER FUNCTION app.restore_account(user_id uuid) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION restore_account(user_id uuid); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.restore_account(user_id uuid) IS 'Brings a retired account back, with what retired with it; false if it is not retired.';
+
+--
+-- Name: restore_family(uuid); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.restore_family(family_id uuid) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    update app.families as f
+    set deleted_at = null
+    where f.id = restore_family.family_id and f.deleted_at is not null;
+
+    return found;
+end
+$$;
+
+ALTER FUNCTION app.restore_family(family_id uuid) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION restore_family(family_id uuid); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.restore_family(family_id uuid) IS 'Brings a retired family back; false if it is not retired.';
+
+--
+-- Name: retire_account(); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.retire_account() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_user_id uuid := app.current_user_id();
+begin
+    update app.families as f
+    set deleted_at = now()
+    from app.family_memberships as own
+    where
+        own.user_id = v_user_id
+        and own.is_active
+        and f.id = own.family_id
+        and f.is_active
+        and not exists (
+            select from app.family_memberships as other
+            where other.family_id = f.id and other.user_id <> v_user_id and other.is_active
+        );
+
+    update app.family_memberships as m
+    set deleted_at = now()
+    where m.user_id = v_user_id and m.is_active;
+
+    update app.users as u
+    set deleted_at = now()
+    where u.id = v_user_id and u.is_active;
+    if not found then
+        return false;
+    end if;
+
+    insert into app.account_events (user_id, event_type, metadata)
+    values (v_user_id, 'account_retired', app.event_metadata());
+
+    perform app.revoke_sessions(v_user_id, null);
+
+    return true;
+end
+$$;
+
+ALTER FUNCTION app.retire_account() OWNER TO app_auth;
+
+--
+-- Name: FUNCTION retire_account(); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.retire_account() IS 'Retires the user of the context with memberships and lone families, and ends all sessions.';
+
+--
+-- Name: retire_family(); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.retire_family() RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    perform from app.family_memberships as m
+    where
+        m.family_id = app.current_family_id()
+        and m.user_id = app.current_user_id()
+        and m.role = 'owner'
+        and m.is_active;
+    if not found then
+        raise exception 'only an owner may retire the family'
+            using errcode = 'insufficient_privilege';
+    end if;
+
+    update app.families as f
+    set deleted_at = now()
+    where f.id = app.current_family_id() and f.is_active;
+    if not found then
+        return false;
+    end if;
+
+    with revoked as (
+        update app.sessions as s
+        set revoked_at = now()
+        where s.family_id = app.current_family_id() and s.revoked_at is null
+        returning s.id, s.user_id
+    )
+    insert into app.account_events (user_id, event_type, metadata)
+    select
+        r.user_id,
+        'session_revoked',
+        app.event_metadata() || jsonb_build_object('session_id', r.id)
+    from revoked as r;
+
+    return true;
+end
+$$;
+
+ALTER FUNCTION app.retire_family() OWNER TO app_auth;
+
+--
+-- Name: FUNCTION retire_family(); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.retire_family() IS 'Retires the family of the context and ends the sessions that stand in it; owners only.';
+
+--
+-- Name: revoke_sessions(uuid, uuid); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.revoke_sessions(user_id uuid, kept_session_id uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    with revoked as (
+        update app.sessions as s
+        set revoked_at = now()
+        where
+            s.user_id = revoke_sessions.user_id
+            and s.id is distinct from revoke_sessions.kept_session_id
+            and s.revoked_at is null
+        returning s.id
+    )
+    insert into app.account_events (user_id, event_type, metadata)
+    select
+        revoke_sessions.user_id,
+        'session_revoked',
+        app.event_metadata() || jsonb_build_object('session_id', r.id)
+    from revoked as r
+$$;
+
+ALTER FUNCTION app.revoke_sessions(user_id uuid, kept_session_id uuid) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION revoke_sessions(user_id uuid, kept_session_id uuid); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.revoke_sessions(user_id uuid, kept_session_id uuid) IS 'Ends the sessions of a user, but for the one named; for the account functions.';
+
+--
+-- Name: sign_up(text, text, text, text, text, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, token_hash bytea, expires_at timestamp with time zone) RETURNS json
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_user_id uuid := app.new_id();
+    v_family_id uuid := app.new_id();
+begin
+    -- The newcomer is the actor of all that follows; the audit trail asks for it here.
+    perform set_config('app.user_id', v_user_id::text, true);
+
+    insert into app.users (id, email, full_name, time_zone)
+    values (v_user_id, sign_up.email, sign_up.full_name, sign_up.time_zone);
+
+    insert into app.credentials (user_id, password_hash)
+    values (v_user_id, sign_up.password_hash);
+
+    insert into app.families (id, name, time_zone)
+    values (v_family_id, sign_up.family_name, sign_up.time_zone);
+
+    insert into app.family_memberships (family_id, user_id, role, display_name)
+    values (v_family_id, v_user_id, 'owner', left(btrim(sign_up.full_name), 100));
+
+    insert into app.account_events (user_id, event_type, metadata)
+    values (v_user_id, 'signed_up', app.event_metadata());
+
+    return app.begin_session(v_user_id, sign_up.token_hash, sign_up.expires_at);
+end
+$$;
+
+ALTER FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, token_hash bytea, expires_at timestamp with time zone); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, token_hash bytea, expires_at timestamp with time zone) IS 'Makes an account with a family of its own and signs it in.';
+
+--
+-- Name: standing_of(uuid, uuid); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.standing_of(user_id uuid, preferred_family_id uuid) RETURNS TABLE(family_id uuid, role app.member_role)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    select m.family_id, m.role
+    from app.family_memberships as m
+    inner join app.families as f on f.id = m.family_id
+    where m.user_id = standing_of.user_id and m.is_active and f.is_active
+    order by
+        m.family_id = standing_of.preferred_family_id desc nulls last,
+        m.created_at,
+        m.family_id
+    limit 1
+$$;
+
+ALTER FUNCTION app.standing_of(user_id uuid, preferred_family_id uuid) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION standing_of(user_id uuid, preferred_family_id uuid); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.standing_of(user_id uuid, preferred_family_id uuid) IS 'The preferred family of a user if still a member, else the first; for the session functions.';
+
+--
+-- Name: switch_family(uuid); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.switch_family(family_id uuid) RETURNS json
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+    v_role app.member_role;
+begin
+    select m.role
+    into v_role
+    from app.family_memberships as m
+    inner join app.families as f on f.id = m.family_id
+    where
+        m.family_id = switch_family.family_id
+        and m.user_id = app.current_user_id()
+        and m.is_active
+        and f.is_active;
+    if not found then
+        return null;
+    end if;
+
+    update app.sessions
+    set family_id = switch_family.family_id
+    where id = app.current_session_id() and user_id = app.current_user_id();
+
+    return json_build_object(
+        'session_id', app.current_session_id(),
+        'user_id', app.current_user_id(),
+        'family_id', switch_family.family_id,
+        'role', v_role
+    );
+end
+$$;
+
+ALTER FUNCTION app.switch_family(family_id uuid) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION switch_family(family_id uuid); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.switch_family(family_id uuid) IS 'Moves the session to another family of the user; null if the user is no member there.';
+
+--
+-- Name: tasks; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.tasks (
+    family_id uuid NOT NULL,
+    id uuid DEFAULT app.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    title text NOT NULL,
+    description text,
+    due_on date,
+    visibility app.visibility DEFAULT 'private'::app.visibility NOT NULL,
+    completed_at timestamp with time zone,
+    is_completed boolean GENERATED ALWAYS AS ((completed_at IS NOT NULL)) STORED NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT tasks_description_is_at_most_1000_characters CHECK ((length(description) <= 1000)),
+    CONSTRAINT tasks_due_on_is_in_the_calendar CHECK (((due_on >= '1900-01-01'::date) AND (due_on <= '2999-12-31'::date))),
+    CONSTRAINT tasks_title_is_1_to_200_characters CHECK (((length(btrim(title)) > 0) AND (length(title) <= 200)))
+);
+
+ALTER TABLE ONLY app.tasks FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.tasks OWNER TO app_owner;
+
+--
+-- Name: TABLE tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.tasks IS 'What somebody means to do.';
+
+--
+-- Name: COLUMN tasks.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.tasks.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN tasks.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.tasks.id IS 'Names the task within its family.';
+
+--
+-- Name: COLUMN tasks.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.tasks.user_id IS 'Whose task it is; it does not change hands.';
+
+--
+-- Name: COLUMN tasks.title; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.tasks.title IS 'In a line, 1 to 200 characters.';
+
+--
+-- Name: COLUMN tasks.description; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.tasks.description IS 'More about it, up to 1000 characters.';
+
+--
+-- Name: COLUMN tasks.due_on; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.tasks.due_on IS 'The day it is due, in the family''s time zone.';
+
+--
+-- Name: COLUMN tasks.visibility; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.tasks.visibility IS 'Whether the family sees it.';
+
+--
+-- Name: COLUMN tasks.completed_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.tasks.completed_at IS 'When it was done; null while it is open.';
+
+--
+-- Name: COLUMN tasks.is_completed; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.tasks.is_completed IS 'True once it is done.';
+
+--
+-- Name: COLUMN tasks.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.tasks.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN tasks.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.tasks.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN tasks.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.tasks.row_version IS 'Counts the changes of the row, from 1.';
+
+--
+-- Name: CONSTRAINT tasks_description_is_at_most_1000_characters ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT tasks_description_is_at_most_1000_characters ON app.tasks IS 'The description must have at most 1000 characters.';
+
+--
+-- Name: CONSTRAINT tasks_due_on_is_in_the_calendar ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT tasks_due_on_is_in_the_calendar ON app.tasks IS 'The due date must lie between the years 1900 and 2999.';
+
+--
+-- Name: CONSTRAINT tasks_title_is_1_to_200_characters ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT tasks_title_is_1_to_200_characters ON app.tasks IS 'The title must have 1 to 200 characters and not only blanks.';
+
+--
+-- Name: task_json(app.tasks); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.task_json(t app.tasks) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'id', t.id,
+        'user_id', t.user_id,
+        'title', t.title,
+        'description', t.description,
+        'due_on', t.due_on,
+        'visibility', t.visibility,
+        'is_completed', t.is_completed,
+        'completed_at', t.completed_at,
+        'created_at', t.created_at,
+        'updated_at', t.updated_at,
+        'row_version', t.row_version
+    )
+$$;
+
+ALTER FUNCTION app.task_json(t app.tasks) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION task_json(t app.tasks); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.task_json(t app.tasks) IS 'A task as every endpoint shows it.';
+
+--
+-- Name: touch(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.touch() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    NEW.created_at := OLD.created_at;
+    NEW.updated_at := greatest(clock_timestamp(), OLD.updated_at + interval '1 microsecond');
+    NEW.row_version := OLD.row_version + 1;
+
+    return NEW;
+end
+$$;
+
+ALTER FUNCTION app.touch() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION touch(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.touch() IS 'Trigger: freezes created_at, moves updated_at strictly forward, counts row_version.';
+
+--
+-- Name: users; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.users (
+    id uuid DEFAULT app.new_id() NOT NULL,
+    email text NOT NULL,
+    full_name text NOT NULL,
+    time_zone text DEFAULT 'UTC'::text NOT NULL,
+    is_notified boolean DEFAULT true NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL,
+    deleted_at timestamp with time zone,
+    is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
+    CONSTRAINT users_email_looks_like_an_address CHECK (((email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text) AND (length(email) <= 254))),
+    CONSTRAINT users_full_name_is_1_to_200_characters CHECK (((length(btrim(full_name)) > 0) AND (length(full_name) <= 200))),
+    CONSTRAINT users_time_zone_is_known CHECK (app.is_time_zone(time_zone))
+);
+
+ALTER TABLE ONLY app.users FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.users OWNER TO app_owner;
+
+--
+-- Name: TABLE users; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.users IS 'A person with an account. Retired by deleted_at, removed for good by a purge.';
+
+--
+-- Name: COLUMN users.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.users.id IS 'Time-ordered (version 7) where the server can make such ids, random otherwise.';
+
+--
+-- Name: COLUMN users.email; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.users.email IS 'As the person wrote it; unique without regard to case.';
+
+--
+-- Name: COLUMN users.full_name; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.users.full_name IS 'The person''s own name.';
+
+--
+-- Name: COLUMN users.time_zone; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.users.time_zone IS 'IANA name, such as Europe/Vienna.';
+
+--
+-- Name: COLUMN users.is_notified; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.users.is_notified IS 'Whether the person wants notifications.';
+
+--
+-- Name: COLUMN users.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.users.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN users.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.users.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN users.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.users.row_version IS 'Counts the changes of the row, from 1.';
+
+--
+-- Name: COLUMN users.deleted_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.users.deleted_at IS 'When the account was retired; null while it is active.';
+
+--
+-- Name: COLUMN users.is_active; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.users.is_active IS 'True until the account is retired.';
+
+--
+-- Name: CONSTRAINT users_email_looks_like_an_address ON users; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT users_email_looks_like_an_address ON app.users IS 'The e-mail address must look like name@host and have at most 254 characters.';
+
+--
+-- Name: CONSTRAINT users_full_name_is_1_to_200_characters ON users; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT users_full_name_is_1_to_200_characters ON app.users IS 'The full name must have 1 to 200 characters and not only blanks.';
+
+--
+-- Name: CONSTRAINT users_time_zone_is_known ON users; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT users_time_zone_is_known ON app.users IS 'The time zone must be a name such as Europe/Vienna.';
+
+--
+-- Name: user_json(app.users); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.user_json(u app.users) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'id', u.id,
+        'email', u.email,
+        'full_name', u.full_name,
+        'time_zone', u.time_zone,
+        'is_notified', u.is_notified,
+        'created_at', u.created_at,
+        'updated_at', u.updated_at,
+        'row_version', u.row_version
+    )
+$$;
+
+ALTER FUNCTION app.user_json(u app.users) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION user_json(u app.users); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.user_json(u app.users) IS 'A user as every endpoint shows it.';
+
+--
+-- Name: account_events; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.account_events (
+    id uuid DEFAULT app.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    event_type app.account_event NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+
+ALTER TABLE ONLY app.account_events FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.account_events OWNER TO app_owner;
+
+--
+-- Name: TABLE account_events; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.account_events IS 'What happened to accounts, which belong to no family: sign-ups, sign-ins. Append-only.';
+
+--
+-- Name: COLUMN account_events.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.account_events.id IS 'Names the event.';
+
+--
+-- Name: COLUMN account_events.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.account_events.user_id IS 'Whose account; no foreign key, for the event outlives the account.';
+
+--
+-- Name: COLUMN account_events.event_type; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.account_events.event_type IS 'What happened.';
+
+--
+-- Name: COLUMN account_events.occurred_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.account_events.occurred_at IS 'When it happened.';
+
+--
+-- Name: COLUMN account_events.metadata; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.account_events.metadata IS 'session_id and request_id, as far as they are known.';
+
+--
+-- Name: audit_log; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.audit_log (
+    family_id uuid NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    id uuid DEFAULT app.new_id() NOT NULL,
+    action_type app.audit_action NOT NULL,
+    table_name text NOT NULL,
+    row_key jsonb NOT NULL,
+    before jsonb,
+    after jsonb,
+    actor_id uuid,
+    actor_role app.member_role,
+    private_to uuid,
+    metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT audit_log_before_and_after_fit_the_action CHECK (
+CASE action_type
+    WHEN 'insert'::app.audit_action THEN ((before IS NULL) AND (after IS NOT NULL))
+    WHEN 'update'::app.audit_action THEN ((before IS NOT NULL) AND (after IS NOT NULL))
+    WHEN 'delete'::app.audit_action THEN ((before IS NOT NULL) AND (after IS NULL))
+    ELSE NULL::boolean
+END)
+)
+PARTITION BY RANGE (occurred_at);
+
+ALTER TABLE ONLY app.audit_log FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.audit_log OWNER TO app_owner;
+
+--
+-- Name: TABLE audit_log; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.audit_log IS 'Every write to a family''s rows, whichever client made it. Append-only, a partition a month.';
+
+--
+-- Name: COLUMN audit_log.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.audit_log.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN audit_log.occurred_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.audit_log.occurred_at IS 'When the row was written (not when its transaction began).';
+
+--
+-- Name: COLUMN audit_log.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.audit_log.id IS 'Tells apart what happened in one microsecond.';
+
+--
+-- Name: COLUMN audit_log.action_type; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.audit_log.action_type IS 'insert, update or delete.';
+
+--
+-- Name: COLUMN audit_log.table_name; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.audit_log.table_name IS 'The table, without its schema.';
+
+--
+-- Name: COLUMN audit_log.row_key; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.audit_log.row_key IS 'The primary key of the row, without family_id.';
+
+--
+-- Name: COLUMN audit_log.before; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.audit_log.before IS 'The changed columns before: all of them for a delete, null for an insert.';
+
+--
+-- Name: COLUMN audit_log.after; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.audit_log.after IS 'The changed columns after: all of them for an insert, null for a delete.';
+
+--
+-- Name: COLUMN audit_log.actor_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.audit_log.actor_id IS 'The user in whose context it was done; null when there was none.';
+
+--
+-- Name: COLUMN audit_log.actor_role; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.audit_log.actor_role IS 'The role that user acted in; null when there was none.';
+
+--
+-- Name: COLUMN audit_log.private_to; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.audit_log.private_to IS 'Whose private row it is: nobody else reads the record, not even an owner. Null when shared.';
+
+--
+-- Name: COLUMN audit_log.metadata; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.audit_log.metadata IS 'database_role, application and request_id, as far as they are known.';
+
+--
+-- Name: CONSTRAINT audit_log_before_and_after_fit_the_action ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT audit_log_before_and_after_fit_the_action ON app.audit_log IS 'An insert has no before, a delete no after, an update both.';
+
+--
+-- Name: audit_log_default; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.audit_log_default (
+    family_id uuid CONSTRAINT audit_log_family_id_not_null NOT NULL,
+    occurred_at timestamp with time zone DEFAULT clock_timestamp() CONSTRAINT audit_log_occurred_at_not_null NOT NULL,
+    id uuid DEFAULT app.new_id() CONSTRAINT audit_log_id_not_null NOT NULL,
+    action_type app.audit_action CONSTRAINT audit_log_action_type_not_null NOT NULL,
+    table_name text CONSTRAINT audit_log_table_name_not_null NOT NULL,
+    row_key jsonb CONSTRAINT audit_log_row_key_not_null NOT NULL,
+    before jsonb,
+    after jsonb,
+    actor_id uuid,
+    actor_role app.member_role,
+    private_to uuid,
+    metadata jsonb DEFAULT '{}'::jsonb CONSTRAINT audit_log_metadata_not_null NOT NULL,
+    CONSTRAINT audit_log_before_and_after_fit_the_action CHECK (
+CASE action_type
+    WHEN 'insert'::app.audit_action THEN ((before IS NULL) AND (after IS NOT NULL))
+    WHEN 'update'::app.audit_action THEN ((before IS NOT NULL) AND (after IS NOT NULL))
+    WHEN 'delete'::app.audit_action THEN ((before IS NOT NULL) AND (after IS NULL))
+    ELSE NULL::boolean
+END)
+);
+
+ALTER TABLE ONLY app.audit_log_default FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.audit_log_default OWNER TO app_owner;
+
+--
+-- Name: TABLE audit_log_default; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.audit_log_default IS 'What no month''s partition takes. Should be empty: hearth migrate makes the months ahead.';
+
+--
+-- Name: credentials; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.credentials (
+    user_id uuid NOT NULL,
+    password_hash text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT credentials_password_hash_is_argon2id CHECK ((password_hash ~~ '$argon2id$%'::text))
+);
+
+ALTER TABLE ONLY app.credentials FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.credentials OWNER TO app_owner;
+
+--
+-- Name: TABLE credentials; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.credentials IS 'The password hash of a user. Only app_auth can read it.';
+
+--
+-- Name: COLUMN credentials.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.credentials.user_id IS 'Whose password it is.';
+
+--
+-- Name: COLUMN credentials.password_hash; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.credentials.password_hash IS 'argon2id in its encoded form: parameters, salt and hash.';
+
+--
+-- Name: COLUMN credentials.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.credentials.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN credentials.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.credentials.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN credentials.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.credentials.row_version IS 'Counts the changes of the row, from 1.';
+
+--
+-- Name: CONSTRAINT credentials_password_hash_is_argon2id ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT credentials_password_hash_is_argon2id ON app.credentials IS 'Passwords are stored as argon2id hashes only.';
+
+--
+-- Name: refresh_tokens; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.refresh_tokens (
+    token_hash bytea NOT NULL,
+    session_id uuid NOT NULL,
+    replaces_hash bytea,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT refresh_tokens_token_hash_is_sha256 CHECK ((length(token_hash) = 32))
+);
+
+ALTER TABLE ONLY app.refresh_tokens FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.refresh_tokens OWNER TO app_owner;
+
+--
+-- Name: TABLE refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.refresh_tokens IS 'The links of a session''s chain, the newest without successor. Only app_auth can read it.';
+
+--
+-- Name: COLUMN refresh_tokens.token_hash; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.refresh_tokens.token_hash IS 'SHA-256 of the token; the token itself is stored nowhere.';
+
+--
+-- Name: COLUMN refresh_tokens.session_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.refresh_tokens.session_id IS 'The session it prolongs.';
+
+--
+-- Name: COLUMN refresh_tokens.replaces_hash; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.refresh_tokens.replaces_hash IS 'The link before; null for the first.';
+
+--
+-- Name: COLUMN refresh_tokens.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.refresh_tokens.created_at IS 'When the token was given out; never changes.';
+
+--
+-- Name: CONSTRAINT refresh_tokens_token_hash_is_sha256 ON refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT refresh_tokens_token_hash_is_sha256 ON app.refresh_tokens IS 'Tokens are stored as SHA-256.';
+
+--
+-- Name: sessions; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.sessions (
+    id uuid DEFAULT app.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    family_id uuid,
+    expires_at timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL
+);
+
+ALTER TABLE ONLY app.sessions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.sessions OWNER TO app_owner;
+
+--
+-- Name: TABLE sessions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.sessions IS 'A sign-in, from its first token to its revocation or expiry.';
+
+--
+-- Name: COLUMN sessions.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.sessions.id IS 'Stands in the access token as sid.';
+
+--
+-- Name: COLUMN sessions.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.sessions.user_id IS 'Who signed in.';
+
+--
+-- Name: COLUMN sessions.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.sessions.family_id IS 'The family the session stands in; null when the user has none.';
+
+--
+-- Name: COLUMN sessions.expires_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.sessions.expires_at IS 'When the newest refresh token of the session stops working.';
+
+--
+-- Name: COLUMN sessions.revoked_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.sessions.revoked_at IS 'When the session was ended before its time; null while it lives.';
+
+--
+-- Name: COLUMN sessions.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.sessions.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN sessions.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.sessions.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN sessions.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.sessions.row_version IS 'Counts the changes of the row, from 1.';
+
+--
+-- Name: audit_log_default; Type: TABLE ATTACH; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.audit_log ATTACH PARTITION app.audit_log_default DEFAULT;
+
+--
+-- Name: account_events account_events_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.account_events
+    ADD CONSTRAINT account_events_pkey PRIMARY KEY (id);
+
+--
+-- Name: CONSTRAINT account_events_pkey ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT account_events_pkey ON app.account_events IS 'This event exists already.';
+
+--
+-- Name: audit_log audit_log_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.audit_log
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (family_id, occurred_at, id);
+
+--
+-- Name: CONSTRAINT audit_log_pkey ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT audit_log_pkey ON app.audit_log IS 'This record exists already.';
+
+--
+-- Name: audit_log_default audit_log_default_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.audit_log_default
+    ADD CONSTRAINT audit_log_default_pkey PRIMARY KEY (family_id, occurred_at, id);
+
+--
+-- Name: conversations conversations_family_id_user_id_id_key; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.conversations
+    ADD CONSTRAINT conversations_family_id_user_id_id_key UNIQUE (family_id, user_id, id);
+
+--
+-- Name: CONSTRAINT conversations_family_id_user_id_id_key ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT conversations_family_id_user_id_id_key ON app.conversations IS 'This conversation exists already.';
+
+--
+-- Name: conversations conversations_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.conversations
+    ADD CONSTRAINT conversations_pkey PRIMARY KEY (family_id, id);
+
+--
+-- Name: CONSTRAINT conversations_pkey ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT conversations_pkey ON app.conversations IS 'This conversation exists already.';
+
+--
+-- Name: credentials credentials_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.credentials
+    ADD CONSTRAINT credentials_pkey PRIMARY KEY (user_id);
+
+--
+-- Name: CONSTRAINT credentials_pkey ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT credentials_pkey ON app.credentials IS 'This user has a password already.';
+
+--
+-- Name: families families_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.families
+    ADD CONSTRAINT families_pkey PRIMARY KEY (id);
+
+--
+-- Name: CONSTRAINT families_pkey ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT families_pkey ON app.families IS 'This family exists already.';
+
+--
+-- Name: family_memberships family_memberships_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.family_memberships
+    ADD CONSTRAINT family_memberships_pkey PRIMARY KEY (family_id, user_id);
+
+--
+-- Name: CONSTRAINT family_memberships_pkey ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT family_memberships_pkey ON app.family_memberships IS 'This person belongs to the family already.';
+
+--
+-- Name: messages messages_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.messages
+    ADD CONSTRAINT messages_pkey PRIMARY KEY (family_id, id);
+
+--
+-- Name: CONSTRAINT messages_pkey ON messages; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT messages_pkey ON app.messages IS 'This message exists already.';
+
+--
+-- Name: refresh_tokens refresh_tokens_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
+
+--
+-- Name: CONSTRAINT refresh_tokens_pkey ON refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT refresh_tokens_pkey ON app.refresh_tokens IS 'This token exists already.';
+
+--
+-- Name: refresh_tokens refresh_tokens_replaces_hash_key; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_replaces_hash_key UNIQUE (replaces_hash);
+
+--
+-- Name: CONSTRAINT refresh_tokens_replaces_hash_key ON refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT refresh_tokens_replaces_hash_key ON app.refresh_tokens IS 'This token was used already.';
+
+--
+-- Name: sessions sessions_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.sessions
+    ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
+
+--
+-- Name: CONSTRAINT sessions_pkey ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT sessions_pkey ON app.sessions IS 'This session exists already.';
+
+--
+-- Name: tasks tasks_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.tasks
+    ADD CONSTRAINT tasks_pkey PRIMARY KEY (family_id, id);
+
+--
+-- Name: CONSTRAINT tasks_pkey ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT tasks_pkey ON app.tasks IS 'This task exists already.';
+
+--
+-- Name: users users_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.users
+    ADD CONSTRAINT users_pkey PRIMARY KEY (id);
+
+--
+-- Name: CONSTRAINT users_pkey ON users; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT users_pkey ON app.users IS 'This user exists already.';
+
+--
+-- Name: account_events_user_id_occurred_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX account_events_user_id_occurred_at_idx ON app.account_events USING btree (user_id, occurred_at);
+
+--
+-- Name: INDEX account_events_user_id_occurred_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.account_events_user_id_occurred_at_idx IS 'For the people who look into one account.';
+
+--
+-- Name: conversations_family_id_user_id_created_at_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX conversations_family_id_user_id_created_at_id_idx ON app.conversations USING btree (family_id, user_id, created_at, id);
+
+--
+-- Name: INDEX conversations_family_id_user_id_created_at_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.conversations_family_id_user_id_created_at_id_idx IS 'Serves list_conversations, and the cascade from family_memberships.';
+
+--
+-- Name: family_memberships_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX family_memberships_user_id_idx ON app.family_memberships USING btree (user_id);
+
+--
+-- Name: INDEX family_memberships_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.family_memberships_user_id_idx IS 'Serves my_families, and the cascade from users.';
+
+--
+-- Name: messages_conversation_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX messages_conversation_idx ON app.messages USING btree (family_id, user_id, conversation_id, created_at, id);
+
+--
+-- Name: INDEX messages_conversation_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.messages_conversation_idx IS 'Serves list_messages, and the cascade from conversations.';
+
+--
+-- Name: refresh_tokens_session_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX refresh_tokens_session_id_idx ON app.refresh_tokens USING btree (session_id);
+
+--
+-- Name: INDEX refresh_tokens_session_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.refresh_tokens_session_id_idx IS 'Serves the cascade from sessions.';
+
+--
+-- Name: sessions_family_id_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX sessions_family_id_user_id_idx ON app.sessions USING btree (family_id, user_id);
+
+--
+-- Name: INDEX sessions_family_id_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.sessions_family_id_user_id_idx IS 'Serves retire_family, and the foreign key to the membership.';
+
+--
+-- Name: sessions_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX sessions_user_id_idx ON app.sessions USING btree (user_id);
+
+--
+-- Name: INDEX sessions_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.sessions_user_id_idx IS 'Serves change_password and retire_account, and the cascade from users.';
+
+--
+-- Name: tasks_family_id_created_at_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX tasks_family_id_created_at_id_idx ON app.tasks USING btree (family_id, created_at, id);
+
+--
+-- Name: INDEX tasks_family_id_created_at_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.tasks_family_id_created_at_id_idx IS 'Serves list_tasks.';
+
+--
+-- Name: tasks_family_id_due_on_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX tasks_family_id_due_on_idx ON app.tasks USING btree (family_id, due_on) WHERE (due_on IS NOT NULL);
+
+--
+-- Name: INDEX tasks_family_id_due_on_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.tasks_family_id_due_on_idx IS 'Serves list_tasks when it is asked for a due date.';
+
+--
+-- Name: tasks_family_id_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX tasks_family_id_user_id_idx ON app.tasks USING btree (family_id, user_id);
+
+--
+-- Name: INDEX tasks_family_id_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.tasks_family_id_user_id_idx IS 'Serves the cascade from family_memberships.';
+
+--
+-- Name: users_lower_email_key; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE UNIQUE INDEX users_lower_email_key ON app.users USING btree (lower(email));
+
+--
+-- Name: INDEX users_lower_email_key; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.users_lower_email_key IS 'There is already an account with this e-mail address.';
+
+--
+-- Name: audit_log_default_pkey; Type: INDEX ATTACH; Schema: app; Owner: app_owner
+--
+
+ALTER INDEX app.audit_log_pkey ATTACH PARTITION app.audit_log_default_pkey;
+
+--
+-- Name: account_events _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.account_events FOR EACH ROW EXECUTE FUNCTION app.refuse_change('account events are append-only');
+
+--
+-- Name: TRIGGER _100_refuse_change ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_refuse_change ON app.account_events IS 'Events are append-only.';
+
+--
+-- Name: audit_log _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.audit_log FOR EACH ROW EXECUTE FUNCTION app.refuse_change('the audit trail is append-only');
+
+--
+-- Name: TRIGGER _100_refuse_change ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_refuse_change ON app.audit_log IS 'The trail is append-only.';
+
+--
+-- Name: messages _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.messages FOR EACH ROW EXECUTE FUNCTION app.refuse_change('messages are immutable');
+
+--
+-- Name: TRIGGER _100_refuse_change ON messages; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_refuse_change ON app.messages IS 'Messages are immutable.';
+
+--
+-- Name: account_events _100_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_refuse_truncate BEFORE TRUNCATE ON app.account_events FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('account events are append-only');
+
+--
+-- Name: TRIGGER _100_refuse_truncate ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_refuse_truncate ON app.account_events IS 'Events are append-only.';
+
+--
+-- Name: audit_log _100_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_refuse_truncate BEFORE TRUNCATE ON app.audit_log FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('the audit trail is append-only');
+
+--
+-- Name: TRIGGER _100_refuse_truncate ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_refuse_truncate ON app.audit_log IS 'The trail is append-only.';
+
+--
+-- Name: audit_log_default _100_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_refuse_truncate BEFORE TRUNCATE ON app.audit_log_default FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('the audit trail is append-only');
+
+--
+-- Name: TRIGGER _100_refuse_truncate ON audit_log_default; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_refuse_truncate ON app.audit_log_default IS 'The trail is append-only.';
+
+--
+-- Name: conversations _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.conversations FOR EACH ROW EXECUTE FUNCTION app.touch();
+
+--
+-- Name: TRIGGER _100_touch ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_touch ON app.conversations IS 'Keeps created_at, updated_at and row_version.';
+
+--
+-- Name: credentials _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.credentials FOR EACH ROW EXECUTE FUNCTION app.touch();
+
+--
+-- Name: TRIGGER _100_touch ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_touch ON app.credentials IS 'Keeps created_at, updated_at and row_version.';
+
+--
+-- Name: families _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.families FOR EACH ROW EXECUTE FUNCTION app.touch();
+
+--
+-- Name: TRIGGER _100_touch ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_touch ON app.families IS 'Keeps created_at, updated_at and row_version.';
+
+--
+-- Name: family_memberships _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.touch();
+
+--
+-- Name: TRIGGER _100_touch ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_touch ON app.family_memberships IS 'Keeps created_at, updated_at and row_version.';
+
+--
+-- Name: sessions _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.sessions FOR EACH ROW EXECUTE FUNCTION app.touch();
+
+--
+-- Name: TRIGGER _100_touch ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_touch ON app.sessions IS 'Keeps created_at, updated_at and row_version.';
+
+--
+-- Name: tasks _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.tasks FOR EACH ROW EXECUTE FUNCTION app.touch();
+
+--
+-- Name: TRIGGER _100_touch ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_touch ON app.tasks IS 'Keeps created_at, updated_at and row_version.';
+
+--
+-- Name: users _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.users FOR EACH ROW EXECUTE FUNCTION app.touch();
+
+--
+-- Name: TRIGGER _100_touch ON users; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_touch ON app.users IS 'Keeps created_at, updated_at and row_version.';
+
+--
+-- Name: messages _110_refuse_delete; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.messages FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.refuse_change('a message goes only with its conversation');
+
+--
+-- Name: TRIGGER _110_refuse_delete ON messages; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_delete ON app.messages IS 'Lets the cascade from conversations through and nothing else.';
+
+--
+-- Name: messages _120_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.messages FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('messages are immutable');
+
+--
+-- Name: TRIGGER _120_refuse_truncate ON messages; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _120_refuse_truncate ON app.messages IS 'Messages are immutable.';
+
+--
+-- Name: family_memberships _200_keep_an_owner; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _200_keep_an_owner BEFORE UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.keep_an_owner();
+
+--
+-- Name: TRIGGER _200_keep_an_owner ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _200_keep_an_owner ON app.family_memberships IS 'A family keeps at least one owner.';
+
+--
+-- Name: conversations _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.conversations FOR EACH ROW EXECUTE FUNCTION app.record_audit('private');
+
+--
+-- Name: TRIGGER _900_audit ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.conversations IS 'Writes the audit trail; private to the owner.';
+
+--
+-- Name: families _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.families FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+
+--
+-- Name: TRIGGER _900_audit ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.families IS 'Writes the audit trail.';
+
+--
+-- Name: family_memberships _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+
+--
+-- Name: TRIGGER _900_audit ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.family_memberships IS 'Writes the audit trail.';
+
+--
+-- Name: messages _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.messages FOR EACH ROW EXECUTE FUNCTION app.record_audit('private', 'content');
+
+--
+-- Name: TRIGGER _900_audit ON messages; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.messages IS 'Writes the audit trail, with a hash in the place of the content; private to the owner.';
+
+--
+-- Name: tasks _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.tasks FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+
+--
+-- Name: TRIGGER _900_audit ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.tasks IS 'Writes the audit trail.';
+
+--
+-- Name: conversations conversations_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.conversations
+    ADD CONSTRAINT conversations_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT conversations_family_id_user_id_fkey ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT conversations_family_id_user_id_fkey ON app.conversations IS 'The user does not belong to this family.';
+
+--
+-- Name: credentials credentials_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.credentials
+    ADD CONSTRAINT credentials_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users(id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT credentials_user_id_fkey ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT credentials_user_id_fkey ON app.credentials IS 'The user does not exist.';
+
+--
+-- Name: family_memberships family_memberships_family_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.family_memberships
+    ADD CONSTRAINT family_memberships_family_id_fkey FOREIGN KEY (family_id) REFERENCES app.families(id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT family_memberships_family_id_fkey ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT family_memberships_family_id_fkey ON app.family_memberships IS 'The family does not exist.';
+
+--
+-- Name: family_memberships family_memberships_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.family_memberships
+    ADD CONSTRAINT family_memberships_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users(id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT family_memberships_user_id_fkey ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT family_memberships_user_id_fkey ON app.family_memberships IS 'The user does not exist.';
+
+--
+-- Name: messages messages_family_id_user_id_conversation_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.messages
+    ADD CONSTRAINT messages_family_id_user_id_conversation_id_fkey FOREIGN KEY (family_id, user_id, conversation_id) REFERENCES app.conversations(family_id, user_id, id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT messages_family_id_user_id_conversation_id_fkey ON messages; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT messages_family_id_user_id_conversation_id_fkey ON app.messages IS 'The conversation does not exist.';
+
+--
+-- Name: refresh_tokens refresh_tokens_replaces_hash_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_replaces_hash_fkey FOREIGN KEY (replaces_hash) REFERENCES app.refresh_tokens(token_hash) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT refresh_tokens_replaces_hash_fkey ON refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT refresh_tokens_replaces_hash_fkey ON app.refresh_tokens IS 'The token before does not exist.';
+
+--
+-- Name: refresh_tokens refresh_tokens_session_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.refresh_tokens
+    ADD CONSTRAINT refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES app.sessions(id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT refresh_tokens_session_id_fkey ON refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT refresh_tokens_session_id_fkey ON app.refresh_tokens IS 'The session does not exist.';
+
+--
+-- Name: sessions sessions_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.sessions
+    ADD CONSTRAINT sessions_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE SET NULL (family_id);
+
+--
+-- Name: CONSTRAINT sessions_family_id_user_id_fkey ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT sessions_family_id_user_id_fkey ON app.sessions IS 'The user does not belong to this family.';
+
+--
+-- Name: sessions sessions_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.sessions
+    ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users(id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT sessions_user_id_fkey ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT sessions_user_id_fkey ON app.sessions IS 'The user does not exist.';
+
+--
+-- Name: tasks tasks_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.tasks
+    ADD CONSTRAINT tasks_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT tasks_family_id_user_id_fkey ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT tasks_family_id_user_id_fkey ON app.tasks IS 'The user does not belong to this family.';
+
+--
+-- Name: account_events; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.account_events ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: audit_log; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.audit_log ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: audit_log_default; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.audit_log_default ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: conversations; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.conversations ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: credentials; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.credentials ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: families delete_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_ops ON app.families FOR DELETE TO app_ops USING ((NOT is_active));
+
+--
+-- Name: POLICY delete_ops ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_ops ON app.families IS 'Maintenance purges what was retired, and nothing else.';
+
+--
+-- Name: users delete_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_ops ON app.users FOR DELETE TO app_ops USING ((NOT is_active));
+
+--
+-- Name: POLICY delete_ops ON users; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_ops ON app.users IS 'Maintenance purges what was retired, and nothing else.';
+
+--
+-- Name: conversations delete_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_own ON app.conversations FOR DELETE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY delete_own ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_own ON app.conversations IS 'Their own.';
+
+--
+-- Name: tasks delete_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_own_or_admin ON app.tasks FOR DELETE TO app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
+
+--
+-- Name: POLICY delete_own_or_admin ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_own_or_admin ON app.tasks IS 'Their own; what the family shares also by who runs the family.';
+
+--
+-- Name: families; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.families ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: family_memberships; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.family_memberships ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: audit_log insert_audit; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_audit ON app.audit_log FOR INSERT TO app_audit WITH CHECK (true);
+
+--
+-- Name: POLICY insert_audit ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_audit ON app.audit_log IS 'The trigger function appends.';
+
+--
+-- Name: account_events insert_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_auth ON app.account_events FOR INSERT TO app_auth WITH CHECK (true);
+
+--
+-- Name: POLICY insert_auth ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_auth ON app.account_events IS 'The functions of app_auth append.';
+
+--
+-- Name: credentials insert_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_auth ON app.credentials FOR INSERT TO app_auth WITH CHECK (true);
+
+--
+-- Name: POLICY insert_auth ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_auth ON app.credentials IS 'The functions of app_auth make the rows.';
+
+--
+-- Name: families insert_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_auth ON app.families FOR INSERT TO app_auth WITH CHECK (is_active);
+
+--
+-- Name: POLICY insert_auth ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_auth ON app.families IS 'The functions of app_auth make the rows.';
+
+--
+-- Name: family_memberships insert_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_auth ON app.family_memberships FOR INSERT TO app_auth WITH CHECK (is_active);
+
+--
+-- Name: POLICY insert_auth ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_auth ON app.family_memberships IS 'The functions of app_auth make the rows.';
+
+--
+-- Name: refresh_tokens insert_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_auth ON app.refresh_tokens FOR INSERT TO app_auth WITH CHECK (true);
+
+--
+-- Name: POLICY insert_auth ON refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_auth ON app.refresh_tokens IS 'The functions of app_auth append links.';
+
+--
+-- Name: sessions insert_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_auth ON app.sessions FOR INSERT TO app_auth WITH CHECK ((revoked_at IS NULL));
+
+--
+-- Name: POLICY insert_auth ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_auth ON app.sessions IS 'The functions of app_auth begin sessions, never an ended one.';
+
+--
+-- Name: users insert_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_auth ON app.users FOR INSERT TO app_auth WITH CHECK (is_active);
+
+--
+-- Name: POLICY insert_auth ON users; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_auth ON app.users IS 'The functions of app_auth make the rows.';
+
+--
+-- Name: account_events insert_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_ops ON app.account_events FOR INSERT TO app_ops WITH CHECK ((event_type = 'account_restored'::app.account_event));
+
+--
+-- Name: POLICY insert_ops ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_ops ON app.account_events IS 'Only the record of a restore.';
+
+--
+-- Name: conversations insert_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_own ON app.conversations FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY insert_own ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_own ON app.conversations IS 'Only in their own name and in the family they act in.';
+
+--
+-- Name: messages insert_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_own ON app.messages FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY insert_own ON messages; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_own ON app.messages IS 'Only in their own name and in the family they act in.';
+
+--
+-- Name: tasks insert_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_own ON app.tasks FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY insert_own ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_own ON app.tasks IS 'Only in their own name and in the family they act in.';
+
+--
+-- Name: messages; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.messages ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: refresh_tokens; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.refresh_tokens ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: audit_log select_admin; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_admin ON app.audit_log FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role])) AND ((private_to IS NULL) OR (private_to = app.current_user_id()))));
+
+--
+-- Name: POLICY select_admin ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_admin ON app.audit_log IS 'Owners and admins, but for what is private to somebody else.';
+
+--
+-- Name: credentials select_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_auth ON app.credentials FOR SELECT TO app_auth USING (true);
+
+--
+-- Name: POLICY select_auth ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_auth ON app.credentials IS 'The functions of app_auth hand a hash to sign-in.';
+
+--
+-- Name: families select_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_auth ON app.families FOR SELECT TO app_auth USING (true);
+
+--
+-- Name: POLICY select_auth ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_auth ON app.families IS 'The functions of app_auth look across families.';
+
+--
+-- Name: family_memberships select_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_auth ON app.family_memberships FOR SELECT TO app_auth USING (true);
+
+--
+-- Name: POLICY select_auth ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_auth ON app.family_memberships IS 'The functions of app_auth look across families.';
+
+--
+-- Name: refresh_tokens select_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_auth ON app.refresh_tokens FOR SELECT TO app_auth USING (true);
+
+--
+-- Name: POLICY select_auth ON refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_auth ON app.refresh_tokens IS 'The functions of app_auth follow the chain.';
+
+--
+-- Name: sessions select_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_auth ON app.sessions FOR SELECT TO app_auth USING (true);
+
+--
+-- Name: POLICY select_auth ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_auth ON app.sessions IS 'The functions of app_auth find sessions.';
+
+--
+-- Name: users select_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_auth ON app.users FOR SELECT TO app_auth USING (true);
+
+--
+-- Name: POLICY select_auth ON users; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_auth ON app.users IS 'The functions of app_auth find accounts.';
+
+--
+-- Name: families select_family; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_family ON app.families FOR SELECT TO app_reader, app_api USING ((id = app.current_family_id()));
+
+--
+-- Name: POLICY select_family ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_family ON app.families IS 'Every member sees it.';
+
+--
+-- Name: family_memberships select_family; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_family ON app.family_memberships FOR SELECT TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY select_family ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_family ON app.family_memberships IS 'Every member sees it.';
+
+--
+-- Name: account_events select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.account_events FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.account_events IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: audit_log select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.audit_log FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.audit_log IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: families select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.families FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.families IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: family_memberships select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.family_memberships FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.family_memberships IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: users select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.users FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON users; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.users IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: conversations select_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_own ON app.conversations FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY select_own ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_own ON app.conversations IS 'Their own rows.';
+
+--
+-- Name: messages select_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_own ON app.messages FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY select_own ON messages; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_own ON app.messages IS 'Their own rows.';
+
+--
+-- Name: sessions select_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_own ON app.sessions FOR SELECT TO app_reader, app_api USING ((user_id = app.current_user_id()));
+
+--
+-- Name: POLICY select_own ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_own ON app.sessions IS 'Their own sessions.';
+
+--
+-- Name: users select_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_own ON app.users FOR SELECT TO app_reader, app_api USING ((id = app.current_user_id()));
+
+--
+-- Name: POLICY select_own ON users; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_own ON app.users IS 'Everybody their own row.';
+
+--
+-- Name: tasks select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_own_or_shared ON app.tasks FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+
+--
+-- Name: POLICY select_own_or_shared ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_own_or_shared ON app.tasks IS 'Their own, and what the family shares.';
+
+--
+-- Name: sessions; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.sessions ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: tasks; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.tasks ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: audit_log tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.audit_log AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.audit_log IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: conversations tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.conversations AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.conversations IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: families tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.families AS RESTRICTIVE TO app_reader, app_api USING ((id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.families IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: family_memberships tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.family_memberships AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.family_memberships IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: messages tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.messages AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON messages; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.messages IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: tasks tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.tasks AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.tasks IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: families update_admin; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_admin ON app.families FOR UPDATE TO app_api USING (((id = app.current_family_id()) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role])))) WITH CHECK (((id = app.current_family_id()) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))));
+
+--
+-- Name: POLICY update_admin ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_admin ON app.families IS 'Owners and admins.';
+
+--
+-- Name: credentials update_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_auth ON app.credentials FOR UPDATE TO app_auth USING (true) WITH CHECK (true);
+
+--
+-- Name: POLICY update_auth ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_auth ON app.credentials IS 'The functions of app_auth change the hash.';
+
+--
+-- Name: families update_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_auth ON app.families FOR UPDATE TO app_auth USING (is_active) WITH CHECK (true);
+
+--
+-- Name: POLICY update_auth ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_auth ON app.families IS 'The functions of app_auth change what is still active.';
+
+--
+-- Name: family_memberships update_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_auth ON app.family_memberships FOR UPDATE TO app_auth USING (is_active) WITH CHECK (true);
+
+--
+-- Name: POLICY update_auth ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_auth ON app.family_memberships IS 'The functions of app_auth change what is still active.';
+
+--
+-- Name: sessions update_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_auth ON app.sessions FOR UPDATE TO app_auth USING ((revoked_at IS NULL)) WITH CHECK (true);
+
+--
+-- Name: POLICY update_auth ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_auth ON app.sessions IS 'The functions of app_auth move and end what is not yet ended.';
+
+--
+-- Name: users update_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_auth ON app.users FOR UPDATE TO app_auth USING (is_active) WITH CHECK (true);
+
+--
+-- Name: POLICY update_auth ON users; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_auth ON app.users IS 'The functions of app_auth change what is still active.';
+
+--
+-- Name: families update_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_ops ON app.families FOR UPDATE TO app_ops USING ((NOT is_active)) WITH CHECK (true);
+
+--
+-- Name: POLICY update_ops ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_ops ON app.families IS 'Maintenance restores what was retired.';
+
+--
+-- Name: family_memberships update_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_ops ON app.family_memberships FOR UPDATE TO app_ops USING ((NOT is_active)) WITH CHECK (true);
+
+--
+-- Name: POLICY update_ops ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_ops ON app.family_memberships IS 'Maintenance restores what was retired.';
+
+--
+-- Name: users update_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_ops ON app.users FOR UPDATE TO app_ops USING ((NOT is_active)) WITH CHECK (true);
+
+--
+-- Name: POLICY update_ops ON users; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_ops ON app.users IS 'Maintenance restores what was retired.';
+
+--
+-- Name: conversations update_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_own ON app.conversations FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()))) WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY update_own ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_own ON app.conversations IS 'Their own rows, which stay their own.';
+
+--
+-- Name: users update_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_own ON app.users FOR UPDATE TO app_api USING ((id = app.current_user_id())) WITH CHECK ((id = app.current_user_id()));
+
+--
+-- Name: POLICY update_own ON users; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_own ON app.users IS 'Everybody their own row.';
+
+--
+-- Name: family_memberships update_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_own_or_admin ON app.family_memberships FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role))))) WITH CHECK (((family_id = app.current_family_id()) AND (((user_id = app.current_user_id()) AND (role = app.current_member_role())) OR (app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role)))));
+
+--
+-- Name: POLICY update_own_or_admin ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_own_or_admin ON app.family_memberships IS 'Owners change everybody, admins all but owners, members themselves.';
+
+--
+-- Name: tasks update_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_own_or_shared ON app.tasks FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility)))) WITH CHECK (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+
+--
+-- Name: POLICY update_own_or_shared ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_own_or_shared ON app.tasks IS 'Their own and what the family shares; only the owner makes it private again.';
+
+--
+-- Name: users; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.users ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: SCHEMA app; Type: ACL; Schema: -; Owner: app_owner
+--
+
+GRANT USAGE ON SCHEMA app TO app_api;
+GRANT USAGE ON SCHEMA app TO app_auth;
+GRANT USAGE ON SCHEMA app TO app_audit;
+GRANT USAGE ON SCHEMA app TO app_ops;
+GRANT USAGE ON SCHEMA app TO app_reader;
+
+--
+-- Name: FUNCTION assert_membership(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.assert_membership() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.assert_membership() TO app_api;
+GRANT ALL ON FUNCTION app.assert_membership() TO app_reader;
+
+--
+-- Name: FUNCTION begin_session(user_id uuid, token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.begin_session(user_id uuid, token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
+
+--
+-- Name: FUNCTION change_password(old_hash text, new_hash text); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.change_password(old_hash text, new_hash text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.change_password(old_hash text, new_hash text) TO app_api;
+
+--
+-- Name: FUNCTION close_session(); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.close_session() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.close_session() TO app_api;
+
+--
+-- Name: FUNCTION new_id(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.new_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.new_id() TO app_api;
+GRANT ALL ON FUNCTION app.new_id() TO app_auth;
+GRANT ALL ON FUNCTION app.new_id() TO app_audit;
+GRANT ALL ON FUNCTION app.new_id() TO app_ops;
+
+--
+-- Name: TABLE conversations; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT,DELETE ON TABLE app.conversations TO app_api;
+GRANT SELECT ON TABLE app.conversations TO app_reader;
+
+--
+-- Name: COLUMN conversations.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.conversations TO app_api;
+
+--
+-- Name: COLUMN conversations.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.conversations TO app_api;
+
+--
+-- Name: COLUMN conversations.title; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(title),UPDATE(title) ON TABLE app.conversations TO app_api;
+
+--
+-- Name: FUNCTION conversation_json(c app.conversations); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.conversation_json(c app.conversations) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.conversation_json(c app.conversations) TO app_api;
+
+--
+-- Name: FUNCTION is_time_zone(name text); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.is_time_zone(name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.is_time_zone(name text) TO app_api;
+GRANT ALL ON FUNCTION app.is_time_zone(name text) TO app_auth;
+GRANT ALL ON FUNCTION app.is_time_zone(name text) TO app_ops;
+
+--
+-- Name: TABLE families; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.families TO app_api;
+GRANT SELECT ON TABLE app.families TO app_reader;
+GRANT SELECT ON TABLE app.families TO app_auth;
+GRANT DELETE ON TABLE app.families TO app_ops;
+
+--
+-- Name: COLUMN families.id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(id) ON TABLE app.families TO app_auth;
+GRANT SELECT(id) ON TABLE app.families TO app_ops;
+
+--
+-- Name: COLUMN families.name; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(name) ON TABLE app.families TO app_api;
+GRANT INSERT(name) ON TABLE app.families TO app_auth;
+GRANT SELECT(name) ON TABLE app.families TO app_ops;
+
+--
+-- Name: COLUMN families.time_zone; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(time_zone) ON TABLE app.families TO app_api;
+GRANT INSERT(time_zone) ON TABLE app.families TO app_auth;
+
+--
+-- Name: COLUMN families.deleted_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(deleted_at) ON TABLE app.families TO app_auth;
+GRANT SELECT(deleted_at),UPDATE(deleted_at) ON TABLE app.families TO app_ops;
+
+--
+-- Name: COLUMN families.is_active; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(is_active) ON TABLE app.families TO app_ops;
+
+--
+-- Name: FUNCTION create_family(name text, time_zone text); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.create_family(name text, time_zone text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.create_family(name text, time_zone text) TO app_api;
+
+--
+-- Name: FUNCTION current_family_id(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.current_family_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.current_family_id() TO app_api;
+GRANT ALL ON FUNCTION app.current_family_id() TO app_auth;
+GRANT ALL ON FUNCTION app.current_family_id() TO app_audit;
+GRANT ALL ON FUNCTION app.current_family_id() TO app_ops;
+GRANT ALL ON FUNCTION app.current_family_id() TO app_reader;
+
+--
+-- Name: FUNCTION current_member_role(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.current_member_role() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.current_member_role() TO app_api;
+GRANT ALL ON FUNCTION app.current_member_role() TO app_auth;
+GRANT ALL ON FUNCTION app.current_member_role() TO app_audit;
+GRANT ALL ON FUNCTION app.current_member_role() TO app_ops;
+GRANT ALL ON FUNCTION app.current_member_role() TO app_reader;
+
+--
+-- Name: FUNCTION current_request_id(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.current_request_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.current_request_id() TO app_api;
+GRANT ALL ON FUNCTION app.current_request_id() TO app_auth;
+GRANT ALL ON FUNCTION app.current_request_id() TO app_audit;
+GRANT ALL ON FUNCTION app.current_request_id() TO app_ops;
+GRANT ALL ON FUNCTION app.current_request_id() TO app_reader;
+
+--
+-- Name: FUNCTION current_session_id(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.current_session_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.current_session_id() TO app_api;
+GRANT ALL ON FUNCTION app.current_session_id() TO app_auth;
+GRANT ALL ON FUNCTION app.current_session_id() TO app_audit;
+GRANT ALL ON FUNCTION app.current_session_id() TO app_ops;
+GRANT ALL ON FUNCTION app.current_session_id() TO app_reader;
+
+--
+-- Name: FUNCTION current_user_id(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.current_user_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.current_user_id() TO app_api;
+GRANT ALL ON FUNCTION app.current_user_id() TO app_auth;
+GRANT ALL ON FUNCTION app.current_user_id() TO app_audit;
+GRANT ALL ON FUNCTION app.current_user_id() TO app_ops;
+GRANT ALL ON FUNCTION app.current_user_id() TO app_reader;
+
+--
+-- Name: FUNCTION cursor_of(at timestamp with time zone, id uuid); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.cursor_of(at timestamp with time zone, id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.cursor_of(at timestamp with time zone, id uuid) TO app_api;
+
+--
+-- Name: FUNCTION ensure_audit_partitions(months_ahead integer); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.ensure_audit_partitions(months_ahead integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.ensure_audit_partitions(months_ahead integer) TO app_ops;
+
+--
+-- Name: FUNCTION event_metadata(); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.event_metadata() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.event_metadata() TO app_ops;
+
+--
+-- Name: FUNCTION family_json(f app.families); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.family_json(f app.families) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.family_json(f app.families) TO app_api;
+
+--
+-- Name: FUNCTION find_credentials(email text); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.find_credentials(email text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.find_credentials(email text) TO app_api;
+
+--
+-- Name: FUNCTION keep_an_owner(); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.keep_an_owner() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.keep_an_owner() TO app_owner;
+
+--
+-- Name: TABLE family_memberships; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.family_memberships TO app_api;
+GRANT SELECT ON TABLE app.family_memberships TO app_reader;
+GRANT SELECT ON TABLE app.family_memberships TO app_auth;
+
+--
+-- Name: COLUMN family_memberships.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.family_memberships TO app_auth;
+GRANT SELECT(family_id) ON TABLE app.family_memberships TO app_ops;
+
+--
+-- Name: COLUMN family_memberships.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.family_memberships TO app_auth;
+GRANT SELECT(user_id) ON TABLE app.family_memberships TO app_ops;
+
+--
+-- Name: COLUMN family_memberships.role; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(role) ON TABLE app.family_memberships TO app_api;
+GRANT INSERT(role) ON TABLE app.family_memberships TO app_auth;
+GRANT SELECT(role) ON TABLE app.family_memberships TO app_ops;
+
+--
+-- Name: COLUMN family_memberships.display_name; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(display_name) ON TABLE app.family_memberships TO app_api;
+GRANT INSERT(display_name) ON TABLE app.family_memberships TO app_auth;
+
+--
+-- Name: COLUMN family_memberships.deleted_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(deleted_at) ON TABLE app.family_memberships TO app_api;
+GRANT UPDATE(deleted_at) ON TABLE app.family_memberships TO app_auth;
+GRANT SELECT(deleted_at),UPDATE(deleted_at) ON TABLE app.family_memberships TO app_ops;
+
+--
+-- Name: COLUMN family_memberships.is_active; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(is_active) ON TABLE app.family_memberships TO app_ops;
+
+--
+-- Name: FUNCTION member_json(m app.family_memberships); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.member_json(m app.family_memberships) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.member_json(m app.family_memberships) TO app_api;
+
+--
+-- Name: TABLE messages; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.messages TO app_api;
+GRANT SELECT ON TABLE app.messages TO app_reader;
+
+--
+-- Name: COLUMN messages.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.messages TO app_api;
+
+--
+-- Name: COLUMN messages.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.messages TO app_api;
+
+--
+-- Name: COLUMN messages.conversation_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(conversation_id) ON TABLE app.messages TO app_api;
+
+--
+-- Name: COLUMN messages.role; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(role) ON TABLE app.messages TO app_api;
+
+--
+-- Name: COLUMN messages.content; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(content) ON TABLE app.messages TO app_api;
+
+--
+-- Name: FUNCTION message_json(m app.messages); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.message_json(m app.messages) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.message_json(m app.messages) TO app_api;
+
+--
+-- Name: FUNCTION my_families(); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.my_families() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.my_families() TO app_api;
+
+--
+-- Name: FUNCTION open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) TO app_api;
+
+--
+-- Name: FUNCTION own_credentials(); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.own_credentials() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.own_credentials() TO app_api;
+
+--
+-- Name: FUNCTION record_audit(); Type: ACL; Schema: app; Owner: app_audit
+--
+
+REVOKE ALL ON FUNCTION app.record_audit() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.record_audit() TO app_owner;
+
+--
+-- Name: FUNCTION refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) TO app_api;
+
+--
+-- Name: FUNCTION refuse_change(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.refuse_change() FROM PUBLIC;
+
+--
+-- Name: FUNCTION restore_account(user_id uuid); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.restore_account(user_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.restore_account(user_id uuid) TO app_ops;
+
+--
+-- Name: FUNCTION restore_family(family_id uuid); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.restore_family(family_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.restore_family(family_id uuid) TO app_ops;
+
+--
+-- Name: FUNCTION retire_account(); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.retire_account() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.retire_account() TO app_api;
+
+--
+-- Name: FUNCTION retire_family(); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.retire_family() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.retire_family() TO app_api;
+
+--
+-- Name: FUNCTION revoke_sessions(user_id uuid, kept_session_id uuid); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.revoke_sessions(user_id uuid, kept_session_id uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, token_hash bytea, expires_at timestamp with time zone) TO app_api;
+
+--
+-- Name: FUNCTION standing_of(user_id uuid, preferred_family_id uuid); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.standing_of(user_id uuid, preferred_family_id uuid) FROM PUBLIC;
+
+--
+-- Name: FUNCTION switch_family(family_id uuid); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.switch_family(family_id uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.switch_family(family_id uuid) TO app_api;
+
+--
+-- Name: TABLE tasks; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT,DELETE ON TABLE app.tasks TO app_api;
+GRANT SELECT ON TABLE app.tasks TO app_reader;
+
+--
+-- Name: COLUMN tasks.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.tasks TO app_api;
+
+--
+-- Name: COLUMN tasks.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.tasks TO app_api;
+
+--
+-- Name: COLUMN tasks.title; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(title),UPDATE(title) ON TABLE app.tasks TO app_api;
+
+--
+-- Name: COLUMN tasks.description; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(description),UPDATE(description) ON TABLE app.tasks TO app_api;
+
+--
+-- Name: COLUMN tasks.due_on; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(due_on),UPDATE(due_on) ON TABLE app.tasks TO app_api;
+
+--
+-- Name: COLUMN tasks.visibility; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(visibility),UPDATE(visibility) ON TABLE app.tasks TO app_api;
+
+--
+-- Name: COLUMN tasks.completed_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(completed_at),UPDATE(completed_at) ON TABLE app.tasks TO app_api;
+
+--
+-- Name: FUNCTION task_json(t app.tasks); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.task_json(t app.tasks) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.task_json(t app.tasks) TO app_api;
+
+--
+-- Name: FUNCTION touch(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.touch() FROM PUBLIC;
+
+--
+-- Name: TABLE users; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.users TO app_api;
+GRANT SELECT ON TABLE app.users TO app_reader;
+GRANT SELECT ON TABLE app.users TO app_auth;
+GRANT DELETE ON TABLE app.users TO app_ops;
+
+--
+-- Name: COLUMN users.id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(id) ON TABLE app.users TO app_auth;
+GRANT SELECT(id) ON TABLE app.users TO app_ops;
+
+--
+-- Name: COLUMN users.email; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(email) ON TABLE app.users TO app_auth;
+GRANT SELECT(email) ON TABLE app.users TO app_ops;
+
+--
+-- Name: COLUMN users.full_name; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(full_name) ON TABLE app.users TO app_api;
+GRANT INSERT(full_name) ON TABLE app.users TO app_auth;
+
+--
+-- Name: COLUMN users.time_zone; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(time_zone) ON TABLE app.users TO app_api;
+GRANT INSERT(time_zone) ON TABLE app.users TO app_auth;
+
+--
+-- Name: COLUMN users.is_notified; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(is_notified) ON TABLE app.users TO app_api;
+
+--
+-- Name: COLUMN users.deleted_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(deleted_at) ON TABLE app.users TO app_auth;
+GRANT SELECT(deleted_at),UPDATE(deleted_at) ON TABLE app.users TO app_ops;
+
+--
+-- Name: COLUMN users.is_active; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(is_active) ON TABLE app.users TO app_ops;
+
+--
+-- Name: FUNCTION user_json(u app.users); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.user_json(u app.users) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.user_json(u app.users) TO app_api;
+
+--
+-- Name: TABLE account_events; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.account_events TO app_ops;
+
+--
+-- Name: COLUMN account_events.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.account_events TO app_auth;
+GRANT INSERT(user_id) ON TABLE app.account_events TO app_ops;
+
+--
+-- Name: COLUMN account_events.event_type; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(event_type) ON TABLE app.account_events TO app_auth;
+GRANT INSERT(event_type) ON TABLE app.account_events TO app_ops;
+
+--
+-- Name: COLUMN account_events.metadata; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(metadata) ON TABLE app.account_events TO app_auth;
+GRANT INSERT(metadata) ON TABLE app.account_events TO app_ops;
+
+--
+-- Name: TABLE audit_log; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.audit_log TO app_api;
+GRANT SELECT ON TABLE app.audit_log TO app_reader;
+GRANT SELECT ON TABLE app.audit_log TO app_ops;
+
+--
+-- Name: COLUMN audit_log.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.audit_log TO app_audit;
+
+--
+-- Name: COLUMN audit_log.action_type; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(action_type) ON TABLE app.audit_log TO app_audit;
+
+--
+-- Name: COLUMN audit_log.table_name; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(table_name) ON TABLE app.audit_log TO app_audit;
+
+--
+-- Name: COLUMN audit_log.row_key; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(row_key) ON TABLE app.audit_log TO app_audit;
+
+--
+-- Name: COLUMN audit_log.before; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(before) ON TABLE app.audit_log TO app_audit;
+
+--
+-- Name: COLUMN audit_log.after; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(after) ON TABLE app.audit_log TO app_audit;
+
+--
+-- Name: COLUMN audit_log.actor_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(actor_id) ON TABLE app.audit_log TO app_audit;
+
+--
+-- Name: COLUMN audit_log.actor_role; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(actor_role) ON TABLE app.audit_log TO app_audit;
+
+--
+-- Name: COLUMN audit_log.private_to; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(private_to) ON TABLE app.audit_log TO app_audit;
+
+--
+-- Name: COLUMN audit_log.metadata; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(metadata) ON TABLE app.audit_log TO app_audit;
+
+--
+-- Name: TABLE credentials; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.credentials TO app_auth;
+
+--
+-- Name: COLUMN credentials.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.credentials TO app_auth;
+
+--
+-- Name: COLUMN credentials.password_hash; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(password_hash),UPDATE(password_hash) ON TABLE app.credentials TO app_auth;
+
+--
+-- Name: TABLE refresh_tokens; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.refresh_tokens TO app_auth;
+
+--
+-- Name: COLUMN refresh_tokens.token_hash; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(token_hash) ON TABLE app.refresh_tokens TO app_auth;
+
+--
+-- Name: COLUMN refresh_tokens.session_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(session_id) ON TABLE app.refresh_tokens TO app_auth;
+
+--
+-- Name: COLUMN refresh_tokens.replaces_hash; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(replaces_hash) ON TABLE app.refresh_tokens TO app_auth;
+
+--
+-- Name: TABLE sessions; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.sessions TO app_auth;
+
+--
+-- Name: COLUMN sessions.id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(id) ON TABLE app.sessions TO app_api;
+GRANT SELECT(id) ON TABLE app.sessions TO app_reader;
+
+--
+-- Name: COLUMN sessions.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(user_id) ON TABLE app.sessions TO app_api;
+GRANT SELECT(user_id) ON TABLE app.sessions TO app_reader;
+GRANT INSERT(user_id) ON TABLE app.sessions TO app_auth;
+
+--
+-- Name: COLUMN sessions.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id),UPDATE(family_id) ON TABLE app.sessions TO app_auth;
+
+--
+-- Name: COLUMN sessions.expires_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(expires_at),UPDATE(expires_at) ON TABLE app.sessions TO app_auth;
+
+--
+-- Name: COLUMN sessions.revoked_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(revoked_at) ON TABLE app.sessions TO app_api;
+GRANT SELECT(revoked_at) ON TABLE app.sessions TO app_reader;
+GRANT UPDATE(revoked_at) ON TABLE app.sessions TO app_auth;
+
+--
+-- PostgreSQL database dump complete
+--

@@ -1,0 +1,137 @@
+"""Households made in SQL, and how to act in them as anybody.
+
+Households are alike to the letter: the rows of one have the ids of the other's, so nothing but
+`family_id` and the people tells them apart.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
+
+import asyncpg
+
+from tests.rows import Rows
+
+ROLES = ("owner", "admin", "member")
+CONTEXT = ("user_id", "session_id", "family_id", "member_role", "request_id")
+
+# Foreign keys are checked when the statement ends, so one statement can make it all.
+_MAKE = """
+    with people as (
+        select *
+        from unnest($2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[])
+            as people (role, user_id, session_id, private_id, shared_id, conversation_id)
+    ), users as (
+        insert into app.users (id, email, full_name)
+        select user_id, user_id || '@example.com', 'Somebody' from people
+        on conflict do nothing
+        returning id
+    ), credentials as (
+        insert into app.credentials (user_id, password_hash) select id, '$argon2id$' from users
+    ), account_events as (
+        insert into app.account_events (user_id, event_type) select id, 'signed_up' from users
+    ), families as (
+        insert into app.families (id, name) values ($1, 'The Alikes')
+    ), family_memberships as (
+        insert into app.family_memberships (family_id, user_id, role, display_name)
+        select $1, user_id, role::app.member_role, 'Somebody' from people
+    ), sessions as (
+        insert into app.sessions (id, user_id, family_id, expires_at)
+        select session_id, user_id, $1, now() + interval '1 day' from people
+    ), refresh_tokens as (
+        insert into app.refresh_tokens (token_hash, session_id)
+        select sha256(session_id::text::bytea), session_id from people
+    ), tasks as (
+        insert into app.tasks (family_id, user_id, id, title, visibility)
+        select $1, user_id, private_id, 'Hide the present', 'private'::app.visibility from people
+        union all
+        select $1, user_id, shared_id, 'Take out the rubbish', 'family' from people
+    ), conversations as (
+        insert into app.conversations (family_id, user_id, id, title)
+        select $1, user_id, conversation_id, 'A talk' from people
+    )
+    insert into app.messages (family_id, user_id, conversation_id, id, role, content)
+    select $1, user_id, conversation_id, md5(role || n)::uuid, 'user', 'Message ' || n
+    from people, generate_series(1, $8::integer) as n
+"""
+
+
+@dataclass(frozen=True)
+class Household:
+    """A family of three, known by their roles; each has a private and a shared task and a talk."""
+
+    family_id: UUID
+    users: Mapping[str, UUID]
+    sessions: Mapping[str, UUID]
+
+    def context(self, role: str) -> dict[str, object]:
+        """Return the context of the person in a role."""
+        return {
+            "user_id": self.users[role],
+            "session_id": self.sessions[role],
+            "family_id": self.family_id,
+            "member_role": role,
+        }
+
+
+def row_id(kind: str, role: str) -> UUID:
+    """Return the id of a person's "private task", "shared task" or "talk", in every household."""
+    return uuid5(NAMESPACE_OID, f"{kind} of the {role}")
+
+
+async def make_household(
+    root: asyncpg.Connection, *, guest: UUID | None = None, messages: int = 2
+) -> Household:
+    """Make a household as a superuser; `guest`, who has an account, is its member if given."""
+    users = {role: uuid4() for role in ROLES} | ({"member": guest} if guest else {})
+    household = Household(uuid4(), users, {role: uuid4() for role in ROLES})
+    await root.execute(
+        _MAKE,
+        household.family_id,
+        ROLES,
+        [household.users[role] for role in ROLES],
+        [household.sessions[role] for role in ROLES],
+        *([row_id(kind, role) for role in ROLES] for kind in ("private task", "shared task")),
+        [row_id("talk", role) for role in ROLES],
+        messages,
+    )
+    return household
+
+
+async def snapshot(root: asyncpg.Connection) -> Rows:
+    """Return every row as this transaction has it, back in the superuser's own role."""
+    await root.execute("set local role none")
+    tables = await root.fetch(
+        "select relname from pg_class where relnamespace = 'app'::regnamespace"
+        " and relkind in ('r', 'p') and not relispartition"
+    )
+    reads = (f"select '{name}', t::text from app.{name} as t" for (name,) in tables)
+    return frozenset((row[0], row[1]) for row in await root.fetch(" union all ".join(reads)))
+
+
+async def rows_about(root: asyncpg.Connection, household: Household) -> Rows:
+    """Return every row that names the family, or its owner or admin.
+
+    Not its member, who may be a guest and have a life elsewhere.
+    """
+    people = [kin[role] for kin in (household.users, household.sessions) for role in ROLES[:2]]
+    names = [str(id_) for id_ in (household.family_id, *people)]
+    return frozenset(row for row in await snapshot(root) if any(name in row[1] for name in names))
+
+
+async def act_as(connection: asyncpg.Connection, role: str, **context: object) -> None:
+    """Take a database role and exactly this context, until the transaction ends."""
+    settings = "".join(f"set local app.{name} = '{context.get(name, '')}';" for name in CONTEXT)
+    await connection.execute(f"set local role {role}; {settings}")
+
+
+async def attempt(connection: asyncpg.Connection, statement: str, *values: object) -> str:
+    """Run a statement and undo it; return its command tag, or the SQLSTATE it failed with."""
+    savepoint = connection.transaction()
+    await savepoint.start()
+    try:
+        return await connection.execute(statement, *values)
+    except asyncpg.PostgresError as error:
+        return error.sqlstate
+    finally:
+        await savepoint.rollback()

@@ -1,0 +1,330 @@
+"""What every endpoint promises, read from the table of endpoints.
+
+What is special to one of them is in the tests of its resource.
+"""
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+import app
+from app import models
+from app.database import load_queries
+from app.endpoints import TABLE, Endpoint
+from tests.examples import BODIES
+from tests.fixtures import PASSWORD, Hearth, Join, NewPerson, Person
+from tests.rows import all_rows, by_hand
+
+
+def _name(row: Endpoint) -> str:
+    return f"{row.method} {row.path}".replace(":uuid", "")
+
+
+ROWS = {_name(row): row for row in TABLE}
+SIGNED_IN = {name: row for name, row in ROWS.items() if row.signed_in}
+IN_FAMILY = {name: row for name, row in SIGNED_IN.items() if row.in_family}
+OF_ONE_THING = {name: row for name, row in SIGNED_IN.items() if "{" in row.path}
+LISTS = {
+    name: row
+    for name, row in ROWS.items()
+    if row.parameters and issubclass(row.parameters, models.Page)
+}
+BACKWARD = {
+    name
+    for name, row in LISTS.items()
+    if row.parameters and issubclass(row.parameters, models.BackwardPage)
+}
+
+
+@dataclass
+class Home:
+    """A person's family with one of each thing in it, by the names that paths have for them."""
+
+    person: Person
+    ids: Mapping[str, UUID]
+
+
+async def _furnish(person: Person) -> Home:
+    async def make(path: str, body: type[models.Request]) -> UUID:
+        answer = await person.client.post(path, json=BODIES[body])
+        assert answer.status_code == 201, answer.text
+        return UUID(answer.json()["id"])
+
+    conversation_id = await make("/v1/conversations", models.ConversationNew)
+    ids = {
+        "task_id": await make("/v1/tasks", models.TaskNew),
+        "conversation_id": conversation_id,
+        "message_id": await make(
+            f"/v1/conversations/{conversation_id}/messages", models.MessageNew
+        ),
+        "family_id": person.family_id,
+        "member_id": person.user_id,
+    }
+    return Home(person, ids)
+
+
+async def _send(
+    client: httpx.AsyncClient,
+    row: Endpoint,
+    ids: Mapping[str, UUID] | None = None,
+    **fields: object,
+) -> httpx.Response:
+    """Send what the row takes, to ids that are invented where none are given."""
+    path = re.sub(r"{(\w+):uuid}", lambda found: str((ids or {}).get(found[1], uuid4())), row.path)
+    body = {**BODIES[row.body], **fields} if row.body else None
+    return await client.request(row.method, path, json=body)
+
+
+def _said(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["code"]
+
+
+async def test_without_a_token_nobody_gets_in(anybody: httpx.AsyncClient) -> None:
+    for header in (None, "Bearer", "Bearer nonsense", "Basic YTpi", "bearer a.b.c"):
+        anybody.headers = httpx.Headers({} if header is None else {"Authorization": header})
+
+        answers = {name: await _send(anybody, row) for name, row in SIGNED_IN.items()}
+
+        said = {name: _said(answer) for name, answer in answers.items()}
+        assert said == dict.fromkeys(SIGNED_IN, (401, "unauthenticated"))
+        assert all("Bearer" in answer.headers["WWW-Authenticate"] for answer in answers.values())
+
+
+async def test_who_stands_in_no_family_is_told_so(ann: Person) -> None:
+    await ann.client.delete("/v1/family")
+    signed_in = await ann.client.post(
+        "/v1/auth/signin", json={"email": ann.email, "password": PASSWORD}
+    )
+    ann.take(signed_in.json())
+
+    answers = {name: _said(await _send(ann.client, row)) for name, row in IN_FAMILY.items()}
+
+    assert answers == dict.fromkeys(IN_FAMILY, (403, "no-family"))
+
+
+async def test_a_removed_member_is_refused_everywhere(
+    ann: Person, bob: Person, join: Join, hearth: Hearth
+) -> None:
+    await join(bob, ann, "admin")
+    home = await _furnish(ann)
+    await ann.client.delete(f"/v1/members/{bob.user_id}")
+    before = await all_rows(hearth)
+
+    answers = {
+        name: _said(await _send(bob.client, row, home.ids)) for name, row in IN_FAMILY.items()
+    }
+
+    assert answers == dict.fromkeys(IN_FAMILY, (401, "stale-context"))
+    assert await all_rows(hearth) == before
+
+
+async def test_what_is_another_familys_is_not_there(
+    ann: Person, bob: Person, hearth: Hearth
+) -> None:
+    home = await _furnish(bob)
+    before = await all_rows(hearth)
+
+    foreign = {name: await _send(ann.client, row, home.ids) for name, row in OF_ONE_THING.items()}
+    missing = {name: await _send(ann.client, row) for name, row in OF_ONE_THING.items()}
+
+    def same(answers: Mapping[str, httpx.Response]) -> Mapping[str, Any]:
+        return {name: {**answer.json(), "request_id": None} for name, answer in answers.items()}
+
+    assert {_said(answer) for answer in foreign.values()} == {(404, "not-found")}
+    assert same(foreign) == same(missing)
+    assert await all_rows(hearth) == before
+
+
+async def test_no_answer_names_anything_of_another_family(ann: Person, bob: Person) -> None:
+    theirs = (await _furnish(bob)).ids.values()
+    own = await _furnish(ann)
+
+    answers = {
+        name: (await _send(ann.client, row, own.ids)).text
+        for name, row in SIGNED_IN.items()
+        if row.method == "GET"
+    }
+
+    assert [name for name, text in answers.items() if any(str(id_) in text for id_ in theirs)] == []
+
+
+@pytest.mark.parametrize("name", ROWS)
+async def test_success_is_what_the_table_says_and_only_writes_write(
+    name: str, ann: Person, new_person: NewPerson, join: Join, hearth: Hearth
+) -> None:
+    row = ROWS[name]
+    home = await _furnish(ann)
+    fields: dict[str, object] = {}
+    if "{member_id" in row.path:
+        bob = await new_person()
+        await join(bob, ann, "member")
+        home = Home(ann, {**home.ids, "member_id": bob.user_id})
+    if row.body is models.Refresh:
+        fields["refresh_token"] = ann.signed_in["refresh_token"]
+    if row.body is models.SignIn:
+        fields["email"] = ann.email
+    if row.body is models.SignUp:
+        fields["email"] = f"{uuid4()}@example.com"
+    before = await all_rows(hearth)
+
+    answer = await _send(ann.client, row, home.ids, **fields)
+
+    assert answer.status_code == row.status, answer.text
+    assert (await all_rows(hearth) == before) == (row.method == "GET")
+    if row.answer is None:
+        assert answer.content == b""
+        return
+    row.answer.model_validate_json(answer.content, strict=True)
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_a_page_takes_only_what_it_knows(name: str, ann: Person) -> None:
+    home = await _furnish(ann)
+    path = ROWS[name].path.replace(":uuid", "").format(**home.ids)
+    row_id = uuid4()
+    wrong = [
+        *(("limit", value) for value in ("0", "101", "-1", "1.5", "many", "", "1e1", "9" * 30)),
+        *(
+            ("cursor", value)
+            for value in (
+                "",
+                "nonsense",
+                "_",
+                f"1_{row_id}0",
+                f"-1_{row_id}",
+                f"1_{'-' * 36}",
+                f"{'9' * 18}_{row_id}",
+                f"{'9' * 17}_{row_id};drop table app.tasks",
+                f"1_{row_id}\n",
+                f"1_{row_id}\0",
+            )
+        ),
+        ("offset", "1"),
+    ]
+
+    answers = [
+        (parameter, value, await ann.client.get(path, params={parameter: value}))
+        for parameter, value in wrong
+    ]
+    right = [(await ann.client.get(path, params={"limit": limit})) for limit in ("1", "100")]
+
+    for parameter, value, answer in answers:
+        assert (value, *_said(answer)) == (value, 422, "invalid")
+        assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
+    assert [answer.status_code for answer in right] == [200, 200]
+
+
+# Seven rows of which some fall on one microsecond: then the id decides.
+_TIMES = "now() + (n / 3) * interval '1 microsecond'"
+_SEVEN = {
+    "GET /v1/members": f"""
+        with someone as materialized (select app.new_id() as id, n from generate_series(1, 7) as n),
+        account as (
+            insert into app.users (id, email, full_name)
+            select id, id || '@example.com', 'Someone' from someone where id <> $2
+        )
+        insert into app.family_memberships (family_id, user_id, role, display_name, created_at)
+        select $1, id, 'member', 'Someone', {_TIMES} from someone
+    """,
+    "GET /v1/tasks": f"""
+        insert into app.tasks (family_id, user_id, title, created_at)
+        select $1, $2, 'Task', {_TIMES} from generate_series(1, 7) as n
+    """,
+    "GET /v1/conversations": f"""
+        insert into app.conversations (family_id, user_id, title, created_at)
+        select $1, $2, 'Conversation', {_TIMES} from generate_series(1, 7) as n
+    """,
+    "GET /v1/conversations/{conversation_id}/messages": f"""
+        insert into app.messages (family_id, user_id, conversation_id, role, content, created_at)
+        select $1, $2, c.id, 'user', 'Message', {_TIMES}
+        from app.conversations as c, generate_series(1, 7) as n
+        where c.family_id = $1
+    """,
+    "GET /v1/audit": f"""
+        insert into app.audit_log
+            (family_id, action_type, table_name, row_key, after, private_to, occurred_at)
+        select $1, 'insert', 'tasks', jsonb_build_object('id', n), '{{}}', $2, {_TIMES}
+        from generate_series(1, 7) as n
+    """,
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_pages_show_every_row_once_and_in_order(
+    name: str, ann: Person, hearth: Hearth
+) -> None:
+    home = await _furnish(ann)
+    path = ROWS[name].path.replace(":uuid", "").format(**home.ids)
+    await by_hand(hearth, _SEVEN[name], ann.family_id, ann.user_id)
+    whole = (await ann.client.get(path, params={"limit": "100"})).json()
+
+    for limit in (1, 3, len(whole["items"]), len(whole["items"]) - 1):
+        parameters = {"limit": str(limit)}
+        seen: list[Any] = []
+        while len(seen) <= len(whole["items"]):
+            page = (await ann.client.get(path, params=parameters)).json()
+            assert 0 < len(page["items"]) <= limit
+            seen += page["items"]
+            if page["next"] is None:
+                break
+            parameters["cursor"] = page["next"]
+
+        assert seen == whole["items"]
+    times = [item.get("created_at") or item["occurred_at"] for item in whole["items"]]
+    backwards = name in BACKWARD
+    assert len(times) > 7
+    assert times == sorted(times, reverse=backwards)
+    assert whole["next"] is None
+
+
+async def test_another_method_is_refused_with_those_there_are(ann: Person) -> None:
+    methods: dict[str, set[str]] = {}
+    for row in TABLE:
+        methods.setdefault(row.path.replace(":uuid", ""), set()).add(row.method)
+
+    answers = {
+        path: await ann.client.put(re.sub(r"{\w+}", str(uuid4()), path), json={})
+        for path in methods
+    }
+
+    assert {_said(answer) for answer in answers.values()} == {(405, "method-not-allowed")}
+    assert {
+        path: set(answer.headers["Allow"].split(", ")) - {"HEAD"}
+        for path, answer in answers.items()
+    } == methods
+
+
+async def test_head_is_get_without_the_body(ann: Person) -> None:
+    home = await _furnish(ann)
+    paths = [
+        row.path.replace(":uuid", "").format(**home.ids) for row in TABLE if row.method == "GET"
+    ]
+
+    for path in paths:
+        whole, head = await ann.client.get(path), await ann.client.head(path)
+
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["Content-Length"] == str(len(whole.content))
+
+
+def test_every_query_is_used() -> None:
+    names = {name for row in TABLE for name in (row.query, row.visible_by) if name}
+    package = Path(app.__file__).parent
+    for module in ("accounts", "health", "database", "cli"):
+        tree = ast.parse((package / f"{module}.py").read_text("utf-8"))
+        names |= {
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+
+    assert set(load_queries()) - names == set()

@@ -1,0 +1,439 @@
+"""What the functions and checks of the schema promise, one by one."""
+
+import asyncio
+from datetime import UTC, date, datetime
+from uuid import uuid4
+
+import asyncpg
+import pytest
+
+from app.models import Page
+from tests.fixtures import Hearth, wait_until_blocked
+from tests.households import Household, act_as, attempt, make_household, row_id
+
+
+@pytest.fixture
+async def home(root: asyncpg.Connection) -> Household:
+    """Return a household."""
+    return await make_household(root)
+
+
+async def plan_of(root: asyncpg.Connection, statement: str) -> str:
+    """Return the plan of a statement, with every expression in it."""
+    lines = await root.fetch(f"explain (verbose, costs off) {statement}")
+    return "\n".join(line for (line,) in lines)
+
+
+# new_id
+
+
+async def test_new_ids_are_ordered_by_time_where_the_server_can_make_them(
+    root: asyncpg.Connection,
+) -> None:
+    expected = 7 if root.get_server_version().major >= 18 else 4
+
+    ids = [await root.fetchval("select app.new_id()") for _ in range(3)]
+
+    assert {id_.version for id_ in ids} == {expected}
+    assert len(set(ids)) == 3
+    assert expected == 4 or ids == sorted(ids)
+
+
+# What inlines, and so costs nothing.
+
+INLINED = {
+    "app.new_id": "select app.new_id()",
+    "app.current_user_id": "select app.current_user_id()",
+    "app.current_family_id": "select app.current_family_id()",
+    "app.current_member_role": "select app.current_member_role()",
+    "app.current_session_id": "select app.current_session_id()",
+    "app.current_request_id": "select app.current_request_id()",
+    "app.cursor_of": "select app.cursor_of(t.created_at, t.id) from app.tasks as t",
+    "app.conversation_json": "select app.conversation_json(c) from app.conversations as c",
+    "app.family_json": "select app.family_json(f) from app.families as f",
+    "app.member_json": "select app.member_json(m) from app.family_memberships as m",
+    "app.message_json": "select app.message_json(m) from app.messages as m",
+    "app.task_json": "select app.task_json(t) from app.tasks as t",
+    "app.user_json": "select app.user_json(u) from app.users as u",
+}
+
+
+@pytest.mark.parametrize("function", INLINED)
+async def test_a_function_without_a_search_path_leaves_no_call_in_the_plan(
+    root: asyncpg.Connection, function: str
+) -> None:
+    await act_as(root, "app_api")
+
+    assert f"{function}(" not in await plan_of(root, INLINED[function])
+
+
+async def test_every_function_without_a_search_path_is_seen_to_inline(
+    root: asyncpg.Connection,
+) -> None:
+    functions = await root.fetch(
+        "select oid::regproc::text from pg_proc"
+        " where pronamespace = 'app'::regnamespace and proconfig is null"
+    )
+
+    assert {name for (name,) in functions} == set(INLINED)
+
+
+async def test_the_default_of_an_id_is_the_bare_function(root: asyncpg.Connection) -> None:
+    await act_as(root, "app_api")
+
+    plan = await plan_of(
+        root,
+        "insert into app.conversations (family_id, user_id, title)"
+        " select gen_random_uuid(), gen_random_uuid(), '-' from generate_series(1, 2)",
+    )
+
+    assert "app.new_id" not in plan
+    assert ("uuidv7()" in plan) is (root.get_server_version().major >= 18)
+
+
+async def test_policies_become_the_condition_of_an_index(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    await act_as(root, "app_api", **home.context("member"))
+    await root.execute("set local enable_seqscan = off; set local enable_bitmapscan = off")
+
+    plan = await plan_of(root, "select title from app.tasks")
+
+    assert "Index Cond: (tasks.family_id = (NULLIF(current_setting('app.family_id'" in plan
+    assert "app.current_" not in plan
+
+
+async def test_policies_are_checked_once_where_the_query_names_the_family(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    await act_as(root, "app_api", **home.context("member"))
+    await root.execute("set local enable_seqscan = off; set local enable_bitmapscan = off")
+
+    plan = await plan_of(
+        root,
+        f"select title from app.tasks where family_id = '{home.family_id}' order by created_at",
+    )
+
+    assert "One-Time Filter: " in plan
+    assert f"Index Cond: (tasks.family_id = '{home.family_id}'::uuid)" in plan
+    assert "app.current_" not in plan
+
+
+# touch
+
+
+async def test_an_update_freezes_the_birth_of_a_row_and_counts(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    columns = "created_at, updated_at, row_version"
+    rows = [
+        await root.fetchrow(f"select {columns} from app.families where id = $1", home.family_id)
+    ]
+    for _ in range(3):
+        rows.append(
+            await root.fetchrow(
+                "update app.families set created_at = 'epoch', updated_at = 'epoch',"
+                f" row_version = 0 where id = $1 returning {columns}",
+                home.family_id,
+            )
+        )
+
+    made, changed, versions = zip(*rows, strict=True)
+    assert set(made) == {made[0]}
+    assert list(changed) == sorted(set(changed))
+    assert versions == (1, 2, 3, 4)
+
+
+async def test_an_update_comes_after_the_last_one_even_if_the_clock_was_set_back(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    await root.execute(
+        "set local session_replication_role = replica;"
+        f" update app.families set updated_at = '2999-01-01Z' where id = '{home.family_id}';"
+        " set local session_replication_role = origin"
+    )
+
+    changed = await root.fetchval(
+        "update app.families set name = 'New' where id = $1 returning updated_at", home.family_id
+    )
+
+    assert changed == datetime(2999, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
+
+
+# is_time_zone
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("Europe/Vienna", True),
+        ("UTC", True),
+        ("America/Argentina/Buenos_Aires", True),
+        ("Europe/Atlantis", False),
+        ("", False),
+        (" ", False),
+        ("UTC; drop table", False),
+        (None, False),
+    ],
+)
+async def test_the_server_knows_a_time_zone_or_not(
+    root: asyncpg.Connection, name: str | None, known: bool
+) -> None:
+    assert await root.fetchval("select app.is_time_zone($1)", name) is known
+
+
+# cursor_of
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime(1970, 1, 1, tzinfo=UTC),
+        datetime(2025, 11, 30, 23, 59, 59, 999_999, tzinfo=UTC),
+        datetime(2026, 2, 28, 12, 0, 0, 1, tzinfo=UTC),
+        datetime(2999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC),
+    ],
+)
+async def test_a_cursor_comes_back_as_the_row_it_stands_for(
+    root: asyncpg.Connection, at: datetime
+) -> None:
+    row_id = uuid4()
+
+    cursor = await root.fetchval("select app.cursor_of($1, $2)", at, row_id)
+
+    values = Page(cursor=cursor).values()
+    assert (values["after_at"], values["after_id"]) == (at, row_id)
+
+
+# keep_an_owner
+
+
+@pytest.mark.parametrize(
+    ("change", "condition", "answer"),
+    [
+        ("role = 'admin'", "role = 'owner'", "ZH002"),
+        ("deleted_at = now()", "role = 'owner'", "ZH002"),
+        ("deleted_at = now()", "true", "ZH002"),
+        ("display_name = 'New'", "role = 'owner'", "UPDATE 1"),
+        ("deleted_at = now()", "role <> 'owner'", "UPDATE 2"),
+    ],
+)
+async def test_a_family_keeps_its_only_owner(
+    root: asyncpg.Connection, home: Household, change: str, condition: str, answer: str
+) -> None:
+    update = f"update app.family_memberships set {change} where family_id = $1 and {condition}"
+
+    assert await attempt(root, update, home.family_id) == answer
+
+
+async def test_of_two_owners_one_may_go_but_not_both(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    of_family = "where family_id = $1 and role"
+    await root.execute(
+        f"update app.family_memberships set role = 'owner' {of_family} = 'admin'", home.family_id
+    )
+
+    demote = f"update app.family_memberships set role = 'member' {of_family} = 'owner'"
+    one = (home.family_id, home.users["owner"])
+    assert await attempt(root, f"{demote} and user_id = $2", *one) == "UPDATE 1"
+    assert await attempt(root, demote, home.family_id) == "ZH002"
+
+
+async def test_a_retired_family_needs_no_owner(root: asyncpg.Connection, home: Household) -> None:
+    await root.execute("update app.families set deleted_at = now() where id = $1", home.family_id)
+
+    leave = "update app.family_memberships set deleted_at = now() where family_id = $1"
+    assert await attempt(root, leave, home.family_id) == "UPDATE 3"
+
+
+async def test_of_two_owners_who_demote_each_other_at_once_one_stays(own_hearth: Hearth) -> None:
+    root, first, second = [
+        await asyncpg.connect(own_hearth.url(login))
+        for login in (own_hearth.cluster.user, "app_api", "app_api")
+    ]
+    home = await make_household(root)
+    await root.execute("update app.family_memberships set role = 'owner' where role = 'admin'")
+    demote = "update app.family_memberships set role = 'member' where user_id = $1"
+    for connection, by in ((first, "owner"), (second, "admin")):
+        await connection.execute("begin")
+        await act_as(connection, "app_api", **home.context(by) | {"member_role": "owner"})
+    await first.execute(demote, home.users["admin"])
+
+    later = asyncio.create_task(second.execute(demote, home.users["owner"]))
+    await wait_until_blocked(root, second.get_server_pid())
+    await first.execute("commit")
+
+    with pytest.raises(asyncpg.PostgresError, match="the last owner") as refused:
+        await later
+    assert refused.value.sqlstate == "ZH002"
+    for connection in (root, first, second):
+        await connection.close()
+
+
+# Messages
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update app.messages set content = 'Never said'",
+        "delete from app.messages",
+        "truncate app.messages",
+        "truncate app.conversations cascade",
+    ],
+)
+async def test_messages_do_not_change_even_for_a_superuser(
+    root: asyncpg.Connection, home: Household, statement: str
+) -> None:
+    assert await attempt(root, statement) == "ZH003"
+
+
+async def test_messages_go_with_their_conversation(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    of_member = "where family_id = $1 and user_id = $2"
+    member = (home.family_id, home.users["member"])
+
+    await root.execute(f"delete from app.conversations {of_member}", *member)
+
+    assert await root.fetchval(f"select count(*) from app.messages {of_member}", *member) == 0
+
+
+async def test_messages_of_one_transaction_keep_their_order(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    said = [f"{number}" for number in range(5)]
+    for content in said:
+        await root.execute(
+            "insert into app.messages (family_id, user_id, conversation_id, role, content)"
+            " values ($1, $2, $3, 'assistant', $4)",
+            *(home.family_id, home.users["owner"], row_id("talk", "owner"), content),
+        )
+
+    heard = await root.fetch(
+        "select content from app.messages where family_id = $1 and role = 'assistant'"
+        " order by created_at",
+        home.family_id,
+    )
+    assert [content for (content,) in heard] == said
+
+
+# Limits: each check is passed by what is just inside and broken by what is just outside.
+
+
+Values = list[dict[str, object]]
+
+
+def texts(column: str, longest: int) -> tuple[Values, Values]:
+    """Return what a text of 1 to so many characters may be, and what not; blanks do not count."""
+    inside, outside = ("ß", " ß ", "ß" * longest), ("", "   ", "ß" * (longest + 1))
+    return [{column: text} for text in inside], [{column: text} for text in outside]
+
+
+def address(length: int) -> str:
+    """Return an e-mail address so many characters long."""
+    return "@example.com".rjust(length, "x")
+
+
+LIMITS: dict[str, tuple[Values, Values]] = {
+    "users_full_name_is_1_to_200_characters": texts("full_name", 200),
+    "users_email_looks_like_an_address": (
+        [{"email": email} for email in ("a@b", address(254))],
+        [
+            {"email": email}
+            for email in ("", "a", "a@", "@b", "a@b@c", "a b@c", "a@b\n", address(255))
+        ],
+    ),
+    "users_time_zone_is_known": ([{"time_zone": "Asia/Tokyo"}], [{"time_zone": "Asia/Atlantis"}]),
+    "credentials_password_hash_is_argon2id": (
+        [{"password_hash": "$argon2id$v=19$m=65536"}],
+        [{"password_hash": text} for text in ("", "hunter2", "$argon2i$", " $argon2id$")],
+    ),
+    "families_name_is_1_to_100_characters": texts("name", 100),
+    "families_time_zone_is_known": ([{"time_zone": "Asia/Tokyo"}], [{"time_zone": ""}]),
+    "family_memberships_display_name_is_1_to_100_characters": texts("display_name", 100),
+    "refresh_tokens_token_hash_is_sha256": (
+        [{"token_hash": bytes(32)}],
+        [{"token_hash": bytes(length)} for length in (0, 31, 33)],
+    ),
+    "audit_log_before_and_after_fit_the_action": (
+        [
+            {"action_type": "insert", "before": None, "after": "{}"},
+            {"action_type": "update", "before": "{}", "after": "{}"},
+            {"action_type": "delete", "before": "{}", "after": None},
+        ],
+        [
+            {"action_type": "insert", "before": "{}", "after": "{}"},
+            {"action_type": "insert", "before": None, "after": None},
+            {"action_type": "update", "before": None, "after": "{}"},
+            {"action_type": "update", "before": "{}", "after": None},
+            {"action_type": "delete", "before": "{}", "after": "{}"},
+            {"action_type": "delete", "before": None, "after": None},
+        ],
+    ),
+    "tasks_title_is_1_to_200_characters": texts("title", 200),
+    "tasks_description_is_at_most_1000_characters": (
+        [{"description": text} for text in (None, "", "ß" * 1000)],
+        [{"description": "ß" * 1001}],
+    ),
+    "tasks_due_on_is_in_the_calendar": (
+        [{"due_on": day} for day in (None, date(1900, 1, 1), date(2999, 12, 31))],
+        [{"due_on": day} for day in (date(1899, 12, 31), date(3000, 1, 1))],
+    ),
+    "conversations_title_is_1_to_200_characters": texts("title", 200),
+    "messages_content_is_1_to_5000_characters": (
+        [{"content": text} for text in ("ß", "ß" * 5000)],
+        [{"content": text} for text in ("", "ß" * 5001)],
+    ),
+}
+
+
+@pytest.mark.parametrize("constraint", LIMITS)
+async def test_a_limit_is_where_it_says(
+    root: asyncpg.Connection, home: Household, constraint: str
+) -> None:
+    inside, outside = LIMITS[constraint]
+    table = await root.fetchval(
+        "select conrelid::regclass::text from pg_constraint where conname = $1 and conparentid = 0",
+        constraint,
+    )
+    await root.execute("set local session_replication_role = replica")  # no triggers, only checks
+
+    async def change(values: dict[str, object]) -> str:
+        columns = ", ".join(f"{name} = ${n}" for n, name in enumerate(values, start=1))
+        one = f"(tableoid, ctid) = (select tableoid, ctid from {table} limit 1)"
+        async with root.transaction():
+            return await root.execute(f"update {table} set {columns} where {one}", *values.values())
+
+    assert {await change(values) for values in inside} == {"UPDATE 1"}
+    for values in outside:
+        with pytest.raises(asyncpg.CheckViolationError) as refused:
+            await change(values)
+        assert refused.value.constraint_name == constraint
+
+
+async def test_every_check_has_its_limits_tried(root: asyncpg.Connection) -> None:
+    checks = await root.fetch(
+        "select conname from pg_constraint"
+        " where connamespace = 'app'::regnamespace and contype = 'c' and conparentid = 0"
+    )
+
+    assert {name for (name,) in checks} == set(LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("type_name", "values"),
+    [
+        ("visibility", ["private", "family"]),
+        ("message_role", ["user", "assistant"]),
+        ("member_role", ["owner", "admin", "member"]),
+        ("audit_action", ["insert", "update", "delete"]),
+    ],
+)
+async def test_an_enumeration_has_these_values(
+    root: asyncpg.Connection, type_name: str, values: list[str]
+) -> None:
+    found = await root.fetchval(f"select enum_range(null::app.{type_name})::text[]")
+
+    assert found == values

@@ -1,0 +1,36 @@
+"""The files and the database they make."""
+
+import os
+import re
+
+import pytest
+
+from app.settings import sql_directory
+from tests.fixtures import Hearth
+from tests.schema import dump
+
+
+@pytest.mark.skipif(
+    os.environ.get("HEARTH_TEST_PG", "18") != "18" or "TEST_DATABASE_URL" in os.environ,
+    reason="the committed dump is of PostgreSQL 18; other versions print defaults differently",
+)
+def test_the_committed_dump_is_what_the_files_make(own_hearth: Hearth) -> None:
+    committed = (sql_directory() / "schema.sql").read_text()
+
+    assert dump(own_hearth.superuser_url) == committed, "run: make schema"
+
+
+def test_only_the_database_and_the_migrations_hold_sql() -> None:
+    """Everything else is under sql/, where it is reviewed."""
+    statement = re.compile(
+        r"(?<!\")\"(select|insert into|update|delete from|create|alter|drop|grant|revoke|set) ",
+        re.IGNORECASE,
+    )
+    package = sql_directory().parent / "app"
+    holders = {
+        path.relative_to(package).parts[0]
+        for path in package.rglob("*.py")
+        if statement.search(path.read_text("utf-8"))
+    }
+
+    assert holders == {"database.py", "migrations"}
