@@ -566,6 +566,28 @@ async def test_nobody_may_call_a_function_unless_a_file_says_so(found: Found) ->
     """) >= await found("select owner from functions")
 
 
+async def test_each_role_calls_these_functions_and_no_more(found: Found) -> None:
+    assert await found("""
+        select r.name, f.name
+        from functions as f, runtime as r
+        where has_function_privilege(r.oid, f.oid, 'execute') and f.owner <> r.name
+            and f.name !~ '^current_' and r.name <> 'app_api'
+    """) == {
+        "app_reader assert_membership",
+        *("app_auth new_id", "app_auth is_time_zone"),
+        "app_audit new_id",
+        *("app_ops new_id", "app_ops is_time_zone", "app_ops event_metadata"),
+        *("app_ops restore_account", "app_ops restore_family", "app_ops ensure_audit_partitions"),
+    }
+    assert await found("""
+        select name from functions where not has_function_privilege('app_api', oid, 'execute')
+    """) == {
+        *("touch", "refuse_change", "record_audit", "keep_an_owner"),  # of triggers
+        *("begin_session", "standing_of", "revoke_sessions", "event_metadata"),  # of app_auth
+        *("restore_account", "restore_family", "ensure_audit_partitions"),  # of app_ops
+    }
+
+
 async def test_definer_functions_lend_the_rights_of_a_narrow_role(found: Found) -> None:
     assert await found("""
         select name, owner from functions

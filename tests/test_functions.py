@@ -240,6 +240,20 @@ async def test_of_two_owners_one_may_go_but_not_both(
     assert await attempt(root, demote, home.family_id) == "ZH002"
 
 
+async def test_an_owner_who_has_left_does_not_count(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    of_family = "where family_id = $1 and role"
+    await root.execute(
+        "update app.family_memberships set role = 'owner', deleted_at = now()"
+        f" {of_family} = 'admin'",
+        home.family_id,
+    )
+
+    leave = f"update app.family_memberships set deleted_at = now() {of_family} = 'owner'"
+    assert await attempt(root, f"{leave} and deleted_at is null", home.family_id) == "ZH002"
+
+
 async def test_a_retired_family_needs_no_owner(root: asyncpg.Connection, home: Household) -> None:
     await root.execute("update app.families set deleted_at = now() where id = $1", home.family_id)
 
@@ -312,11 +326,12 @@ async def test_messages_of_one_transaction_keep_their_order(
         )
 
     heard = await root.fetch(
-        "select content from app.messages where family_id = $1 and role = 'assistant'"
-        " order by created_at",
+        "select content, created_at from app.messages"
+        " where family_id = $1 and role = 'assistant' order by created_at",
         home.family_id,
     )
-    assert [content for (content,) in heard] == said
+    assert [content for content, _ in heard] == said
+    assert len({created_at for _, created_at in heard}) == len(said)
 
 
 # Limits: each check is passed by what is just inside and broken by what is just outside.

@@ -494,8 +494,9 @@ async def test_who_may_give_which_role(
 
 # Functions that lend the rights of another role.
 
-# Who calls what, and what comes of it; nothing of the other family changes. The impostor is an
-# admin at home who claims to own the other family; the thief does so in that owner's session.
+# Who calls what, and what comes of it; nothing of the other family changes. The attacker is an admin
+# at home; the upstart claims to be an owner there, the impostor to own the other family, and the
+# thief does so in that owner's session.
 SIGN_UP = "app.sign_up({}, {}, 'Somebody', 'The Others', 'UTC', sha256('new'), now())"
 ATTACKS = [
     ("nobody", "app.sign_up(null, null, null, null, null, null, null)", "23502"),
@@ -522,6 +523,7 @@ ATTACKS = [
     ("nobody", "app.retire_account()", "False"),
     ("impostor", "app.retire_account()", "True"),  # their own
     ("nobody", "app.retire_family()", DENIED),
+    ("upstart", "app.retire_family()", DENIED),
     ("impostor", "app.retire_family()", DENIED),
     ("nobody", "app.switch_family('{family}')", "None"),
     ("impostor", "app.switch_family('{family}')", "None"),
@@ -537,6 +539,7 @@ async def test_a_definer_function_cannot_be_turned_against_others(
     victim, attacker = other.context("owner"), home.context("admin")
     contexts = {
         "nobody": {},
+        "upstart": attacker | {"member_role": "owner"},
         "impostor": victim | {part: attacker[part] for part in ("user_id", "session_id")},
         "thief": victim | {"user_id": attacker["user_id"]},
     }
