@@ -126,7 +126,7 @@ def _new_token(request: Request, token: str) -> Mapping[str, object]:
 
 
 def _family_name(full_name: str) -> str:
-    return f"{full_name.strip(' ')[:91]}'s home"
+    return f"{full_name.lstrip()[:91]}'s home"
 
 
 def _wrong_password() -> Problem:

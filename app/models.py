@@ -41,7 +41,7 @@ def _has_no_nul(text: str) -> str:
 
 
 def _is_not_blank(text: str) -> str:
-    if not text.strip(" "):
+    if not text.strip():
         raise ValueError("must not be blank")
     return text
 
@@ -56,7 +56,7 @@ def _read_day(value: object) -> object:
 
 
 def _is_time_zone(name: str) -> str:
-    if name not in _time_zones():
+    if name != "UTC" and ("/" not in name or name not in _time_zones()):
         raise ValueError("must be a time zone such as Europe/Vienna")
     return name
 

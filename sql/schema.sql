@@ -298,7 +298,7 @@ CREATE TABLE app.conversations (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     row_version bigint DEFAULT 1 NOT NULL,
-    CONSTRAINT conversations_title_is_1_to_200_characters CHECK (((length(btrim(title)) > 0) AND (length(title) <= 200)))
+    CONSTRAINT conversations_title_is_1_to_200_characters CHECK (((title ~ '\S'::text) AND (length(title) <= 200)))
 );
 
 ALTER TABLE ONLY app.conversations FORCE ROW LEVEL SECURITY;
@@ -391,14 +391,15 @@ COMMENT ON FUNCTION app.conversation_json(c app.conversations) IS 'A conversatio
 CREATE FUNCTION app.is_time_zone(name text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
+    AS $_$
 begin
-    return timezone(name, timestamptz 'epoch') is not null;
+    return coalesce(name = 'UTC' or name ~ '^[A-Z]\w*(/[A-Z][\w+-]*)+$', false)
+        and timezone(name, timestamptz 'epoch') is not null;
 exception
     when invalid_parameter_value then
         return false;
 end
-$$;
+$_$;
 
 ALTER FUNCTION app.is_time_zone(name text) OWNER TO app_owner;
 
@@ -406,7 +407,7 @@ ALTER FUNCTION app.is_time_zone(name text) OWNER TO app_owner;
 -- Name: FUNCTION is_time_zone(name text); Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON FUNCTION app.is_time_zone(name text) IS 'Whether the server knows the time zone.';
+COMMENT ON FUNCTION app.is_time_zone(name text) IS 'Whether it is UTC or the name of a time zone such as Europe/Vienna, known to the server.';
 
 --
 -- Name: families; Type: TABLE; Schema: app; Owner: app_owner
@@ -421,7 +422,7 @@ CREATE TABLE app.families (
     row_version bigint DEFAULT 1 NOT NULL,
     deleted_at timestamp with time zone,
     is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
-    CONSTRAINT families_name_is_1_to_100_characters CHECK (((length(btrim(name)) > 0) AND (length(name) <= 100))),
+    CONSTRAINT families_name_is_1_to_100_characters CHECK (((name ~ '\S'::text) AND (length(name) <= 100))),
     CONSTRAINT families_time_zone_is_known CHECK (app.is_time_zone(time_zone))
 );
 
@@ -521,7 +522,7 @@ begin
     returning * into v_family;
 
     insert into app.family_memberships (family_id, user_id, role, display_name)
-    values (v_family.id, app.current_user_id(), 'owner', left(btrim(v_user.full_name), 100));
+    values (v_family.id, app.current_user_id(), 'owner', left(regexp_replace(v_user.full_name, '^\s+', ''), 100));
 
     return v_family;
 end
@@ -827,7 +828,7 @@ CREATE TABLE app.family_memberships (
     row_version bigint DEFAULT 1 NOT NULL,
     deleted_at timestamp with time zone,
     is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
-    CONSTRAINT family_memberships_display_name_is_1_to_100_characters CHECK (((length(btrim(display_name)) > 0) AND (length(display_name) <= 100)))
+    CONSTRAINT family_memberships_display_name_is_1_to_100_characters CHECK (((display_name ~ '\S'::text) AND (length(display_name) <= 100)))
 );
 
 ALTER TABLE ONLY app.family_memberships FORCE ROW LEVEL SECURITY;
@@ -1516,7 +1517,7 @@ begin
     values (v_family_id, sign_up.family_name, sign_up.time_zone);
 
     insert into app.family_memberships (family_id, user_id, role, display_name)
-    values (v_family_id, v_user_id, 'owner', left(btrim(sign_up.full_name), 100));
+    values (v_family_id, v_user_id, 'owner', left(regexp_replace(sign_up.full_name, '^\s+', ''), 100));
 
     insert into app.account_events (user_id, event_type, metadata)
     values (v_user_id, 'signed_up', app.event_metadata());
@@ -1625,7 +1626,7 @@ CREATE TABLE app.tasks (
     row_version bigint DEFAULT 1 NOT NULL,
     CONSTRAINT tasks_description_is_at_most_1000_characters CHECK ((length(description) <= 1000)),
     CONSTRAINT tasks_due_on_is_in_the_calendar CHECK (((due_on >= '1900-01-01'::date) AND (due_on <= '2999-12-31'::date))),
-    CONSTRAINT tasks_title_is_1_to_200_characters CHECK (((length(btrim(title)) > 0) AND (length(title) <= 200)))
+    CONSTRAINT tasks_title_is_1_to_200_characters CHECK (((title ~ '\S'::text) AND (length(title) <= 200)))
 );
 
 ALTER TABLE ONLY app.tasks FORCE ROW LEVEL SECURITY;
@@ -1799,7 +1800,7 @@ CREATE TABLE app.users (
     deleted_at timestamp with time zone,
     is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
     CONSTRAINT users_email_looks_like_an_address CHECK (((email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text) AND (length(email) <= 254))),
-    CONSTRAINT users_full_name_is_1_to_200_characters CHECK (((length(btrim(full_name)) > 0) AND (length(full_name) <= 200))),
+    CONSTRAINT users_full_name_is_1_to_200_characters CHECK (((full_name ~ '\S'::text) AND (length(full_name) <= 200))),
     CONSTRAINT users_time_zone_is_known CHECK (app.is_time_zone(time_zone))
 );
 
@@ -3701,13 +3702,13 @@ COMMENT ON POLICY update_own ON app.users IS 'Everybody their own row.';
 -- Name: family_memberships update_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY update_own_or_admin ON app.family_memberships FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role))))) WITH CHECK (((family_id = app.current_family_id()) AND (((user_id = app.current_user_id()) AND (role = app.current_member_role())) OR (app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role)))));
+CREATE POLICY update_own_or_admin ON app.family_memberships FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND is_active AND ((user_id = app.current_user_id()) OR (app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role))))) WITH CHECK (((family_id = app.current_family_id()) AND (((user_id = app.current_user_id()) AND (role = app.current_member_role())) OR (app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role)))));
 
 --
 -- Name: POLICY update_own_or_admin ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON POLICY update_own_or_admin ON app.family_memberships IS 'Owners change everybody, admins all but owners, members themselves.';
+COMMENT ON POLICY update_own_or_admin ON app.family_memberships IS 'Owners change every active member, admins all but owners, members themselves.';
 
 --
 -- Name: tasks update_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner

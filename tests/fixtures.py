@@ -30,6 +30,7 @@ from app.main import create_app
 from app.settings import Settings, sql_directory
 from app.system_user import current_user
 from tests.conftest import Cluster
+from tests.households import Household, make_household
 
 JWT_SECRET = "a secret that only the tests know, 32 bytes and more"
 PASSWORD = "correct horse battery"
@@ -344,6 +345,18 @@ async def root(_root: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
     await transaction.start()
     yield _root
     await transaction.rollback()
+
+
+@pytest.fixture
+async def home(root: asyncpg.Connection) -> Household:
+    """Return a household, in the transaction of `root`."""
+    return await make_household(root)
+
+
+@pytest.fixture
+async def other(root: asyncpg.Connection, home: Household) -> Household:
+    """Return another, alike to the letter; the member of home is its guest."""
+    return await make_household(root, guest=home.users["member"])
 
 
 async def wait_until_blocked(connection: asyncpg.Connection, pid: int) -> None:

@@ -10,10 +10,11 @@ from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 import asyncpg
 
-from tests.rows import Rows
-
 ROLES = ("owner", "admin", "member")
+RUNTIME = ("app_api", "app_reader", "app_auth", "app_audit", "app_ops")
 CONTEXT = ("user_id", "session_id", "family_id", "member_role", "request_id")
+
+Rows = frozenset[tuple[str, str]]  # table and row, as text
 
 # Foreign keys are checked when the statement ends, so one statement can make it all.
 _MAKE = """

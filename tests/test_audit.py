@@ -11,16 +11,9 @@ import asyncpg
 import pytest
 
 from tests.fixtures import AsRole, Hearth, Person
-from tests.households import Household, act_as, attempt, make_household, row_id
+from tests.households import RUNTIME, Household, act_as, attempt, row_id
 
-RUNTIME = ("app_api", "app_reader", "app_auth", "app_audit", "app_ops")
 NOW_MONTH = "date_trunc('month', now() at time zone 'UTC')"
-
-
-@pytest.fixture
-async def home(root: asyncpg.Connection) -> Household:
-    """Return a household, whose making has left a trail."""
-    return await make_household(root)
 
 
 async def last_records(root: asyncpg.Connection, family_id: object, count: int) -> list[Any]:

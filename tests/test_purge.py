@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 import asyncpg
 import pytest
 
-from tests.households import Household, act_as, attempt, make_household, row_id, snapshot
-from tests.rows import Rows, tables_of
+from tests.households import Household, Rows, act_as, attempt, make_household, row_id, snapshot
+from tests.rows import tables_of
 
 MESSAGES = 100  # in every conversation at home
 
@@ -23,12 +23,6 @@ Act = Callable[..., Awaitable[Any]]
 async def home(root: asyncpg.Connection) -> Household:
     """Return a household."""
     return await make_household(root, messages=MESSAGES)
-
-
-@pytest.fixture
-async def other(root: asyncpg.Connection, home: Household) -> Household:
-    """Return another, whose guest is the member of home."""
-    return await make_household(root, guest=home.users["member"])
 
 
 @pytest.fixture

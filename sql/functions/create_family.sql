@@ -31,7 +31,7 @@ begin
     returning * into v_family;
 
     insert into app.family_memberships (family_id, user_id, role, display_name)
-    values (v_family.id, app.current_user_id(), 'owner', left(btrim(v_user.full_name), 100));
+    values (v_family.id, app.current_user_id(), 'owner', left(regexp_replace(v_user.full_name, '^\s+', ''), 100));
 
     return v_family;
 end

@@ -1,4 +1,6 @@
--- is_time_zone: for the checks on time_zone columns. The server's own list decides.
+-- is_time_zone: for the checks on time_zone columns. The server's own list decides, but for what it
+-- takes beside the names of places: abbreviations, offsets and rules of POSIX, which are no place's
+-- time for long.
 --
 -- Calling it is open to every role, because whoever inserts a row runs its checks.
 --
@@ -11,14 +13,15 @@ create or replace function app.is_time_zone(name text)
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return timezone(name, timestamptz 'epoch') is not null;
+    return coalesce(name = 'UTC' or name ~ '^[A-Z]\w*(/[A-Z][\w+-]*)+$', false)
+        and timezone(name, timestamptz 'epoch') is not null;
 exception
     when invalid_parameter_value then
         return false;
 end
 $$;
 
-comment on function app.is_time_zone(text) is 'Whether the server knows the time zone.';
+comment on function app.is_time_zone(text) is 'Whether it is UTC or the name of a time zone such as Europe/Vienna, known to the server.';
 
 revoke all on function app.is_time_zone(text) from public;
 grant execute on function app.is_time_zone(text) to app_api, app_auth, app_ops;

@@ -40,7 +40,7 @@ begin
     values (v_family_id, sign_up.family_name, sign_up.time_zone);
 
     insert into app.family_memberships (family_id, user_id, role, display_name)
-    values (v_family_id, v_user_id, 'owner', left(btrim(sign_up.full_name), 100));
+    values (v_family_id, v_user_id, 'owner', left(regexp_replace(sign_up.full_name, '^\s+', ''), 100));
 
     insert into app.account_events (user_id, event_type, metadata)
     values (v_user_id, 'signed_up', app.event_metadata());

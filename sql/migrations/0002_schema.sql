@@ -32,7 +32,8 @@ create function app.is_time_zone(name text)
     stable
 as $$
 begin
-    return pg_catalog.timezone(name, timestamptz 'epoch') is not null;
+    return coalesce(name = 'UTC' or name ~ '^[A-Z]\w*(/[A-Z][\w+-]*)+$', false)
+        and pg_catalog.timezone(name, timestamptz 'epoch') is not null;
 exception
     when invalid_parameter_value then
         return false;

@@ -30,7 +30,7 @@ create table app.users (
     constraint users_email_looks_like_an_address
         check (email ~ '^[^@[:space:]]+@[^@[:space:]]+$' and length(email) <= 254),
     constraint users_full_name_is_1_to_200_characters
-        check (length(btrim(full_name)) > 0 and length(full_name) <= 200),
+        check (full_name ~ '\S' and length(full_name) <= 200),
     constraint users_time_zone_is_known
         check (app.is_time_zone(time_zone))
 );

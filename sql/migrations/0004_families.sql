@@ -48,7 +48,7 @@ create table app.families (
     primary key (id),
 
     constraint families_name_is_1_to_100_characters
-        check (length(btrim(name)) > 0 and length(name) <= 100),
+        check (name ~ '\S' and length(name) <= 100),
     constraint families_time_zone_is_known
         check (app.is_time_zone(time_zone))
 );
@@ -99,7 +99,7 @@ create table app.family_memberships (
     foreign key (user_id) references app.users (id) on delete cascade,
 
     constraint family_memberships_display_name_is_1_to_100_characters
-        check (length(btrim(display_name)) > 0 and length(display_name) <= 100)
+        check (display_name ~ '\S' and length(display_name) <= 100)
 );
 alter table app.family_memberships enable row level security;
 alter table app.family_memberships force row level security;

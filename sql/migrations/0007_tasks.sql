@@ -30,7 +30,7 @@ create table app.tasks (
         on delete cascade,
 
     constraint tasks_title_is_1_to_200_characters
-        check (length(btrim(title)) > 0 and length(title) <= 200),
+        check (title ~ '\S' and length(title) <= 200),
     constraint tasks_description_is_at_most_1000_characters
         check (length(description) <= 1000),
     constraint tasks_due_on_is_in_the_calendar

@@ -27,7 +27,7 @@ create table app.conversations (
         on delete cascade,
 
     constraint conversations_title_is_1_to_200_characters
-        check (length(btrim(title)) > 0 and length(title) <= 200)
+        check (title ~ '\S' and length(title) <= 200)
 );
 alter table app.conversations enable row level security;
 alter table app.conversations force row level security;

@@ -59,7 +59,8 @@ comment on policy insert_auth on app.family_memberships is
     'The functions of app_auth make the rows.';
 
 -- Owners change everybody, admins all but owners, members themselves. No admin makes an owner, and
--- no member changes their own role: it has to stay the one they act in.
+-- no member changes their own role: it has to stay the one they act in. Who has left or was removed
+-- is not changed any more, so that nobody takes themselves back in.
 drop policy if exists update_own_or_admin on app.family_memberships;
 create policy update_own_or_admin
     on app.family_memberships
@@ -67,6 +68,7 @@ create policy update_own_or_admin
     to app_api
     using (
         family_id = app.current_family_id()
+        and is_active
         and (
             user_id = app.current_user_id()
             or app.current_member_role() = 'owner'
@@ -82,7 +84,7 @@ create policy update_own_or_admin
         )
     );
 comment on policy update_own_or_admin on app.family_memberships is
-    'Owners change everybody, admins all but owners, members themselves.';
+    'Owners change every active member, admins all but owners, members themselves.';
 
 drop policy if exists update_auth on app.family_memberships;
 create policy update_auth

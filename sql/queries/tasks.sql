@@ -1,6 +1,6 @@
 -- Tasks: one's own, and those the family shares.
 --
--- Lists run from the newest to the oldest. The index is (family_id, created_at, id), read backwards.
+-- Lists run from the newest to the oldest: the index on (family_id, created_at, id) read backwards.
 
 -- name: list_tasks
 with page as (
