@@ -41,7 +41,8 @@ def _upgrade(old: Path, new: Path) -> None:
     # 18 has checksums from the start, 16 had to be asked for them.
     done = user.run([before / "pg_checksums", "--enable", "-D", old])
     assert done.returncode == 0, done.stderr
-    enter: list[str | Path] = ["sh", "-c", 'cd "$0" && exec "$@"', scratch]  # it writes where it stands
+    # It writes where it stands.
+    enter: list[str | Path] = ["sh", "-c", 'cd "$0" && exec "$@"', scratch]
     places: list[str | Path] = ["-b", before, "-B", after, "-d", old, "-D", new]
     done = user.run([*enter, after / "pg_upgrade", *places, "-U", "postgres"])
     assert done.returncode == 0, done.stdout + done.stderr
