@@ -23,6 +23,7 @@ def configure(level: str) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,  # given with DEBUG only
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

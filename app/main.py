@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
+from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -22,6 +23,8 @@ from app.middleware import Problems, RequestLog
 from app.requests import Services, request_id, services
 from app.settings import Settings
 from app.tokens import Tokens
+
+POOL = Gauge("hearth_pool_connections", "Connections of the pool: in use, and at most.", ("which",))
 
 
 class State(TypedDict):
@@ -88,6 +91,7 @@ def create_app(settings: Settings, *, on_ready: Callable[[], None] = lambda: Non
             Route("/health/live", _live),
             Route("/health/ready", _ready),
             Route("/health/database", _health_of_database),
+            Route("/metrics", _metrics),
             Route("/docs", _docs),
             Route("/", _front_door),
         ],
@@ -133,6 +137,13 @@ async def _health_of_database(request: Request) -> Response:
     report = await services(request).health.report()
     check = report.checks["database"]
     return JSONResponse(check, status_code=200 if check["ok"] else 503)
+
+
+async def _metrics(request: Request) -> Response:
+    in_use, most = services(request).database.pool_use
+    POOL.labels("in_use").set(in_use)
+    POOL.labels("most").set(most)
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _front_door(_: Request) -> Response:

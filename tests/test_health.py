@@ -108,3 +108,15 @@ async def test_a_login_made_unsafe_while_serving_is_unhealthy(
     assert answer.status_code == 503
     assert answer.json()["state"] == "unhealthy"
     assert answer.json()["checks"]["role"]["unsafe_because"] == ["it bypasses row level security"]
+
+
+async def test_metrics_count_requests_by_route_and_never_by_path(service: str) -> None:
+    missing = "/v1/tasks/00000000-0000-0000-0000-000000000000"
+    await _get(service, missing)
+
+    figures = (await _get(service, "/metrics")).text
+
+    assert "hearth_request_duration_seconds_count{" in figures
+    assert 'route="/v1/tasks/{task_id:uuid}"' in figures
+    assert missing not in figures
+    assert 'hearth_pool_connections{which="most"} 10.0' in figures
