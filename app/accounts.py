@@ -95,7 +95,8 @@ async def switch_family(request: Request) -> Response:
     session = await _run(request, context, "switch_family", values)
     if session is None:
         raise Problem(errors.NOT_FOUND)
-    return _signed_in(request, {**session, "session_id": context.session_id}, None)
+    session["session_id"] = context.session_id
+    return _signed_in(request, session, None, not_after=context.token_expires_at)
 
 
 async def _run(
@@ -135,7 +136,12 @@ def _wrong_password() -> Problem:
 
 
 def _signed_in(
-    request: Request, session: Mapping[str, Any], refresh_token: str | None, *, status: int = 200
+    request: Request,
+    session: Mapping[str, Any],
+    refresh_token: str | None,
+    *,
+    status: int = 200,
+    not_after: datetime | None = None,
 ) -> Response:
     family_id, role = session["family_id"], session["role"]
     context = Context(
@@ -143,6 +149,7 @@ def _signed_in(
         session_id=_uuid(session["session_id"]),
         family_id=_uuid(family_id),
         role=None if role is None else MemberRole(role),
+        token_expires_at=not_after,
     )
     answer = {
         "access_token": services(request).tokens.make(context),

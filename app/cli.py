@@ -19,8 +19,10 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import unquote, urlsplit
 
 import typer
 from rich.console import Console
@@ -56,8 +58,13 @@ DEFAULT_DATA = Path(".hearth/data")
 @contextmanager
 def _told() -> Iterator[None]:
     """End with exit code 1 and the reason in a line, instead of a traceback."""
+    # As Ctrl-C does: whatever has been started is stopped in good order.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
+    except OSError as error:
+        err.print(f"[red]hearth:[/red] {escape(f'{error.filename}: {error.strerror}')}")
+        raise typer.Exit(1) from None
     except (SettingsError, DatabaseError, MigrationError, embedded.EmbeddedError) as error:
         err.print(f"[red]hearth:[/red] {escape(str(error))}")
         raise typer.Exit(1) from None
@@ -72,6 +79,7 @@ def up(
     """Start PostgreSQL, migrate and serve; needs nothing installed. For trying and developing."""
     with _told():
         url = f"http://127.0.0.1:{port}"
+        data = data.absolute()
         data.parent.mkdir(parents=True, exist_ok=True)
         with embedded.hold(data, url), _listening("127.0.0.1", port) as listener:
             server = embedded.start(data, version=pg)
@@ -85,7 +93,7 @@ def up(
                 _serve(settings, listener, ready=_greeting(url, server))
             finally:
                 embedded.stop(server)
-        out.print("stopped; the data stays in", str(data))
+        out.print("stopped; the data stays in", escape(str(data)))
 
 
 @cli.command()
@@ -104,7 +112,9 @@ def migrate(
         bool, typer.Option("--plan", help="Say what would be done, and do nothing.")
     ] = False,
     to: Annotated[str | None, typer.Option(help="Stop at this migration, up or down.")] = None,
-    rollback: Annotated[int, typer.Option(min=0, help="Roll back so many migrations.")] = 0,
+    rollback: Annotated[
+        int | None, typer.Option(min=1, help="Roll back so many migrations.")
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Roll back without asking.")] = False,
     data: DataOption = DEFAULT_DATA,
 ) -> None:
@@ -117,7 +127,7 @@ def migrate(
             settings.require("direct_url"),
             sql_directory(),
             to=to,
-            rollback=rollback,
+            rollback=rollback or 0,
             uuidv7=settings.uuidv7 == "auto",
         )
         if plan:
@@ -128,11 +138,13 @@ def migrate(
             out.print("nothing to do")
             return
         lost = [step.file for step in steps if step.action == "roll back"]
-        if lost and not yes and sys.stdin.isatty():
+        if lost and not yes and not sys.stdin.isatty():
+            raise SettingsError("--yes: is needed to roll back where nobody can be asked")
+        if lost and not yes:
             for file in lost:
                 out.print(f"{file}: {escape(_what_is_lost(file))}")
             typer.confirm("Roll back?", abort=True)
-        _migrate(settings, to=to, rollback=rollback, progress=_print_dim)
+        _migrate(settings, to=to, rollback=rollback or 0, progress=_print_dim)
 
 
 def _what_is_lost(file: str) -> str:
@@ -177,7 +189,10 @@ def psql(
         url = settings.require("direct_url")
         person = {} if as_ is None else _person(url, as_, family)
         program = shutil.which("psql") or _embedded_psql(data)
+        url, password = _without_password(url)
         environment = {**os.environ, "PSQLRC": str(sql_directory() / "psqlrc.sql"), **person}
+        if password is not None:
+            environment["PGPASSWORD"] = password
         sys.stdout.flush()
         os.execve(program, [program, url, *context.args], environment)  # noqa: S606 - no shell
 
@@ -197,7 +212,7 @@ def health(
     except urllib.error.HTTPError as error:
         err.print(escape(error.read().decode()))
         raise typer.Exit(1) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         err.print(f"[red]hearth:[/red] {url} does not answer ({type(error).__name__})")
         raise typer.Exit(1) from None
 
@@ -226,9 +241,12 @@ def _development_secret(data: Path) -> str:
     """Return the key for tokens of an embedded Hearth, made once and kept beside its data."""
     path = data.with_name("jwt_secret")
     if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32))
+        # Under another name first: half a key never looks like one.
+        fresh = path.with_name("jwt_secret.new")
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_hex(32), encoding="ascii")
+        fresh.rename(path)
     return path.read_text(encoding="ascii")
 
 
@@ -285,9 +303,11 @@ def _serve(settings: Settings, listener: socket.socket, *, ready: str) -> None:
         timeout_graceful_shutdown=10,
     )
     # uvicorn ends in good order on either signal and then raises it again for whoever is above it.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
+    try:
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listener])
+    except SystemExit:
+        raise DatabaseError("DATABASE_URL: the server went away during the start") from None
 
 
 @contextmanager
@@ -348,6 +368,16 @@ def _person(url: str, email: str, family: str | None) -> Mapping[str, str]:
         person["HEARTH_FAMILY_ID"] = str(row["family_id"])
         person["HEARTH_MEMBER_ROLE"] = str(row["role"])
     return person
+
+
+def _without_password(url: str) -> tuple[str, str | None]:
+    """Split the password off a URL: a process's arguments are there for everybody to read."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url, None
+    login, _, place = parts.netloc.rpartition("@")
+    netloc = f"{login.partition(':')[0]}@{place}"
+    return parts._replace(netloc=netloc).geturl(), unquote(parts.password)
 
 
 def _embedded_psql(data: Path) -> str:

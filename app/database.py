@@ -8,7 +8,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -35,6 +36,10 @@ _RETRIED = (
 )
 
 
+# A connection whose rollback takes longer (seconds) is given up; the server rolls back by itself.
+ROLLBACK_LIMIT = 1.0
+
+
 class MemberRole(StrEnum):
     """The roles of a family, as in the type `app.member_role`."""
 
@@ -51,6 +56,8 @@ class Context:
     session_id: UUID | None = None
     family_id: UUID | None = None
     role: MemberRole | None = None
+    # Until when the token said so; no token made from it lives longer. No part of who it is.
+    token_expires_at: datetime | None = field(default=None, compare=False)
 
 
 class DatabaseError(Exception):
@@ -167,26 +174,29 @@ class Database:
                     max_size=self._settings.pool_max_size,
                     max_inactive_connection_lifetime=self._settings.pool_connection_lifetime,
                     timeout=5,
-                    command_timeout=60,
+                    # The server's own limits come first; this is for a server that is gone.
+                    command_timeout=60 + (self._settings.statement_timeout_ms or 0) / 1000,
                     # A transaction pooler may hand each transaction to another server connection.
                     statement_cache_size=0 if self._settings.database_pooler != "none" else 256,
                     # Everything we set is local to its transaction: there is nothing to reset.
                     reset=_nothing,
                     server_settings={"application_name": "hearth"},
                 )
+                # A pool without a minimum has not connected yet.
+                self.constraint_comments = await self.run(
+                    None, _constraint_comments, read_only=True
+                )
                 break
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                if self._pool is not None:
+                    self._pool.terminate()
+                    self._pool = None
                 if _is_refusal(error) or time.monotonic() + pause > deadline:
                     self.state = State.DISCONNECTED
                     _give_up(error)
                 logger.warning("database not reached, trying again", pause=pause)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
-        try:
-            self.constraint_comments = await self.run(None, _constraint_comments, read_only=True)
-        except asyncpg.PostgresError as error:
-            await self.disconnect()
-            _give_up(error)
         self.state = State.CONNECTED
 
     async def disconnect(self) -> None:
@@ -240,17 +250,25 @@ class Database:
             return await work(transaction)
 
     def _opening(self, context: Context | None, *, read_only: bool, request_id: UUID | None) -> str:
-        parts = ["BEGIN READ ONLY;" if read_only else "BEGIN;", self._limits]
+        parts = [
+            "BEGIN ISOLATION LEVEL READ COMMITTED",
+            ", READ ONLY;" if read_only else ";",
+            self._limits,
+        ]
         if request_id is not None:
             parts.append(f"SET LOCAL app.request_id = '{request_id.hex}';")
-        if context is not None:
-            parts.append(f"SET LOCAL app.user_id = '{context.user_id.hex}';")
-            if context.session_id is not None:
-                parts.append(f"SET LOCAL app.session_id = '{context.session_id.hex}';")
-            if context.family_id is not None and context.role is not None:
-                parts.append(f"SET LOCAL app.family_id = '{context.family_id.hex}';")
-                parts.append(f"SET LOCAL app.member_role = '{MemberRole(context.role).value}';")
-            parts.append("SELECT app.assert_membership()")
+        if context is None:
+            return "".join(parts)
+        in_family = context.family_id is not None and context.role is not None
+        # All of them always: nothing that somebody left on a connection of a pooler shines through.
+        values = {
+            "user_id": context.user_id.hex,
+            "session_id": context.session_id.hex if context.session_id else "",
+            "family_id": context.family_id.hex if in_family and context.family_id else "",
+            "member_role": MemberRole(context.role).value if in_family and context.role else "",
+        }
+        parts += [f"SET LOCAL app.{name} = '{value}';" for name, value in values.items()]
+        parts.append("SELECT app.assert_membership()")
         return "".join(parts)
 
     @asynccontextmanager
@@ -278,9 +296,12 @@ async def _roll_back(connection: Any) -> None:
     if connection.is_closed():
         return
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(ROLLBACK_LIMIT):
             await connection.execute("ROLLBACK")
-    except BaseException:  # noqa: BLE001 - whatever happened: not this connection again
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
+    except Exception:  # noqa: BLE001 - whatever happened: not this connection again
         connection.terminate()
 
 
@@ -306,7 +327,7 @@ def _log_if_slow(name: str, started: float) -> None:
 def _is_refusal(error: Exception) -> bool:
     # 28: wrong login, which PgBouncer calls 08P01. 3D: no such database. 42: not the schema we
     # know. Waiting helps none.
-    if isinstance(error, asyncpg.ProtocolViolationError):
+    if isinstance(error, asyncpg.ProtocolViolationError | asyncpg.ClientConfigurationError):
         return True
     return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {
         "28",
@@ -323,8 +344,12 @@ def _give_up(error: Exception) -> NoReturn:
         raise DatabaseError("DATABASE_URL: the server refuses this login") from None
     if state[:2] == "3D":
         raise DatabaseError("DATABASE_URL: the server has no such database") from None
-    if state[:2] in {"42", "3F"}:
+    if state in {"42P01", "42883", "3F000"}:
         raise DatabaseError("the database is not migrated; run: hearth migrate") from None
+    if state == "42501":
+        raise DatabaseError("DATABASE_URL: this login may not do that; it should be app_api")
+    if state[:2] == "42" or isinstance(error, asyncpg.ClientConfigurationError):
+        raise DatabaseError("DATABASE_URL: has an option that is not understood") from None
     raise DatabaseError(f"DATABASE_URL: cannot reach the server ({type(error).__name__})") from None
 
 
@@ -353,5 +378,5 @@ async def run_as_ops(
         finally:
             await connection.close()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-        raise DatabaseError(f"{name} failed: {type(error).__name__}") from None
+        raise DatabaseError(f"DIRECT_URL: {name} failed ({type(error).__name__})") from None
     return [dict(row) for row in rows]

@@ -35,7 +35,7 @@ LAST_OWNER = Kind("last-owner", 409, "A family keeps at least one owner.")
 TOO_LARGE = Kind("too-large", 413, "The request body is too large.")
 INVALID = Kind("invalid", 422, "The request contains invalid values.")
 INTERNAL = Kind("internal", 500, "Something went wrong on our side.")
-UNAVAILABLE = Kind("unavailable", 503, "The database is not available; try again.")
+UNAVAILABLE = Kind("unavailable", 503, "Something this needs is not available; try again.")
 TIMEOUT = Kind("timeout", 504, "The request took too long.")
 
 KINDS = tuple(value for value in list(globals().values()) if isinstance(value, Kind))

@@ -33,6 +33,8 @@ def configure(level: str) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
     # asyncio reports what we handle ourselves, messages of the server included.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    # uvicorn writes lines of its own form, which a client can provoke, and tracebacks.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
 
 
 def where(error: BaseException) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
+import asyncpg
 from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -53,7 +54,12 @@ async def _refuse_unsafe_login(database: Database) -> None:
     async def ask(transaction: Transaction) -> str:
         return str(await transaction.value("get_server", {}))
 
-    server = json.loads(await database.run(None, ask, read_only=True))
+    try:
+        server = json.loads(await database.run(None, ask, read_only=True))
+    except asyncpg.InsufficientPrivilegeError:
+        raise DatabaseError(
+            "DATABASE_URL: this login may not use schema app; it should be app_api"
+        ) from None
     if reasons := unsafe(server):
         raise DatabaseError(
             f"DATABASE_URL: {server['role']} must not serve tenants: {', '.join(reasons)}"
@@ -83,7 +89,7 @@ def create_app(settings: Settings, *, on_ready: Callable[[], None] = lambda: Non
         finally:
             await database.disconnect()
 
-    return Starlette(
+    app = Starlette(
         debug=False,
         routes=[
             *endpoints.routes(),
@@ -109,6 +115,9 @@ def create_app(settings: Settings, *, on_ready: Callable[[], None] = lambda: Non
         exception_handlers={HTTPException: _http_exception},
         lifespan=lifespan,
     )
+    # A redirect would repeat the Host header, which is the client's to choose.
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _http_exception(request: Request, error: Exception) -> Response:

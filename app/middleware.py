@@ -11,7 +11,7 @@ import asyncpg
 import structlog
 from prometheus_client import Histogram
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import errors, logs
@@ -47,7 +47,7 @@ class RequestLog:
         request_id = _request_id(Headers(scope=scope).get("X-Request-Id"))
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
-        status = 500
+        status = 499  # as nginx has it: the client went away before there was an answer
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -94,6 +94,8 @@ class Problems:
 
         try:
             await self._app(scope, receive, watch)
+        except ClientDisconnect:
+            return
         except Exception as error:
             problem = _problem(Request(scope), error)
             if problem.kind.status >= 500:

@@ -14,7 +14,7 @@ from app.errors import Problem
 from app.health import Health
 from app.models import Request as RequestModel
 from app.settings import Settings
-from app.tokens import InvalidTokenError, Tokens
+from app.tokens import InvalidTokenError, KeysUnavailableError, Tokens
 
 Model = TypeVar("Model", bound=RequestModel)
 
@@ -50,6 +50,8 @@ async def authenticate(request: Request) -> Context:
         raise Problem(errors.UNAUTHENTICATED)
     try:
         return await services(request).tokens.verify(token.strip())
+    except KeysUnavailableError:
+        raise Problem(errors.UNAVAILABLE, "The token's issuer does not answer.") from None
     except InvalidTokenError:
         raise Problem(
             errors.UNAUTHENTICATED,

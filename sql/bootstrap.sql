@@ -23,7 +23,7 @@
 
 set client_min_messages = warning;
 
--- Passwords are sent hashed, never as clear text, where the server was left at its default.
+-- Passwords are stored hashed. On their way here they are clear text: connect by socket or TLS.
 set password_encryption = 'scram-sha-256';
 
 -- No inheritance: the deployer has the rights of app_owner and the others only after saying

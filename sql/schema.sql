@@ -132,7 +132,8 @@ begin
         where
             s.id = app.current_session_id()
             and s.user_id = app.current_user_id()
-            and s.revoked_at is null;
+            and s.revoked_at is null
+            and s.expires_at > now();
         if not found then
             raise exception 'the session was ended' using errcode = 'ZH001';
         end if;
@@ -163,10 +164,10 @@ ALTER FUNCTION app.assert_membership() OWNER TO app_owner;
 COMMENT ON FUNCTION app.assert_membership() IS 'Raises ZH001 unless user, session, family and role of the context hold right now.';
 
 --
--- Name: begin_session(uuid, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
+-- Name: begin_session(app.account_event, uuid, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
 --
 
-CREATE FUNCTION app.begin_session(user_id uuid, token_hash bytea, expires_at timestamp with time zone) RETURNS json
+CREATE FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone) RETURNS json
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -186,6 +187,13 @@ begin
     insert into app.refresh_tokens (token_hash, session_id)
     values (begin_session.token_hash, v_session_id);
 
+    insert into app.account_events (user_id, event_type, metadata)
+    values (
+        begin_session.user_id,
+        begin_session.event_type,
+        app.event_metadata() || jsonb_build_object('session_id', v_session_id)
+    );
+
     return json_build_object(
         'session_id', v_session_id,
         'user_id', begin_session.user_id,
@@ -195,13 +203,13 @@ begin
 end
 $$;
 
-ALTER FUNCTION app.begin_session(user_id uuid, token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
+ALTER FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
 
 --
--- Name: FUNCTION begin_session(user_id uuid, token_hash bytea, expires_at timestamp with time zone); Type: COMMENT; Schema: app; Owner: app_auth
+-- Name: FUNCTION begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone); Type: COMMENT; Schema: app; Owner: app_auth
 --
 
-COMMENT ON FUNCTION app.begin_session(user_id uuid, token_hash bytea, expires_at timestamp with time zone) IS 'Makes a session and its first refresh token; for sign_up and open_session.';
+COMMENT ON FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone) IS 'Makes a session, its first refresh token and its event; for sign_up and open_session.';
 
 --
 -- Name: change_password(text, text); Type: FUNCTION; Schema: app; Owner: app_auth
@@ -393,7 +401,12 @@ CREATE FUNCTION app.is_time_zone(name text) RETURNS boolean
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 begin
-    return coalesce(name = 'UTC' or name ~ '^[A-Z]\w*(/[A-Z][\w+-]*)+$', false)
+    return coalesce(
+            name = 'UTC'
+            or name ~ '^[A-Z][A-Za-z]*(/[A-Z][A-Za-z_]*(-[A-Za-z]+)*)+$'
+            or name ~ '^Etc/GMT(\+(\d|1[0-2])|-(\d|1[0-4]))?$',
+            false
+        )
         and timezone(name, timestamptz 'epoch') is not null;
 exception
     when invalid_parameter_value then
@@ -407,7 +420,7 @@ ALTER FUNCTION app.is_time_zone(name text) OWNER TO app_owner;
 -- Name: FUNCTION is_time_zone(name text); Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON FUNCTION app.is_time_zone(name text) IS 'Whether it is UTC or the name of a time zone such as Europe/Vienna, known to the server.';
+COMMENT ON FUNCTION app.is_time_zone(name text) IS 'Whether it is UTC, or the name of a time zone such as Europe/Vienna that the server knows.';
 
 --
 -- Name: families; Type: TABLE; Schema: app; Owner: app_owner
@@ -512,7 +525,9 @@ begin
     select u.full_name, u.time_zone
     into v_user
     from app.users as u
-    where u.id = app.current_user_id() and u.is_active;
+    where u.id = app.current_user_id() and u.is_active
+    -- So that the account does not retire while it becomes an owner.
+    for share;
     if not found then
         raise exception 'the account is not active' using errcode = 'ZH001';
     end if;
@@ -522,7 +537,12 @@ begin
     returning * into v_family;
 
     insert into app.family_memberships (family_id, user_id, role, display_name)
-    values (v_family.id, app.current_user_id(), 'owner', left(regexp_replace(v_user.full_name, '^\s+', ''), 100));
+    values (
+        v_family.id,
+        app.current_user_id(),
+        'owner',
+        left(regexp_replace(v_user.full_name, '^\s+', ''), 100)
+    );
 
     return v_family;
 end
@@ -639,6 +659,7 @@ COMMENT ON FUNCTION app.cursor_of(at timestamp with time zone, id uuid) IS 'The 
 CREATE FUNCTION app.ensure_audit_partitions(months_ahead integer) RETURNS SETOF text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '2s'
     AS $$
 declare
     v_month timestamp := date_trunc('month', now() at time zone 'UTC');
@@ -655,10 +676,9 @@ begin
         if to_regclass('app.' || v_name) is null then
             begin
                 execute format(
-                    'create table app.%I partition of app.audit_log for values from (%L) to (%L)',
-                    v_name,
-                    v_month at time zone 'UTC',
-                    (v_month + interval '1 month') at time zone 'UTC'
+                    'create table app.%I '
+                    '(like app.audit_log including defaults including constraints)',
+                    v_name
                 );
                 execute format('alter table app.%I enable row level security', v_name);
                 execute format('alter table app.%I force row level security', v_name);
@@ -677,6 +697,15 @@ begin
                     'comment on trigger _100_refuse_truncate on app.%I is %L',
                     v_name,
                     'The trail is append-only.'
+                );
+                -- Attached once it is whole: unlike `partition of`, that waits for no reader of the
+                -- trail, and so nobody who writes has to wait behind us.
+                execute format(
+                    'alter table app.audit_log attach partition app.%I '
+                    'for values from (%L) to (%L)',
+                    v_name,
+                    v_month at time zone 'UTC',
+                    (v_month + interval '1 month') at time zone 'UTC'
                 );
                 return next v_name;
             exception
@@ -707,6 +736,8 @@ CREATE FUNCTION app.event_metadata() RETURNS jsonb
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select jsonb_strip_nulls(jsonb_build_object(
+        'login', session_user,
+        'database_role', coalesce(nullif(current_setting('role'), 'none'), session_user),
         'session_id', app.current_session_id(),
         'request_id', app.current_request_id()
     ))
@@ -781,6 +812,12 @@ begin
         or (NEW.role = 'owner' and NEW.deleted_at is null)
     then
         return NEW;
+    end if;
+
+    -- The lock below makes us wait, but a snapshot taken before would still show the other owner.
+    if current_setting('transaction_isolation') = 'repeatable read' then
+        raise exception 'owners change under read committed or serializable only'
+            using errcode = 'feature_not_supported';
     end if;
 
     -- A retired family needs no owner.
@@ -1060,16 +1097,13 @@ begin
         c.user_id = open_session.user_id
         and c.password_hash = open_session.password_hash
         and u.is_active
-    for share of c;
+    for share of c, u;
     if not found then
         return null;
     end if;
 
-    insert into app.account_events (user_id, event_type, metadata)
-    values (open_session.user_id, 'signed_in', app.event_metadata());
-
     return app.begin_session(
-        open_session.user_id, open_session.token_hash, open_session.expires_at);
+        'signed_in', open_session.user_id, open_session.token_hash, open_session.expires_at);
 end
 $$;
 
@@ -1109,11 +1143,14 @@ COMMENT ON FUNCTION app.own_credentials() IS 'The password hash of the user of t
 CREATE FUNCTION app.record_audit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
     AS $$
 declare
     v_old jsonb := case when TG_OP <> 'INSERT' then to_jsonb(OLD) end;
     v_new jsonb := case when TG_OP <> 'DELETE' then to_jsonb(NEW) end;
     v_row jsonb := coalesce(v_new, v_old);
+    -- A family is its own tenant.
+    v_family_id uuid := coalesce(v_row ->> 'family_id', v_row ->> 'id')::uuid;
     v_before jsonb := v_old;
     v_after jsonb := v_new;
     v_private boolean;
@@ -1152,8 +1189,7 @@ begin
         actor_id, actor_role, private_to, metadata
     )
     values (
-        -- A family is its own tenant.
-        coalesce(v_row ->> 'family_id', v_row ->> 'id')::uuid,
+        v_family_id,
         lower(TG_OP)::app.audit_action,
         TG_TABLE_NAME,
         -- A membership's key is its user; every other row of a family has an id.
@@ -1164,9 +1200,11 @@ begin
         v_before,
         v_after,
         app.current_user_id(),
-        app.current_member_role(),
+        -- The role is one in the family of the context; a new family's first rows are not in it.
+        case when v_family_id = app.current_family_id() then app.current_member_role() end,
         case when v_private then (v_row ->> 'user_id')::uuid end,
         jsonb_strip_nulls(jsonb_build_object(
+            'login', session_user,
             'database_role', coalesce(nullif(current_setting('role'), 'none'), session_user),
             'application', nullif(current_setting('application_name'), ''),
             'request_id', app.current_request_id()
@@ -1342,8 +1380,18 @@ begin
     update app.families as f
     set deleted_at = null
     where f.id = restore_family.family_id and f.deleted_at is not null;
+    if not found then
+        return false;
+    end if;
 
-    return found;
+    perform from app.family_memberships as m
+    where m.family_id = restore_family.family_id and m.role = 'owner' and m.is_active;
+    if not found then
+        raise exception 'the family has no active owner'
+            using errcode = 'ZH002', hint = 'Restore the account of an owner first.';
+    end if;
+
+    return true;
 end
 $$;
 
@@ -1365,9 +1413,19 @@ CREATE FUNCTION app.retire_account() RETURNS boolean
     AS $$
 declare
     v_user_id uuid := app.current_user_id();
+    -- Not the transaction's: what else retires in it does not come back with the account.
+    v_now timestamptz := clock_timestamp();
 begin
+    -- Whoever makes a family or opens a session for this user waits, and then finds it retired.
+    perform from app.users as u
+    where u.id = v_user_id and u.is_active
+    for no key update;
+    if not found then
+        return false;
+    end if;
+
     update app.families as f
-    set deleted_at = now()
+    set deleted_at = v_now
     from app.family_memberships as own
     where
         own.user_id = v_user_id
@@ -1380,15 +1438,12 @@ begin
         );
 
     update app.family_memberships as m
-    set deleted_at = now()
+    set deleted_at = v_now
     where m.user_id = v_user_id and m.is_active;
 
     update app.users as u
-    set deleted_at = now()
-    where u.id = v_user_id and u.is_active;
-    if not found then
-        return false;
-    end if;
+    set deleted_at = v_now
+    where u.id = v_user_id;
 
     insert into app.account_events (user_id, event_type, metadata)
     values (v_user_id, 'account_retired', app.event_metadata());
@@ -1504,7 +1559,12 @@ declare
     v_user_id uuid := app.new_id();
     v_family_id uuid := app.new_id();
 begin
-    -- The newcomer is the actor of all that follows; the audit trail asks for it here.
+    if app.current_user_id() is not null then
+        raise exception 'a signed-in user cannot sign up' using errcode = 'insufficient_privilege';
+    end if;
+
+    -- The newcomer is the actor of all that follows. The one place where a context is not set by a
+    -- literal SET LOCAL: no policy reads it here, only the audit trail does.
     perform set_config('app.user_id', v_user_id::text, true);
 
     insert into app.users (id, email, full_name, time_zone)
@@ -1517,12 +1577,14 @@ begin
     values (v_family_id, sign_up.family_name, sign_up.time_zone);
 
     insert into app.family_memberships (family_id, user_id, role, display_name)
-    values (v_family_id, v_user_id, 'owner', left(regexp_replace(sign_up.full_name, '^\s+', ''), 100));
+    values (
+        v_family_id,
+        v_user_id,
+        'owner',
+        left(regexp_replace(sign_up.full_name, '^\s+', ''), 100)
+    );
 
-    insert into app.account_events (user_id, event_type, metadata)
-    values (v_user_id, 'signed_up', app.event_metadata());
-
-    return app.begin_session(v_user_id, sign_up.token_hash, sign_up.expires_at);
+    return app.begin_session('signed_up', v_user_id, sign_up.token_hash, sign_up.expires_at);
 end
 $$;
 
@@ -1969,7 +2031,7 @@ COMMENT ON COLUMN app.account_events.occurred_at IS 'When it happened.';
 -- Name: COLUMN account_events.metadata; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON COLUMN app.account_events.metadata IS 'session_id and request_id, as far as they are known.';
+COMMENT ON COLUMN app.account_events.metadata IS 'login, database_role, session_id and request_id, as far as they are known.';
 
 --
 -- Name: audit_log; Type: TABLE; Schema: app; Owner: app_owner
@@ -2078,7 +2140,7 @@ COMMENT ON COLUMN app.audit_log.private_to IS 'Whose private row it is: nobody e
 -- Name: COLUMN audit_log.metadata; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON COLUMN app.audit_log.metadata IS 'database_role, application and request_id, as far as they are known.';
+COMMENT ON COLUMN app.audit_log.metadata IS 'login, database_role, application and request_id, as far as they are known.';
 
 --
 -- Name: CONSTRAINT audit_log_before_and_after_fit_the_action ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
@@ -2793,6 +2855,54 @@ CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.messages FOR EACH ROW WHE
 --
 
 COMMENT ON TRIGGER _110_refuse_delete ON app.messages IS 'Lets the cascade from conversations through and nothing else.';
+
+--
+-- Name: conversations _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.conversations FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+
+--
+-- Name: TRIGGER _110_refuse_truncate ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_truncate ON app.conversations IS 'Rows leave one by one, so that the audit trail sees them.';
+
+--
+-- Name: families _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.families FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+
+--
+-- Name: TRIGGER _110_refuse_truncate ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_truncate ON app.families IS 'Rows leave one by one, so that the audit trail sees them.';
+
+--
+-- Name: family_memberships _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.family_memberships FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+
+--
+-- Name: TRIGGER _110_refuse_truncate ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_truncate ON app.family_memberships IS 'Rows leave one by one, so that the audit trail sees them.';
+
+--
+-- Name: tasks _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.tasks FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+
+--
+-- Name: TRIGGER _110_refuse_truncate ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_truncate ON app.tasks IS 'Rows leave one by one, so that the audit trail sees them.';
 
 --
 -- Name: messages _120_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
@@ -3747,10 +3857,10 @@ GRANT ALL ON FUNCTION app.assert_membership() TO app_api;
 GRANT ALL ON FUNCTION app.assert_membership() TO app_reader;
 
 --
--- Name: FUNCTION begin_session(user_id uuid, token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
+-- Name: FUNCTION begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
 --
 
-REVOKE ALL ON FUNCTION app.begin_session(user_id uuid, token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
 
 --
 -- Name: FUNCTION change_password(old_hash text, new_hash text); Type: ACL; Schema: app; Owner: app_auth
@@ -4455,6 +4565,8 @@ GRANT INSERT(family_id),UPDATE(family_id) ON TABLE app.sessions TO app_auth;
 -- Name: COLUMN sessions.expires_at; Type: ACL; Schema: app; Owner: app_owner
 --
 
+GRANT SELECT(expires_at) ON TABLE app.sessions TO app_api;
+GRANT SELECT(expires_at) ON TABLE app.sessions TO app_reader;
 GRANT INSERT(expires_at),UPDATE(expires_at) ON TABLE app.sessions TO app_auth;
 
 --

@@ -74,7 +74,7 @@ dump "$work/first"
 
 set -- sql/migrations/*.rollback.sql
 echo "rehearse: down, $# migrations"
-migrate --rollback $#
+migrate --rollback $# --yes
 found=$(schemas "'app'")
 [ "$found" = 0 ] || fail "the way down left schema app behind"
 

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import asyncpg
 import httpx
 import pytest
 
@@ -429,3 +430,18 @@ async def test_what_happens_to_an_account_is_kept(
         "account_restored",
     ]
     assert events[8]["request_id"] == last.headers["X-Request-Id"]
+
+
+async def test_a_session_that_has_expired_serves_nothing_any_more(
+    hearth: Hearth, ann: Person
+) -> None:
+    connection = await asyncpg.connect(hearth.superuser_url)
+    await connection.execute(
+        "update app.sessions set expires_at = now() where user_id = $1", ann.user_id
+    )
+    await connection.close()
+
+    me = await ann.client.get("/v1/me")
+    switched = await ann.client.post(f"/v1/families/{ann.family_id}/token")
+
+    assert [answer.json()["code"] for answer in (me, switched)] == ["stale-context"] * 2

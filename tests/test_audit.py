@@ -47,13 +47,16 @@ async def test_an_update_at_a_psql_prompt_is_told_by_the_database_role(
             "actor_id": None,
             "actor_role": None,
             "private_to": None,
-            "metadata": {"database_role": hearth.cluster.user},
+            "metadata": {
+                "login": hearth.cluster.user,
+                "database_role": hearth.cluster.user,
+            },
         }
     ]
 
 
 async def test_an_update_in_a_context_names_the_actor_and_the_request(
-    root: asyncpg.Connection, home: Household
+    hearth: Hearth, root: asyncpg.Connection, home: Household
 ) -> None:
     request_id = uuid4()
     await act_as(root, "app_api", **home.context("admin"), request_id=request_id)
@@ -71,7 +74,12 @@ async def test_an_update_in_a_context_names_the_actor_and_the_request(
             "actor_id": str(home.users["admin"]),
             "actor_role": "admin",
             "private_to": None,
-            "metadata": {"database_role": "app_api", "request_id": str(request_id)},
+            "metadata": {
+                # Not app_api logged in, but somebody in its role: the trail tells.
+                "login": hearth.cluster.user,
+                "database_role": "app_api",
+                "request_id": str(request_id),
+            },
         }
     ]
 
@@ -87,6 +95,7 @@ async def test_an_update_over_http_names_the_actor_and_the_request(
     ]
     assert records[0]["after"] == {"name": "The Anns"}
     assert records[0]["metadata"] == {
+        "login": "app_api",
         "database_role": "app_api",
         "application": "hearth",
         "request_id": answer.headers["X-Request-Id"],

@@ -33,6 +33,7 @@ async def test_a_write_is_recorded_with_who_did_what_in_which_request(ann: Perso
         "actor_role": "owner",
         "metadata": {
             "application": "hearth",
+            "login": "app_api",
             "database_role": "app_api",
             "request_id": request_id,
         },

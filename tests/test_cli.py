@@ -84,7 +84,7 @@ def test_a_plan_says_what_would_be_done_and_does_nothing(own_hearth: Hearth) -> 
 
 
 def test_down_to_a_migration_and_up_again(own_hearth: Hearth) -> None:
-    down = _hearth("migrate", "--to", "0004", hearth=own_hearth)
+    down = _hearth("migrate", "--to", "0004", "--yes", hearth=own_hearth)
     between = _hearth("status", "--json", hearth=own_hearth)
     up = _hearth("migrate", hearth=own_hearth)
     status = _hearth("status", hearth=own_hearth)
@@ -122,6 +122,7 @@ def test_on_a_terminal_a_rollback_says_what_is_lost_and_asks(own_hearth: Hearth)
     [
         (["migrate", "--to", "0099"], "0099: no such migration"),
         (["migrate", "--to", "0004", "--rollback", "1"], "--to and --rollback do not go together"),
+        (["migrate", "--rollback", "1"], "--yes: is needed to roll back"),
         (["psql", "--family", "Home"], "--family goes with --as"),
         (["psql", "--as", "nobody@example.com"], "no active account with the address nobody@"),
     ],
@@ -268,7 +269,7 @@ def test_up_serves_says_how_to_go_on_and_keeps_the_data(place: Path, end: signal
     assert f"Hearth serves on {url} (Ctrl-C stops it)" in lines
     assert any(line.startswith("  data ") for line in lines)
     assert any(line.startswith("  sign up ") for line in lines)
-    assert lines[-1] == "stopped; the data stays in .hearth/data"
+    assert lines[-1] == f"stopped; the data stays in {place}/.hearth/data"
     assert second.returncode == 1
     assert second.stderr == f"hearth: already running: pid {first.pid} at {url}\n"
     assert during.returncode == 0
@@ -315,3 +316,37 @@ def test_serve_serves_from_the_environment(hearth: Hearth) -> None:
     assert line == f"Hearth serves on http://127.0.0.1:{port}\n"
     assert ready.status_code == 200
     assert process.returncode == 0
+
+
+def test_the_url_of_the_wrong_login_is_told_by_its_variable(hearth: Hearth) -> None:
+    environment = {
+        **os.environ,
+        "DATABASE_URL": hearth.url("hearth_deployer"),
+        "JWT_SECRET": "x" * 32,
+        "PORT": str(_free_port()),
+    }
+    done = subprocess.run(
+        [*HEARTH, "serve"], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "hearth: DATABASE_URL: this login may not use schema app; it should be app_api\n"
+    )
+
+
+def test_psql_gets_its_password_where_nobody_else_reads_it(tmp_path: Path) -> None:
+    """A stand-in for psql shows what it was started with."""
+    program = tmp_path / "psql"
+    program.write_text('#!/bin/sh\necho "$@"\necho "$PGPASSWORD"\n')
+    program.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "DIRECT_URL": "postgresql://hearth_deployer:sword%40fish@db.example/hearth",
+    }
+    done = subprocess.run(
+        [*HEARTH, "psql"], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout == "postgresql://hearth_deployer@db.example/hearth\nsword@fish\n"

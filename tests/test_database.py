@@ -31,7 +31,8 @@ EXTRA = {
     ),
     "settings": (
         "select string_agg(name || '=' || setting, ',' order by name) from pg_settings"
-        " where source = 'session' and name not in ('application_name', 'client_encoding')",
+        " where source = 'session' and name not in"
+        " ('application_name', 'client_encoding', 'transaction_isolation')",
         (),
     ),
     "pid": ("select pg_backend_pid()", ()),

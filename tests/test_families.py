@@ -16,6 +16,7 @@ from tests.fixtures import (
     Join,
     NewPerson,
     Person,
+    wait_until_blocked,
     wait_until_requests_block,
 )
 from tests.rows import all_rows
@@ -315,3 +316,33 @@ async def test_two_owners_cannot_unseat_each_other_at_once(
         ann.family_id,
     )
     assert len(owners) == 1
+
+
+async def test_an_account_does_not_retire_while_it_becomes_an_owner(
+    hearth: Hearth, ann: Person, as_role: AsRole
+) -> None:
+    making = await as_role("app_api", user_id=ann.user_id)
+    retiring = await as_role("app_api", user_id=ann.user_id)
+    await making.fetchval("select app.create_family('Raced', null)")
+    waiting = asyncio.create_task(retiring.fetchval("select app.retire_account()"))
+    await wait_until_blocked(making, retiring.get_server_pid())
+
+    await making.execute("commit")
+    retired = await waiting
+    await retiring.execute("commit")
+
+    ops = await as_role("app_ops")
+    raced = await ops.fetchval("select is_active from app.families where name = 'Raced'")
+    assert (retired, raced) == (True, False)
+
+
+async def test_owners_cannot_change_where_the_other_ones_change_would_stay_unseen(
+    ann: Person, as_role: AsRole
+) -> None:
+    connection = await as_role("app_api", **as_role.of(ann))
+    await connection.execute("rollback; begin isolation level repeatable read")
+    for name, value in as_role.of(ann).items():
+        await connection.execute(f"set local app.{name} = '{value}'")
+
+    with pytest.raises(asyncpg.FeatureNotSupportedError):
+        await connection.execute("update app.family_memberships set role = 'member'")

@@ -93,21 +93,36 @@ async def test_the_service_refuses_a_login_that_must_not_serve_tenants(hearth: H
         await check(hearth.settings(database_url=hearth.superuser_url))
 
 
+@pytest.mark.parametrize(
+    ("grant", "revoke", "because"),
+    [
+        (
+            "alter role app_api bypassrls",
+            "alter role app_api nobypassrls",
+            "it bypasses row level security",
+        ),
+        (
+            "grant app_ops to app_api",
+            "revoke app_ops from app_api",
+            "it is a member of other roles",
+        ),
+    ],
+)
 async def test_a_login_made_unsafe_while_serving_is_unhealthy(
-    own_hearth: Hearth, serve: Serve
+    own_hearth: Hearth, serve: Serve, grant: str, revoke: str, because: str
 ) -> None:
     connection = await asyncpg.connect(own_hearth.superuser_url)
     with serve(own_hearth.settings()) as url:
-        await connection.execute("alter role app_api bypassrls")
+        await connection.execute(grant)
         try:
             answer = await _get(url, "/health")
         finally:
-            await connection.execute("alter role app_api nobypassrls")
+            await connection.execute(revoke)
             await connection.close()
 
     assert answer.status_code == 503
     assert answer.json()["state"] == "unhealthy"
-    assert answer.json()["checks"]["role"]["unsafe_because"] == ["it bypasses row level security"]
+    assert answer.json()["checks"]["role"]["unsafe_because"] == [because]
 
 
 async def test_metrics_count_requests_by_route_and_never_by_path(service: str) -> None:

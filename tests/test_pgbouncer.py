@@ -176,7 +176,7 @@ class Crowd:
         context = _context(person) if person is not None else None
         request_id = self.chance.choice([uuid4(), None])
         ending = self.chance.choice(["commit", "refusal", "error", "cancellation"])
-        given = [*(astuple(context) if context is not None else [None] * 4), request_id]
+        given = [*(astuple(context)[:4] if context is not None else [None] * 4), request_id]
         expected = [value.hex if isinstance(value, UUID) else value for value in given]
 
         async def work(transaction: Transaction) -> None:

@@ -18,7 +18,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from app import tokens
 from app.database import Context, MemberRole
 from app.settings import Settings
-from app.tokens import InvalidTokenError, Tokens, hash_refresh_token, new_refresh_token
+from app.tokens import (
+    InvalidTokenError,
+    KeysUnavailableError,
+    Tokens,
+    hash_refresh_token,
+    new_refresh_token,
+)
 from tests.fixtures import Hearth, Person, Serve
 
 SECRET = "a secret that only the tests know, 32 bytes and more"
@@ -73,7 +79,10 @@ FUTURE = datetime.now(UTC) + timedelta(hours=12)  # made when the tests are coll
         pytest.param(jwt.encode(_claims(sub=None), SECRET, "HS256"), id="no subject"),
         pytest.param(jwt.encode(_claims(sub="ann"), SECRET, "HS256"), id="subject is no UUID"),
         pytest.param(jwt.encode(_claims(family_id="x"), SECRET, "HS256"), id="family is no UUID"),
-        pytest.param(jwt.encode(_claims(role="god"), SECRET, "HS256"), id="no such role"),
+        pytest.param(
+            jwt.encode(_claims(family_id=str(uuid4()), role="god"), SECRET, "HS256"),
+            id="no such role",
+        ),
     ],
 )
 async def test_a_token_that_is_not_right_is_refused(token: str) -> None:
@@ -237,10 +246,42 @@ async def test_the_keys_algorithm_decides_and_not_the_tokens_header(issuer: Issu
         await _outside(issuer).verify(token)
 
 
-async def test_an_issuer_that_does_not_answer_makes_tokens_invalid_and_nothing_worse() -> None:
+async def test_an_issuer_that_does_not_answer_is_told_apart_from_a_wrong_token() -> None:
     outside = Tokens(_settings(jwks_url="http://127.0.0.1:9/jwks.json"))
     header = {"kid": "one"}
     token = jwt.encode(_claims(), ed25519.Ed25519PrivateKey.generate(), "EdDSA", headers=header)
 
+    with pytest.raises(KeysUnavailableError):
+        await outside.verify(token)
+
+
+async def test_no_token_made_from_another_outlives_it() -> None:
+    ours = Tokens(_settings())
+    soon = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=30)
+    context = await ours.verify(jwt.encode(_claims(exp=soon), SECRET, "HS256"))
+
+    again = await ours.verify(ours.make(context))
+
+    assert again.token_expires_at == soon
+
+
+async def test_an_outside_session_is_none_of_ours(issuer: Issuer) -> None:
+    issuer.add("one", "ES256")
+
+    context = await _outside(issuer).verify(issuer.sign("one", sid=str(uuid4()), role="anything"))
+
+    assert context == Context(CONTEXT.user_id)
+
+
+async def test_a_key_that_the_issuer_withdraws_is_forgotten(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = _outside(issuer)
+    issuer.add("one", "ES256")
+    token = issuer.sign("one")
+    await outside.verify(token)
+    del issuer.keys["one"]
+
+    monkeypatch.setattr(tokens, "KEYS_LIFETIME", 0)
     with pytest.raises(InvalidTokenError):
         await outside.verify(token)

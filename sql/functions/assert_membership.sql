@@ -25,7 +25,8 @@ begin
         where
             s.id = app.current_session_id()
             and s.user_id = app.current_user_id()
-            and s.revoked_at is null;
+            and s.revoked_at is null
+            and s.expires_at > now();
         if not found then
             raise exception 'the session was ended' using errcode = 'ZH001';
         end if;

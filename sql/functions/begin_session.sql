@@ -1,4 +1,5 @@
--- begin_session: a session with the first link of its chain, in the first family the user has.
+-- begin_session: a session with the first link of its chain, in the first family the user has, and
+-- the event that names it.
 --
 -- For sign_up and open_session, which have established who the user is; nobody else may call it.
 -- Invoker, but only ever run by app_auth's definer functions.
@@ -6,7 +7,12 @@
 -- owner: app_auth
 -- requires: 0006_audit
 
-create or replace function app.begin_session(user_id uuid, token_hash bytea, expires_at timestamptz)
+create or replace function app.begin_session(
+    event_type app.account_event,
+    user_id uuid,
+    token_hash bytea,
+    expires_at timestamptz
+)
     returns json
     language plpgsql
     volatile
@@ -28,6 +34,13 @@ begin
     insert into app.refresh_tokens (token_hash, session_id)
     values (begin_session.token_hash, v_session_id);
 
+    insert into app.account_events (user_id, event_type, metadata)
+    values (
+        begin_session.user_id,
+        begin_session.event_type,
+        app.event_metadata() || jsonb_build_object('session_id', v_session_id)
+    );
+
     return json_build_object(
         'session_id', v_session_id,
         'user_id', begin_session.user_id,
@@ -37,7 +50,7 @@ begin
 end
 $$;
 
-comment on function app.begin_session(uuid, bytea, timestamptz) is
-    'Makes a session and its first refresh token; for sign_up and open_session.';
+comment on function app.begin_session(app.account_event, uuid, bytea, timestamptz) is
+    'Makes a session, its first refresh token and its event; for sign_up and open_session.';
 
-revoke all on function app.begin_session(uuid, bytea, timestamptz) from public;
+revoke all on function app.begin_session(app.account_event, uuid, bytea, timestamptz) from public;

@@ -21,7 +21,9 @@ begin
     select u.full_name, u.time_zone
     into v_user
     from app.users as u
-    where u.id = app.current_user_id() and u.is_active;
+    where u.id = app.current_user_id() and u.is_active
+    -- So that the account does not retire while it becomes an owner.
+    for share;
     if not found then
         raise exception 'the account is not active' using errcode = 'ZH001';
     end if;
@@ -31,7 +33,12 @@ begin
     returning * into v_family;
 
     insert into app.family_memberships (family_id, user_id, role, display_name)
-    values (v_family.id, app.current_user_id(), 'owner', left(regexp_replace(v_user.full_name, '^\s+', ''), 100));
+    values (
+        v_family.id,
+        app.current_user_id(),
+        'owner',
+        left(regexp_replace(v_user.full_name, '^\s+', ''), 100)
+    );
 
     return v_family;
 end

@@ -17,6 +17,7 @@ create or replace function app.ensure_audit_partitions(months_ahead integer)
     volatile
     security definer
     set search_path = pg_catalog, pg_temp
+    set lock_timeout = '2s'
 as $$
 declare
     v_month timestamp := date_trunc('month', now() at time zone 'UTC');
@@ -33,10 +34,9 @@ begin
         if to_regclass('app.' || v_name) is null then
             begin
                 execute format(
-                    'create table app.%I partition of app.audit_log for values from (%L) to (%L)',
-                    v_name,
-                    v_month at time zone 'UTC',
-                    (v_month + interval '1 month') at time zone 'UTC'
+                    'create table app.%I '
+                    '(like app.audit_log including defaults including constraints)',
+                    v_name
                 );
                 execute format('alter table app.%I enable row level security', v_name);
                 execute format('alter table app.%I force row level security', v_name);
@@ -55,6 +55,15 @@ begin
                     'comment on trigger _100_refuse_truncate on app.%I is %L',
                     v_name,
                     'The trail is append-only.'
+                );
+                -- Attached once it is whole: unlike `partition of`, that waits for no reader of the
+                -- trail, and so nobody who writes has to wait behind us.
+                execute format(
+                    'alter table app.audit_log attach partition app.%I '
+                    'for values from (%L) to (%L)',
+                    v_name,
+                    v_month at time zone 'UTC',
+                    (v_month + interval '1 month') at time zone 'UTC'
                 );
                 return next v_name;
             exception

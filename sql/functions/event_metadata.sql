@@ -1,4 +1,4 @@
--- event_metadata: what an account event says beside its kind: through which session and request.
+-- event_metadata: what an account event says beside its kind: by which login, session, request.
 --
 -- owner: app_auth
 -- requires: 0002_schema
@@ -10,6 +10,8 @@ create or replace function app.event_metadata()
     set search_path = pg_catalog, pg_temp
 as $$
     select jsonb_strip_nulls(jsonb_build_object(
+        'login', session_user,
+        'database_role', coalesce(nullif(current_setting('role'), 'none'), session_user),
         'session_id', app.current_session_id(),
         'request_id', app.current_request_id()
     ))

@@ -2,7 +2,7 @@
 -- takes beside the names of places: abbreviations, offsets and rules of POSIX, which are no place's
 -- time for long.
 --
--- Calling it is open to every role, because whoever inserts a row runs its checks.
+-- Open to the roles that write users and families: whoever inserts a row runs its checks.
 --
 -- requires: 0002_schema
 
@@ -13,7 +13,12 @@ create or replace function app.is_time_zone(name text)
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    return coalesce(name = 'UTC' or name ~ '^[A-Z]\w*(/[A-Z][\w+-]*)+$', false)
+    return coalesce(
+            name = 'UTC'
+            or name ~ '^[A-Z][A-Za-z]*(/[A-Z][A-Za-z_]*(-[A-Za-z]+)*)+$'
+            or name ~ '^Etc/GMT(\+(\d|1[0-2])|-(\d|1[0-4]))?$',
+            false
+        )
         and timezone(name, timestamptz 'epoch') is not null;
 exception
     when invalid_parameter_value then
@@ -21,7 +26,8 @@ exception
 end
 $$;
 
-comment on function app.is_time_zone(text) is 'Whether it is UTC or the name of a time zone such as Europe/Vienna, known to the server.';
+comment on function app.is_time_zone(text) is
+    'Whether it is UTC, or the name of a time zone such as Europe/Vienna that the server knows.';
 
 revoke all on function app.is_time_zone(text) from public;
 grant execute on function app.is_time_zone(text) to app_api, app_auth, app_ops;

@@ -6,7 +6,8 @@
 -- Definer, owned by app_auth: it lends the locking of a family to members who may not update it. It
 -- reads only the family of the row at hand, which the caller is already changing.
 --
--- Only updates are guarded: nobody but app_ops deletes memberships, and a purge takes owners too.
+-- Only updates are guarded: memberships are deleted by nobody, but for the cascade of a purge,
+-- which takes owners too.
 --
 -- owner: app_auth
 -- requires: 0004_families
@@ -23,6 +24,12 @@ begin
         or (NEW.role = 'owner' and NEW.deleted_at is null)
     then
         return NEW;
+    end if;
+
+    -- The lock below makes us wait, but a snapshot taken before would still show the other owner.
+    if current_setting('transaction_isolation') = 'repeatable read' then
+        raise exception 'owners change under read committed or serializable only'
+            using errcode = 'feature_not_supported';
     end if;
 
     -- A retired family needs no owner.

@@ -27,16 +27,13 @@ begin
         c.user_id = open_session.user_id
         and c.password_hash = open_session.password_hash
         and u.is_active
-    for share of c;
+    for share of c, u;
     if not found then
         return null;
     end if;
 
-    insert into app.account_events (user_id, event_type, metadata)
-    values (open_session.user_id, 'signed_in', app.event_metadata());
-
     return app.begin_session(
-        open_session.user_id, open_session.token_hash, open_session.expires_at);
+        'signed_in', open_session.user_id, open_session.token_hash, open_session.expires_at);
 end
 $$;
 

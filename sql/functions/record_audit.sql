@@ -6,8 +6,8 @@
 --     the rest  columns whose text is not kept twice: the record holds its SHA-256 instead.
 --
 -- Definer, owned by app_audit: it lends the one privilege of appending to the trail. Nobody calls
--- it but triggers. The record names the user of the context and, because an edit at a psql prompt
--- may have no context, the database role as well.
+-- it but triggers. The record names the user of the context and, because whoever is at a psql
+-- prompt may have none, or somebody else's, the login and the database role as well.
 --
 -- owner: app_audit
 -- requires: 0006_audit
@@ -17,11 +17,14 @@ create or replace function app.record_audit()
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
+    set timezone = 'UTC'
 as $$
 declare
     v_old jsonb := case when TG_OP <> 'INSERT' then to_jsonb(OLD) end;
     v_new jsonb := case when TG_OP <> 'DELETE' then to_jsonb(NEW) end;
     v_row jsonb := coalesce(v_new, v_old);
+    -- A family is its own tenant.
+    v_family_id uuid := coalesce(v_row ->> 'family_id', v_row ->> 'id')::uuid;
     v_before jsonb := v_old;
     v_after jsonb := v_new;
     v_private boolean;
@@ -60,8 +63,7 @@ begin
         actor_id, actor_role, private_to, metadata
     )
     values (
-        -- A family is its own tenant.
-        coalesce(v_row ->> 'family_id', v_row ->> 'id')::uuid,
+        v_family_id,
         lower(TG_OP)::app.audit_action,
         TG_TABLE_NAME,
         -- A membership's key is its user; every other row of a family has an id.
@@ -72,9 +74,11 @@ begin
         v_before,
         v_after,
         app.current_user_id(),
-        app.current_member_role(),
+        -- The role is one in the family of the context; a new family's first rows are not in it.
+        case when v_family_id = app.current_family_id() then app.current_member_role() end,
         case when v_private then (v_row ->> 'user_id')::uuid end,
         jsonb_strip_nulls(jsonb_build_object(
+            'login', session_user,
             'database_role', coalesce(nullif(current_setting('role'), 'none'), session_user),
             'application', nullif(current_setting('application_name'), ''),
             'request_id', app.current_request_id()

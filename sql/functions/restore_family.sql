@@ -1,4 +1,5 @@
--- restore_family: undoes retire_family, as app_ops. The sessions it ended stay ended.
+-- restore_family: undoes retire_family, as app_ops. The sessions it ended stay ended. A family
+-- whose owners have all gone does not come back before one of them does.
 --
 -- Invoker: the policies of app_ops decide.
 --
@@ -14,8 +15,18 @@ begin
     update app.families as f
     set deleted_at = null
     where f.id = restore_family.family_id and f.deleted_at is not null;
+    if not found then
+        return false;
+    end if;
 
-    return found;
+    perform from app.family_memberships as m
+    where m.family_id = restore_family.family_id and m.role = 'owner' and m.is_active;
+    if not found then
+        raise exception 'the family has no active owner'
+            using errcode = 'ZH002', hint = 'Restore the account of an owner first.';
+    end if;
+
+    return true;
 end
 $$;
 

@@ -20,9 +20,19 @@ create or replace function app.retire_account()
 as $$
 declare
     v_user_id uuid := app.current_user_id();
+    -- Not the transaction's: what else retires in it does not come back with the account.
+    v_now timestamptz := clock_timestamp();
 begin
+    -- Whoever makes a family or opens a session for this user waits, and then finds it retired.
+    perform from app.users as u
+    where u.id = v_user_id and u.is_active
+    for no key update;
+    if not found then
+        return false;
+    end if;
+
     update app.families as f
-    set deleted_at = now()
+    set deleted_at = v_now
     from app.family_memberships as own
     where
         own.user_id = v_user_id
@@ -35,15 +45,12 @@ begin
         );
 
     update app.family_memberships as m
-    set deleted_at = now()
+    set deleted_at = v_now
     where m.user_id = v_user_id and m.is_active;
 
     update app.users as u
-    set deleted_at = now()
-    where u.id = v_user_id and u.is_active;
-    if not found then
-        return false;
-    end if;
+    set deleted_at = v_now
+    where u.id = v_user_id;
 
     insert into app.account_events (user_id, event_type, metadata)
     values (v_user_id, 'account_retired', app.event_metadata());

@@ -27,7 +27,12 @@ declare
     v_user_id uuid := app.new_id();
     v_family_id uuid := app.new_id();
 begin
-    -- The newcomer is the actor of all that follows; the audit trail asks for it here.
+    if app.current_user_id() is not null then
+        raise exception 'a signed-in user cannot sign up' using errcode = 'insufficient_privilege';
+    end if;
+
+    -- The newcomer is the actor of all that follows. The one place where a context is not set by a
+    -- literal SET LOCAL: no policy reads it here, only the audit trail does.
     perform set_config('app.user_id', v_user_id::text, true);
 
     insert into app.users (id, email, full_name, time_zone)
@@ -40,12 +45,14 @@ begin
     values (v_family_id, sign_up.family_name, sign_up.time_zone);
 
     insert into app.family_memberships (family_id, user_id, role, display_name)
-    values (v_family_id, v_user_id, 'owner', left(regexp_replace(sign_up.full_name, '^\s+', ''), 100));
+    values (
+        v_family_id,
+        v_user_id,
+        'owner',
+        left(regexp_replace(sign_up.full_name, '^\s+', ''), 100)
+    );
 
-    insert into app.account_events (user_id, event_type, metadata)
-    values (v_user_id, 'signed_up', app.event_metadata());
-
-    return app.begin_session(v_user_id, sign_up.token_hash, sign_up.expires_at);
+    return app.begin_session('signed_up', v_user_id, sign_up.token_hash, sign_up.expires_at);
 end
 $$;
 

@@ -32,7 +32,12 @@ create function app.is_time_zone(name text)
     stable
 as $$
 begin
-    return coalesce(name = 'UTC' or name ~ '^[A-Z]\w*(/[A-Z][\w+-]*)+$', false)
+    return coalesce(
+            name = 'UTC'
+            or name ~ '^[A-Z][A-Za-z]*(/[A-Z][A-Za-z_]*(-[A-Za-z]+)*)+$'
+            or name ~ '^Etc/GMT(\+(\d|1[0-2])|-(\d|1[0-4]))?$',
+            false
+        )
         and pg_catalog.timezone(name, timestamptz 'epoch') is not null;
 exception
     when invalid_parameter_value then

@@ -57,6 +57,9 @@ alter table app.families force row level security;
 
 create trigger _100_touch before update on app.families
     for each row execute function app.touch();
+create trigger _110_refuse_truncate before truncate on app.families
+    for each statement
+    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
 create trigger _900_audit after insert or update or delete on app.families
     for each row execute function app.record_audit();
 
@@ -79,6 +82,8 @@ comment on constraint families_name_is_1_to_100_characters on app.families is
 comment on constraint families_time_zone_is_known on app.families is
     'The time zone must be a name such as Europe/Vienna.';
 comment on trigger _100_touch on app.families is 'Keeps created_at, updated_at and row_version.';
+comment on trigger _110_refuse_truncate on app.families is
+    'Rows leave one by one, so that the audit trail sees them.';
 comment on trigger _900_audit on app.families is 'Writes the audit trail.';
 
 create table app.family_memberships (
@@ -111,6 +116,9 @@ create trigger _100_touch before update on app.family_memberships
     for each row execute function app.touch();
 create trigger _200_keep_an_owner before update on app.family_memberships
     for each row execute function app.keep_an_owner();
+create trigger _110_refuse_truncate before truncate on app.family_memberships
+    for each statement
+    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
 create trigger _900_audit after insert or update or delete on app.family_memberships
     for each row execute function app.record_audit();
 
@@ -142,4 +150,6 @@ comment on trigger _100_touch on app.family_memberships is
     'Keeps created_at, updated_at and row_version.';
 comment on trigger _200_keep_an_owner on app.family_memberships is
     'A family keeps at least one owner.';
+comment on trigger _110_refuse_truncate on app.family_memberships is
+    'Rows leave one by one, so that the audit trail sees them.';
 comment on trigger _900_audit on app.family_memberships is 'Writes the audit trail.';

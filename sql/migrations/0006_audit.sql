@@ -79,7 +79,7 @@ comment on column app.audit_log.actor_role is
 comment on column app.audit_log.private_to is
     'Whose private row it is: nobody else reads the record, not even an owner. Null when shared.';
 comment on column app.audit_log.metadata is
-    'database_role, application and request_id, as far as they are known.';
+    'login, database_role, application and request_id, as far as they are known.';
 comment on constraint audit_log_pkey on app.audit_log is 'This record exists already.';
 comment on constraint audit_log_before_and_after_fit_the_action on app.audit_log is
     'An insert has no before, a delete no after, an update both.';
@@ -131,7 +131,7 @@ comment on column app.account_events.user_id is
 comment on column app.account_events.event_type is 'What happened.';
 comment on column app.account_events.occurred_at is 'When it happened.';
 comment on column app.account_events.metadata is
-    'session_id and request_id, as far as they are known.';
+    'login, database_role, session_id and request_id, as far as they are known.';
 comment on constraint account_events_pkey on app.account_events is 'This event exists already.';
 comment on index app.account_events_user_id_occurred_at_idx is
     'For the people who look into one account.';

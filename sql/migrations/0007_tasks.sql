@@ -50,6 +50,9 @@ create index tasks_family_id_user_id_idx on app.tasks (family_id, user_id);
 
 create trigger _100_touch before update on app.tasks
     for each row execute function app.touch();
+create trigger _110_refuse_truncate before truncate on app.tasks
+    for each statement
+    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
 create trigger _900_audit after insert or update or delete on app.tasks
     for each row execute function app.record_audit();
 
@@ -80,4 +83,6 @@ comment on index app.tasks_family_id_due_on_idx is
     'Serves list_tasks when it is asked for a due date.';
 comment on index app.tasks_family_id_user_id_idx is 'Serves the cascade from family_memberships.';
 comment on trigger _100_touch on app.tasks is 'Keeps created_at, updated_at and row_version.';
+comment on trigger _110_refuse_truncate on app.tasks is
+    'Rows leave one by one, so that the audit trail sees them.';
 comment on trigger _900_audit on app.tasks is 'Writes the audit trail.';

@@ -38,6 +38,9 @@ create index conversations_family_id_user_id_created_at_id_idx
 
 create trigger _100_touch before update on app.conversations
     for each row execute function app.touch();
+create trigger _110_refuse_truncate before truncate on app.conversations
+    for each statement
+    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
 create trigger _900_audit after insert or update or delete on app.conversations
     for each row execute function app.record_audit('private');
 
@@ -62,6 +65,8 @@ comment on index app.conversations_family_id_user_id_created_at_id_idx is
     'Serves list_conversations, and the cascade from family_memberships.';
 comment on trigger _100_touch on app.conversations is
     'Keeps created_at, updated_at and row_version.';
+comment on trigger _110_refuse_truncate on app.conversations is
+    'Rows leave one by one, so that the audit trail sees them.';
 comment on trigger _900_audit on app.conversations is
     'Writes the audit trail; private to the owner.';
 

@@ -5,7 +5,7 @@
 -- requires: 0005_sessions current_user_id
 
 revoke all on app.sessions from app_api, app_reader, app_auth, app_audit, app_ops;
-grant select (id, user_id, revoked_at) on app.sessions to app_api, app_reader;
+grant select (id, user_id, expires_at, revoked_at) on app.sessions to app_api, app_reader;
 grant select on app.sessions to app_auth;
 grant insert (user_id, family_id, expires_at) on app.sessions to app_auth;
 grant update (family_id, expires_at, revoked_at) on app.sessions to app_auth;

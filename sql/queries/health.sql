@@ -14,6 +14,10 @@ select
                 c.relnamespace = 'app'::regnamespace
                 and pg_catalog.pg_has_role(c.relowner, 'usage')
         ),
+        'holds_roles', exists (
+            select from pg_catalog.pg_roles as o
+            where o.rolname <> current_user and pg_catalog.pg_has_role(o.oid, 'member')
+        ),
         'new_id', (
             select case when p.prosrc like '%uuidv7%' then 'uuidv7' else 'gen_random_uuid' end
             from pg_catalog.pg_proc as p

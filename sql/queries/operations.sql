@@ -6,7 +6,9 @@ select made from app.ensure_audit_partitions(:months_ahead::integer) as made;
 -- name: find_contexts
 select u.id as user_id, f.id as family_id, f.name as family_name, m.role::text as role
 from app.users as u
-left join app.family_memberships as m on m.user_id = u.id and m.is_active
-left join app.families as f on f.id = m.family_id and f.is_active
+left join (
+    app.family_memberships as m
+    inner join app.families as f on f.id = m.family_id and f.is_active
+) on m.user_id = u.id and m.is_active
 where lower(u.email) = lower(:email) and u.is_active
 order by m.family_id;
