@@ -63,7 +63,9 @@ def _told() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        err.print(f"[red]hearth:[/red] {escape(f'{error.filename}: {error.strerror}')}")
+        where = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or type(error).__name__
+        err.print(f"[red]hearth:[/red] {escape(where + reason)}")
         raise typer.Exit(1) from None
     except (SettingsError, DatabaseError, MigrationError, embedded.EmbeddedError) as error:
         err.print(f"[red]hearth:[/red] {escape(str(error))}")

@@ -123,6 +123,7 @@ def test_on_a_terminal_a_rollback_says_what_is_lost_and_asks(own_hearth: Hearth)
         (["migrate", "--to", "0099"], "0099: no such migration"),
         (["migrate", "--to", "0004", "--rollback", "1"], "--to and --rollback do not go together"),
         (["migrate", "--rollback", "1"], "--yes: is needed to roll back"),
+        (["up", "--data", "/proc/none/data"], "/proc/none: No such file or directory"),
         (["psql", "--family", "Home"], "--family goes with --as"),
         (["psql", "--as", "nobody@example.com"], "no active account with the address nobody@"),
     ],
