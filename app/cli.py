@@ -1,4 +1,4 @@
-"""The command line: `hearth up`, `serve`, `migrate`, `status`, `psql`, `health`.
+"""The command line: `hearth up`, `serve`, `migrate`, `status`, `psql`, `explain-access`, `health`.
 
 Exit codes: 0 done; 1 failed, with a line that says why; 2 wrong usage; 3 the database
 differs from the files (`status`, `migrate --plan`).
@@ -19,16 +19,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from enum import StrEnum
 from http.client import HTTPException
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
+from uuid import UUID
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from app import embedded, migrations
+from app import access, embedded, migrations
 from app.database import DatabaseError, run_as_ops
 from app.migrations import MigrationError
 from app.settings import Settings, SettingsError, load, sql_directory
@@ -37,6 +39,15 @@ from app.settings import Settings, SettingsError, load, sql_directory
 AUDIT_MONTHS_AHEAD = 12
 
 DIFFERS = 3
+
+
+class Command(StrEnum):
+    """What `hearth explain-access` explains."""
+
+    select = "select"
+    update = "update"
+    delete = "delete"
+
 
 cli = typer.Typer(
     add_completion=False,
@@ -47,6 +58,9 @@ cli = typer.Typer(
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+FamilyOption = Annotated[
+    str | None, typer.Option(metavar="NAME|ID", help="In this family, if there are several.")
+]
 DataOption = Annotated[
     Path, typer.Option("--data", help="Where the embedded PostgreSQL keeps its data.")
 ]
@@ -178,9 +192,7 @@ def psql(
         str | None,
         typer.Option("--as", metavar="EMAIL", help="Be placed in this person's context."),
     ] = None,
-    family: Annotated[
-        str | None, typer.Option(metavar="NAME", help="In this family, if there are several.")
-    ] = None,
+    family: FamilyOption = None,
     data: DataOption = DEFAULT_DATA,
 ) -> None:
     """Open psql on the configured database; further arguments are psql's own."""
@@ -189,7 +201,7 @@ def psql(
             raise SettingsError("--family goes with --as")
         settings = _reachable(data)
         url = settings.require("direct_url")
-        person = {} if as_ is None else _person(url, as_, family)
+        person = {} if as_ is None else _psql_context(access.find_person(url, as_, family))
         program = shutil.which("psql") or _embedded_psql(data)
         url, password = _without_password(url)
         environment = {**os.environ, "PSQLRC": str(sql_directory() / "psqlrc.sql"), **person}
@@ -197,6 +209,28 @@ def psql(
             environment["PGPASSWORD"] = password
         sys.stdout.flush()
         os.execve(program, [program, url, *context.args], environment)  # noqa: S606 - no shell
+
+
+@cli.command()
+def explain_access(
+    table: Annotated[str, typer.Argument(help="The table, without its schema.")],
+    key: Annotated[UUID, typer.Argument(help="The row's id; of a membership, the user's.")],
+    as_: Annotated[str, typer.Option("--as", metavar="EMAIL", help="Whose access.")],
+    command: Annotated[Command, typer.Option(help="To do what with the row.")] = Command.select,
+    family: FamilyOption = None,
+    as_json: JsonOption = False,
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Say which grant, setting and policy admits a row to a person, or hides it."""
+    with _told():
+        url = _reachable(data).require("direct_url")
+        person = access.find_person(url, as_, family)
+        report = access.explain(url, person, table, key, command)
+    if as_json:
+        print(json.dumps(report, indent=2))  # noqa: T201 - for a pipe
+    else:
+        for line in access.in_words(report, person, table, command):
+            out.print(escape(line))
 
 
 @cli.command()
@@ -350,26 +384,17 @@ def _print_status(report: migrations.Status) -> None:
         out.print(f"  {escape(str(item))}")
 
 
-def _person(url: str, email: str, family: str | None) -> Mapping[str, str]:
-    found = asyncio.run(run_as_ops(url, "find_contexts", {"email": email}))
-    if not found:
-        raise SettingsError(f"--as: there is no active account with the address {email}")
-    names = sorted(str(row["family_name"]) for row in found if row["family_name"] is not None)
-    fitting = [row for row in found if family is None or row["family_name"] == family]
-    if family is not None and not fitting:
-        raise SettingsError(f"--family: no {family} among {', '.join(names) or 'no families'}")
-    if len(fitting) > 1:
-        raise SettingsError(f"--family: which one? {', '.join(names)}")
-    row = fitting[0]
-    person = {
+def _psql_context(person: access.Person) -> Mapping[str, str]:
+    """Return the variables that sql/psqlrc.sql reads."""
+    context = {
         "HEARTH_ROLE": "app_api",
-        "HEARTH_PERSON": email,
-        "HEARTH_USER_ID": str(row["user_id"]),
+        "HEARTH_PERSON": person.email,
+        "HEARTH_USER_ID": str(person.user_id),
     }
-    if row["family_id"] is not None:
-        person["HEARTH_FAMILY_ID"] = str(row["family_id"])
-        person["HEARTH_MEMBER_ROLE"] = str(row["role"])
-    return person
+    if person.family_id is not None:
+        context["HEARTH_FAMILY_ID"] = str(person.family_id)
+        context["HEARTH_MEMBER_ROLE"] = str(person.role)
+    return context
 
 
 def _without_password(url: str) -> tuple[str, str | None]:

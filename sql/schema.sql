@@ -279,6 +279,75 @@ ALTER FUNCTION app.close_session() OWNER TO app_auth;
 COMMENT ON FUNCTION app.close_session() IS 'Ends the session of the context; false if there is none to end.';
 
 --
+-- Name: condition_holds(text, text, jsonb); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.condition_holds(condition text, table_name text, table_row jsonb) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    v_holds boolean;
+begin
+    execute format(
+        'select coalesce(%s, false) from jsonb_populate_record(null::app.%I, $1)',
+        condition, table_name
+    )
+    into v_holds
+    using table_row;
+
+    return v_holds;
+end
+$_$;
+
+ALTER FUNCTION app.condition_holds(condition text, table_name text, table_row jsonb) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION condition_holds(condition text, table_name text, table_row jsonb); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.condition_holds(condition text, table_name text, table_row jsonb) IS 'Whether a policy''s condition is true of a row; null counts as false, as it does for policies.';
+
+--
+-- Name: conditions_of(text); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.conditions_of(expression text) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    v_conditions text[] := '{}';
+    v_condition text;
+    v_piece text;
+    v_bare text;
+begin
+    foreach v_piece in array
+        string_to_array(regexp_replace(expression, '^\((.*)\)$', '\1'), ' AND ')
+    loop
+        v_condition := concat_ws(' AND ', v_condition, v_piece);
+
+        v_bare := regexp_replace(v_condition, '''[^'']*''', '', 'g');
+
+        if v_bare !~ '''' and regexp_count(v_bare, '\(') = regexp_count(v_bare, '\)') then
+            v_conditions := v_conditions || v_condition;
+            v_condition := null;
+        end if;
+    end loop;
+
+    return case when cardinality(v_conditions) > 1 then v_conditions else array[expression] end;
+end
+$_$;
+
+ALTER FUNCTION app.conditions_of(expression text) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION conditions_of(expression text); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.conditions_of(expression text) IS 'The conditions that a policy''s expression joins by its outermost and.';
+
+--
 -- Name: new_id(); Type: FUNCTION; Schema: app; Owner: app_owner
 --
 
@@ -750,6 +819,167 @@ ALTER FUNCTION app.event_metadata() OWNER TO app_auth;
 --
 
 COMMENT ON FUNCTION app.event_metadata() IS 'Session and request of the context, for account events.';
+
+--
+-- Name: explain_access(text, uuid, text, uuid, uuid, app.member_role); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role) RETURNS jsonb
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    v_api constant oid := 'app_api'::regrole;
+    -- A row has to be found before it is changed: whatever the command, select is asked first.
+    v_commands constant text[] :=
+        array_remove(array['select', nullif(explain_access.command, 'select')], null);
+    v_table oid;
+    v_grants jsonb;
+    v_row jsonb;
+    v_policies jsonb;
+begin
+    select c.oid into v_table
+    from pg_class as c
+    where c.relnamespace = 'app'::regnamespace
+        and c.relname = explain_access.table_name
+        and c.relkind in ('r', 'p')
+        and not c.relispartition;
+    if not found then
+        return null;
+    end if;
+
+    -- The grants, by command: the columns that it may name, * for all.
+    select jsonb_object_agg(asked.command, case
+        when has_table_privilege(v_api, v_table, asked.command) then '["*"]'
+        else (
+            select coalesce(jsonb_agg(a.attname order by a.attnum), '[]')
+            from pg_attribute as a
+            where a.attrelid = v_table
+                and a.attnum > 0
+                and asked.command <> 'delete'
+                and has_column_privilege(v_api, v_table, a.attnum, asked.command)
+        )
+    end)
+    into v_grants
+    from unnest(v_commands) as asked (command);
+    if '[]' in (select value from jsonb_each(v_grants)) then
+        return jsonb_build_object('verdict', 'refused', 'role', 'app_api', 'grants', v_grants);
+    end if;
+
+    -- The row, as far as it decides. Ids may repeat in another family; the person's own comes first.
+    execute (
+        select format(
+            'select to_jsonb(t) from (select %s from app.%I where %I = $1) as t'
+            ' order by to_jsonb(t) ->> ''family_id'' = $2 desc nulls last limit 1',
+            string_agg(distinct quote_ident(a.attname), ', '), table_name, max(k.attname)
+        )
+        from pg_index as i
+        inner join pg_attribute as k
+            on k.attrelid = i.indrelid and k.attnum = i.indkey[i.indnkeyatts - 1]
+        inner join pg_attribute as a on a.attrelid = i.indrelid
+        where i.indrelid = v_table
+            and i.indisprimary
+            and (
+                a.attnum = k.attnum
+                or exists (
+                    select
+                    from pg_policy as p
+                    inner join pg_depend as d
+                        on d.classid = 'pg_policy'::regclass and d.objid = p.oid
+                    where d.refobjid = v_table
+                        and d.refobjsubid = a.attnum
+                        and p.polroles && array[v_api, 0]
+                )
+            )
+    )
+    into v_row
+    using row_id, family_id::text;
+    if v_row is null then
+        return jsonb_build_object('verdict', 'absent');
+    end if;
+
+    perform set_config('app.user_id', coalesce(user_id::text, ''), true);
+    perform set_config('app.family_id', coalesce(family_id::text, ''), true);
+    perform set_config('app.member_role', coalesce(member_role::text, ''), true);
+
+    -- The policies, each with its conditions.
+    select coalesce(
+        jsonb_agg(
+            to_jsonb(p)
+            order by array_position(v_commands, p.command), p.kind desc, p.name, p.clause desc
+        ),
+        '[]'
+    )
+    into v_policies
+    from (
+        select asked.command, p.polname as name, e.clause,
+            case when p.polpermissive then 'permissive' else 'restrictive' end as kind,
+            bool_and(c.holds) as holds,
+            jsonb_agg(jsonb_build_object('condition', c.condition, 'holds', c.holds) order by c.place)
+                as conditions
+        from pg_class as t
+        inner join pg_policy as p on p.polrelid = t.oid and p.polroles && array[v_api, 0]
+        inner join unnest(v_commands) as asked (command)
+            on p.polcmd in ('*', case asked.command
+                when 'select' then 'r' when 'update' then 'w' when 'delete' then 'd'
+            end)
+        cross join lateral (
+            select 'using' as clause, p.polqual as tree where p.polqual is not null
+            union all
+            select 'with check', p.polwithcheck where p.polwithcheck is not null
+        ) as e
+        cross join lateral (
+            select c.place, c.condition, app.condition_holds(c.condition, table_name, v_row) as holds
+            from unnest(app.conditions_of(pg_get_expr(e.tree, t.oid)))
+                with ordinality as c (condition, place)
+        ) as c
+        where t.oid = v_table and t.relrowsecurity
+        group by asked.command, p.polname, e.clause, p.polpermissive
+    ) as p;
+
+    -- As PostgreSQL joins them: every restrictive policy, and one of the permissive.
+    return jsonb_build_object(
+        'verdict', (
+            select case
+                when not t.relrowsecurity then 'admitted'
+                when exists (
+                    select from unnest(v_commands) as asked (command)
+                    where (
+                        select bool_or(p.holds) filter (where p.kind = 'permissive')
+                            and coalesce(bool_and(p.holds) filter (where p.kind = 'restrictive'), true)
+                        from jsonb_to_recordset(v_policies)
+                            as p (command text, kind text, clause text, holds boolean)
+                        where p.command = asked.command and p.clause = 'using'
+                    ) is not true
+                ) then 'hidden'
+                when exists (
+                    select from jsonb_to_recordset(v_policies) as p (clause text, holds boolean)
+                    where p.clause = 'with check'
+                    having not bool_or(p.holds)
+                ) then 'refused'
+                else 'admitted'
+            end
+            from pg_class as t
+            where t.oid = v_table
+        ),
+        'role', 'app_api',
+        'grants', v_grants,
+        'settings', jsonb_build_object(
+            'app.user_id', user_id, 'app.family_id', family_id, 'app.member_role', member_role
+        ),
+        'row', v_row,
+        'policies', v_policies
+    );
+end
+$_$;
+
+ALTER FUNCTION app.explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role) IS 'Says of one row and one person what admits it to them, or hides it; null: no such table.';
 
 --
 -- Name: family_json(app.families); Type: FUNCTION; Schema: app; Owner: app_owner
@@ -3497,6 +3727,18 @@ CREATE POLICY select_ops ON app.audit_log FOR SELECT TO app_ops USING (true);
 COMMENT ON POLICY select_ops ON app.audit_log IS 'Maintenance sees every row, in the columns it is granted.';
 
 --
+-- Name: conversations select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.conversations FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.conversations IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
 -- Name: families select_ops; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -3519,6 +3761,42 @@ CREATE POLICY select_ops ON app.family_memberships FOR SELECT TO app_ops USING (
 --
 
 COMMENT ON POLICY select_ops ON app.family_memberships IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: messages select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.messages FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON messages; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.messages IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: sessions select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.sessions FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.sessions IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: tasks select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.tasks FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.tasks IS 'Maintenance sees every row, in the columns it is granted.';
 
 --
 -- Name: users select_ops; Type: POLICY; Schema: app; Owner: app_owner
@@ -3877,6 +4155,20 @@ REVOKE ALL ON FUNCTION app.close_session() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.close_session() TO app_api;
 
 --
+-- Name: FUNCTION condition_holds(condition text, table_name text, table_row jsonb); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.condition_holds(condition text, table_name text, table_row jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.condition_holds(condition text, table_name text, table_row jsonb) TO app_ops;
+
+--
+-- Name: FUNCTION conditions_of(expression text); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.conditions_of(expression text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.conditions_of(expression text) TO app_ops;
+
+--
 -- Name: FUNCTION new_id(); Type: ACL; Schema: app; Owner: app_owner
 --
 
@@ -3898,12 +4190,20 @@ GRANT SELECT ON TABLE app.conversations TO app_reader;
 --
 
 GRANT INSERT(family_id) ON TABLE app.conversations TO app_api;
+GRANT SELECT(family_id) ON TABLE app.conversations TO app_ops;
+
+--
+-- Name: COLUMN conversations.id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(id) ON TABLE app.conversations TO app_ops;
 
 --
 -- Name: COLUMN conversations.user_id; Type: ACL; Schema: app; Owner: app_owner
 --
 
 GRANT INSERT(user_id) ON TABLE app.conversations TO app_api;
+GRANT SELECT(user_id) ON TABLE app.conversations TO app_ops;
 
 --
 -- Name: COLUMN conversations.title; Type: ACL; Schema: app; Owner: app_owner
@@ -4055,6 +4355,13 @@ REVOKE ALL ON FUNCTION app.event_metadata() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.event_metadata() TO app_ops;
 
 --
+-- Name: FUNCTION explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role) TO app_ops;
+
+--
 -- Name: FUNCTION family_json(f app.families); Type: ACL; Schema: app; Owner: app_owner
 --
 
@@ -4145,12 +4452,20 @@ GRANT SELECT ON TABLE app.messages TO app_reader;
 --
 
 GRANT INSERT(family_id) ON TABLE app.messages TO app_api;
+GRANT SELECT(family_id) ON TABLE app.messages TO app_ops;
+
+--
+-- Name: COLUMN messages.id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(id) ON TABLE app.messages TO app_ops;
 
 --
 -- Name: COLUMN messages.user_id; Type: ACL; Schema: app; Owner: app_owner
 --
 
 GRANT INSERT(user_id) ON TABLE app.messages TO app_api;
+GRANT SELECT(user_id) ON TABLE app.messages TO app_ops;
 
 --
 -- Name: COLUMN messages.conversation_id; Type: ACL; Schema: app; Owner: app_owner
@@ -4284,12 +4599,20 @@ GRANT SELECT ON TABLE app.tasks TO app_reader;
 --
 
 GRANT INSERT(family_id) ON TABLE app.tasks TO app_api;
+GRANT SELECT(family_id) ON TABLE app.tasks TO app_ops;
+
+--
+-- Name: COLUMN tasks.id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(id) ON TABLE app.tasks TO app_ops;
 
 --
 -- Name: COLUMN tasks.user_id; Type: ACL; Schema: app; Owner: app_owner
 --
 
 GRANT INSERT(user_id) ON TABLE app.tasks TO app_api;
+GRANT SELECT(user_id) ON TABLE app.tasks TO app_ops;
 
 --
 -- Name: COLUMN tasks.title; Type: ACL; Schema: app; Owner: app_owner
@@ -4314,6 +4637,7 @@ GRANT INSERT(due_on),UPDATE(due_on) ON TABLE app.tasks TO app_api;
 --
 
 GRANT INSERT(visibility),UPDATE(visibility) ON TABLE app.tasks TO app_api;
+GRANT SELECT(visibility) ON TABLE app.tasks TO app_ops;
 
 --
 -- Name: COLUMN tasks.completed_at; Type: ACL; Schema: app; Owner: app_owner
@@ -4546,6 +4870,7 @@ GRANT SELECT ON TABLE app.sessions TO app_auth;
 
 GRANT SELECT(id) ON TABLE app.sessions TO app_api;
 GRANT SELECT(id) ON TABLE app.sessions TO app_reader;
+GRANT SELECT(id) ON TABLE app.sessions TO app_ops;
 
 --
 -- Name: COLUMN sessions.user_id; Type: ACL; Schema: app; Owner: app_owner
@@ -4554,6 +4879,7 @@ GRANT SELECT(id) ON TABLE app.sessions TO app_reader;
 GRANT SELECT(user_id) ON TABLE app.sessions TO app_api;
 GRANT SELECT(user_id) ON TABLE app.sessions TO app_reader;
 GRANT INSERT(user_id) ON TABLE app.sessions TO app_auth;
+GRANT SELECT(user_id) ON TABLE app.sessions TO app_ops;
 
 --
 -- Name: COLUMN sessions.family_id; Type: ACL; Schema: app; Owner: app_owner

@@ -517,6 +517,7 @@ async def test_each_role_reaches_these_tables_by_these_commands_and_no_more(foun
         *("app_auth sessions arw", "app_auth users arw"),
         *("app_ops account_events ar", "app_ops audit_log r", "app_ops families drw"),
         *("app_ops family_memberships rw", "app_ops users drw"),
+        *("app_ops conversations r", "app_ops messages r", "app_ops sessions r", "app_ops tasks r"),
         "app_audit audit_log a",
     }
 
@@ -578,6 +579,7 @@ async def test_each_role_calls_these_functions_and_no_more(found: Found) -> None
         "app_audit new_id",
         *("app_ops new_id", "app_ops is_time_zone", "app_ops event_metadata"),
         *("app_ops restore_account", "app_ops restore_family", "app_ops ensure_audit_partitions"),
+        *("app_ops conditions_of", "app_ops condition_holds", "app_ops explain_access"),
     }
     assert await found("""
         select name from functions where not has_function_privilege('app_api', oid, 'execute')
@@ -585,6 +587,7 @@ async def test_each_role_calls_these_functions_and_no_more(found: Found) -> None
         *("touch", "refuse_change", "record_audit", "keep_an_owner"),  # of triggers
         *("begin_session", "standing_of", "revoke_sessions", "event_metadata"),  # of app_auth
         *("restore_account", "restore_family", "ensure_audit_partitions"),  # of app_ops
+        *("conditions_of", "condition_holds", "explain_access"),  # of app_ops
     }
 
 

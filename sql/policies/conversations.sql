@@ -1,6 +1,7 @@
 -- conversations: one's own, whatever the role: not even the family's owner reads along.
 --
--- family_id and user_id cannot be updated: a conversation does not change hands.
+-- family_id and user_id cannot be updated: a conversation does not change hands. app_ops reads what
+-- policies compare, for explain_access, and nothing of the content.
 --
 -- requires: 0008_conversations current_user_id current_family_id
 
@@ -9,6 +10,7 @@ grant select on app.conversations to app_api, app_reader;
 grant delete on app.conversations to app_api;
 grant insert (family_id, user_id, title) on app.conversations to app_api;
 grant update (title) on app.conversations to app_api;
+grant select (family_id, id, user_id) on app.conversations to app_ops;
 
 drop policy if exists tenant_floor on app.conversations;
 create policy tenant_floor
@@ -31,6 +33,15 @@ create policy select_own
     );
 comment on policy select_own on app.conversations is
     'Their own rows.';
+
+drop policy if exists select_ops on app.conversations;
+create policy select_ops
+    on app.conversations
+    for select
+    to app_ops
+    using (true);
+comment on policy select_ops on app.conversations is
+    'Maintenance sees every row, in the columns it is granted.';
 
 drop policy if exists insert_own on app.conversations;
 create policy insert_own

@@ -1,13 +1,14 @@
 -- messages: those of one's own conversations.
 --
 -- Neither update nor delete is granted to anybody: messages are immutable and go with their
--- conversation.
+-- conversation. app_ops reads what policies compare, for explain_access, and nothing of the content.
 --
 -- requires: 0008_conversations current_user_id current_family_id
 
 revoke all on app.messages from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.messages to app_api, app_reader;
 grant insert (family_id, user_id, conversation_id, role, content) on app.messages to app_api;
+grant select (family_id, id, user_id) on app.messages to app_ops;
 
 drop policy if exists tenant_floor on app.messages;
 create policy tenant_floor
@@ -30,6 +31,15 @@ create policy select_own
     );
 comment on policy select_own on app.messages is
     'Their own rows.';
+
+drop policy if exists select_ops on app.messages;
+create policy select_ops
+    on app.messages
+    for select
+    to app_ops
+    using (true);
+comment on policy select_ops on app.messages is
+    'Maintenance sees every row, in the columns it is granted.';
 
 drop policy if exists insert_own on app.messages;
 create policy insert_own

@@ -1,6 +1,7 @@
 -- sessions: for the functions of app_auth. Others see of their own what assert_membership asks.
 --
--- No tenant floor: a session belongs to a user and moves from family to family.
+-- No tenant floor: a session belongs to a user and moves from family to family. app_ops reads what
+-- policies compare, for explain_access.
 --
 -- requires: 0005_sessions current_user_id
 
@@ -9,6 +10,7 @@ grant select (id, user_id, expires_at, revoked_at) on app.sessions to app_api, a
 grant select on app.sessions to app_auth;
 grant insert (user_id, family_id, expires_at) on app.sessions to app_auth;
 grant update (family_id, expires_at, revoked_at) on app.sessions to app_auth;
+grant select (id, user_id) on app.sessions to app_ops;
 
 drop policy if exists select_own on app.sessions;
 create policy select_own
@@ -27,6 +29,15 @@ create policy select_auth
     using (true);
 comment on policy select_auth on app.sessions is
     'The functions of app_auth find sessions.';
+
+drop policy if exists select_ops on app.sessions;
+create policy select_ops
+    on app.sessions
+    for select
+    to app_ops
+    using (true);
+comment on policy select_ops on app.sessions is
+    'Maintenance sees every row, in the columns it is granted.';
 
 drop policy if exists insert_auth on app.sessions;
 create policy insert_auth

@@ -2,7 +2,8 @@
 --
 -- Whoever sees a shared task may work on it: anybody takes out the rubbish. To make it private
 -- again is its owner's alone, for to the others it would be gone. family_id and user_id cannot be
--- updated: a task does not change hands.
+-- updated: a task does not change hands. app_ops reads what policies compare, for explain_access, and
+-- nothing of the content.
 --
 -- requires: 0007_tasks current_user_id current_family_id current_member_role
 
@@ -12,6 +13,7 @@ grant delete on app.tasks to app_api;
 grant insert (family_id, user_id, title, description, due_on, visibility, completed_at)
     on app.tasks to app_api;
 grant update (title, description, due_on, visibility, completed_at) on app.tasks to app_api;
+grant select (family_id, id, user_id, visibility) on app.tasks to app_ops;
 
 drop policy if exists tenant_floor on app.tasks;
 create policy tenant_floor
@@ -34,6 +36,15 @@ create policy select_own_or_shared
     );
 comment on policy select_own_or_shared on app.tasks is
     'Their own, and what the family shares.';
+
+drop policy if exists select_ops on app.tasks;
+create policy select_ops
+    on app.tasks
+    for select
+    to app_ops
+    using (true);
+comment on policy select_ops on app.tasks is
+    'Maintenance sees every row, in the columns it is granted.';
 
 drop policy if exists insert_own on app.tasks;
 create policy insert_own

@@ -12,3 +12,8 @@ left join (
 ) on m.user_id = u.id and m.is_active
 where lower(u.email) = lower(:email) and u.is_active
 order by m.family_id;
+
+-- name: explain_access
+select app.explain_access(
+    :table_name, :row_id, :command, :user_id, :family_id, :member_role
+)::text;
