@@ -17,6 +17,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from app import embedded
 from app.cluster import INSTALLATIONS
+from tests import tally
 
 pytest_plugins = ["tests.fixtures"]
 
@@ -27,6 +28,11 @@ DEBIAN = Path(f"/usr/lib/postgresql/{TEST_PG}/bin")
 collect_ignore = (
     [] if TEST_PG == 18 else ["test_embedded.py", "test_passwords.py", "test_settings.py"]
 )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in tally.lines():
+        terminalreporter.write_line(line)
 
 
 @dataclass(frozen=True)
