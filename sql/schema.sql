@@ -630,7 +630,7 @@ COMMENT ON FUNCTION app.create_family(name text, time_zone text) IS 'Makes a fam
 --
 
 CREATE FUNCTION app.current_family_id() RETURNS uuid
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ select nullif(pg_catalog.current_setting('app.family_id', true), '')::uuid $$;
 
 ALTER FUNCTION app.current_family_id() OWNER TO app_owner;
@@ -646,7 +646,7 @@ COMMENT ON FUNCTION app.current_family_id() IS 'The family the transaction stand
 --
 
 CREATE FUNCTION app.current_member_role() RETURNS app.member_role
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ select nullif(pg_catalog.current_setting('app.member_role', true), '')::app.member_role $$;
 
 ALTER FUNCTION app.current_member_role() OWNER TO app_owner;
@@ -662,7 +662,7 @@ COMMENT ON FUNCTION app.current_member_role() IS 'The role that user acts in, in
 --
 
 CREATE FUNCTION app.current_request_id() RETURNS uuid
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ select nullif(pg_catalog.current_setting('app.request_id', true), '')::uuid $$;
 
 ALTER FUNCTION app.current_request_id() OWNER TO app_owner;
@@ -678,7 +678,7 @@ COMMENT ON FUNCTION app.current_request_id() IS 'The request the transaction ser
 --
 
 CREATE FUNCTION app.current_session_id() RETURNS uuid
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ select nullif(pg_catalog.current_setting('app.session_id', true), '')::uuid $$;
 
 ALTER FUNCTION app.current_session_id() OWNER TO app_owner;
@@ -694,7 +694,7 @@ COMMENT ON FUNCTION app.current_session_id() IS 'The session that brought the re
 --
 
 CREATE FUNCTION app.current_user_id() RETURNS uuid
-    LANGUAGE sql STABLE
+    LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ select nullif(pg_catalog.current_setting('app.user_id', true), '')::uuid $$;
 
 ALTER FUNCTION app.current_user_id() OWNER TO app_owner;

@@ -9,6 +9,7 @@ create or replace function app.current_member_role()
     returns app.member_role
     language sql
     stable
+    parallel safe
 as $$ select nullif(pg_catalog.current_setting('app.member_role', true), '')::app.member_role $$;
 
 comment on function app.current_member_role() is

@@ -9,6 +9,7 @@ create or replace function app.current_request_id()
     returns uuid
     language sql
     stable
+    parallel safe
 as $$ select nullif(pg_catalog.current_setting('app.request_id', true), '')::uuid $$;
 
 comment on function app.current_request_id() is
