@@ -69,3 +69,15 @@ where
     datname = coalesce(nullif(:'database', ''), 'hearth')
     and datdba <> 'hearth_deployer'::pg_catalog.regrole
 \gexec
+
+-- Large objects know neither families nor row level security: whoever may make one could hand
+-- another family what no policy sees. Nothing here keeps any, so nobody but a superuser makes any.
+select coalesce(nullif(:'database', ''), 'hearth') as target
+\gset
+\connect :"target"
+select pg_catalog.format('revoke execute on function %s from public', p.oid::regprocedure)
+from pg_catalog.pg_proc as p
+where
+    p.pronamespace = 'pg_catalog'::regnamespace
+    and p.proname in ('lo_creat', 'lo_create', 'lo_from_bytea')
+\gexec

@@ -257,6 +257,9 @@ async def test_a_login_cannot_become_anybody_else(hearth: Hearth, login: str) ->
         "create policy mine on app.tasks using (true)",
         "alter table app.tasks disable row level security",
         "alter role app_api bypassrls",
+        "select lo_create(0)",
+        "select lo_creat(-1)",
+        "select lo_from_bytea(0, 'for the neighbours')",
     ],
 )
 async def test_the_service_login_makes_and_changes_no_objects(
