@@ -3982,25 +3982,25 @@ COMMENT ON POLICY update_auth ON app.credentials IS 'The functions of app_auth c
 -- Name: families update_auth; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY update_auth ON app.families FOR UPDATE TO app_auth USING (is_active) WITH CHECK (true);
+CREATE POLICY update_auth ON app.families FOR UPDATE TO app_auth USING (is_active) WITH CHECK ((NOT is_active));
 
 --
 -- Name: POLICY update_auth ON families; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON POLICY update_auth ON app.families IS 'The functions of app_auth change what is still active.';
+COMMENT ON POLICY update_auth ON app.families IS 'The functions of app_auth retire what is still active.';
 
 --
 -- Name: family_memberships update_auth; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY update_auth ON app.family_memberships FOR UPDATE TO app_auth USING (is_active) WITH CHECK (true);
+CREATE POLICY update_auth ON app.family_memberships FOR UPDATE TO app_auth USING (is_active) WITH CHECK ((NOT is_active));
 
 --
 -- Name: POLICY update_auth ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON POLICY update_auth ON app.family_memberships IS 'The functions of app_auth change what is still active.';
+COMMENT ON POLICY update_auth ON app.family_memberships IS 'The functions of app_auth retire what is still active.';
 
 --
 -- Name: sessions update_auth; Type: POLICY; Schema: app; Owner: app_owner
@@ -4018,19 +4018,19 @@ COMMENT ON POLICY update_auth ON app.sessions IS 'The functions of app_auth move
 -- Name: users update_auth; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY update_auth ON app.users FOR UPDATE TO app_auth USING (is_active) WITH CHECK (true);
+CREATE POLICY update_auth ON app.users FOR UPDATE TO app_auth USING (is_active) WITH CHECK ((NOT is_active));
 
 --
 -- Name: POLICY update_auth ON users; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON POLICY update_auth ON app.users IS 'The functions of app_auth change what is still active.';
+COMMENT ON POLICY update_auth ON app.users IS 'The functions of app_auth retire what is still active.';
 
 --
 -- Name: families update_ops; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY update_ops ON app.families FOR UPDATE TO app_ops USING ((NOT is_active)) WITH CHECK (true);
+CREATE POLICY update_ops ON app.families FOR UPDATE TO app_ops USING ((NOT is_active)) WITH CHECK (is_active);
 
 --
 -- Name: POLICY update_ops ON families; Type: COMMENT; Schema: app; Owner: app_owner
@@ -4042,7 +4042,7 @@ COMMENT ON POLICY update_ops ON app.families IS 'Maintenance restores what was r
 -- Name: family_memberships update_ops; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY update_ops ON app.family_memberships FOR UPDATE TO app_ops USING ((NOT is_active)) WITH CHECK (true);
+CREATE POLICY update_ops ON app.family_memberships FOR UPDATE TO app_ops USING ((NOT is_active)) WITH CHECK (is_active);
 
 --
 -- Name: POLICY update_ops ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
@@ -4054,7 +4054,7 @@ COMMENT ON POLICY update_ops ON app.family_memberships IS 'Maintenance restores 
 -- Name: users update_ops; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY update_ops ON app.users FOR UPDATE TO app_ops USING ((NOT is_active)) WITH CHECK (true);
+CREATE POLICY update_ops ON app.users FOR UPDATE TO app_ops USING ((NOT is_active)) WITH CHECK (is_active);
 
 --
 -- Name: POLICY update_ops ON users; Type: COMMENT; Schema: app; Owner: app_owner

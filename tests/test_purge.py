@@ -166,6 +166,24 @@ async def test_only_maintenance_brings_back_what_is_retired(
     assert done == "UPDATE 0"
 
 
+@pytest.mark.parametrize("table", ["users", "families", "family_memberships"])
+@pytest.mark.parametrize(
+    ("role", "deleted_at"), [("app_auth", "null"), ("app_ops", "deleted_at - interval '1 year'")]
+)
+async def test_one_role_retires_the_other_restores_and_neither_does_anything_else(
+    root: asyncpg.Connection, home: Household, role: str, deleted_at: str, table: str
+) -> None:
+    # When something was retired is what decides how long it is kept: nobody moves that date.
+    if role == "app_ops":
+        for retired in ("families", table):  # a retired family needs no owner
+            await root.execute(f"update app.{retired} set deleted_at = now()")
+    await act_as(root, role)
+
+    answer = await attempt(root, f"update app.{table} set deleted_at = {deleted_at}")
+
+    assert answer == "42501"
+
+
 async def test_maintenance_deletes_only_whole_users_and_whole_families(
     root: asyncpg.Connection, home: Household
 ) -> None:

@@ -65,9 +65,9 @@ create policy update_auth
     for update
     to app_auth
     using (is_active)
-    with check (true);
+    with check (not is_active);
 comment on policy update_auth on app.users is
-    'The functions of app_auth change what is still active.';
+    'The functions of app_auth retire what is still active.';
 
 drop policy if exists update_ops on app.users;
 create policy update_ops
@@ -75,7 +75,7 @@ create policy update_ops
     for update
     to app_ops
     using (not is_active)
-    with check (true);
+    with check (is_active);
 comment on policy update_ops on app.users is
     'Maintenance restores what was retired.';
 
