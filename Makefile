@@ -3,6 +3,7 @@
 SHELL := /bin/sh
 PYTHON ?= python3
 PORT ?= 8000
+BASE ?= origin/main
 RUN := .venv/bin/python -m
 MIGRATIONS = $(filter-out %.rollback.sql,$(sort $(wildcard sql/migrations/*.sql)))
 
@@ -34,6 +35,9 @@ test-%: .venv/installed
 rehearse: .venv/installed ## migrations up, down, up, on the empty database DIRECT_URL
 	@sh tests/rehearse.sh
 
+compare: .venv/installed ## who may do what that could not in BASE (origin/main)
+	@sh tests/compare_policies.sh $(BASE)
+
 format: .venv/installed ## let ruff mend what it can
 	@$(RUN) ruff check --fix --quiet
 	@$(RUN) ruff format --quiet
@@ -61,4 +65,4 @@ install: .venv/installed ## make or refresh .venv
 	    --constraint constraints.txt --editable '.[dev]'
 	@touch .venv/installed
 
-.PHONY: help up test lint types squawk rehearse format schema lock clean install
+.PHONY: help up test lint types squawk rehearse compare format schema lock clean install
