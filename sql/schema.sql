@@ -834,6 +834,7 @@ declare
     v_commands constant text[] :=
         array_remove(array['select', nullif(explain_access.command, 'select')], null);
     v_table oid;
+    v_key name;
     v_grants jsonb;
     v_row jsonb;
     v_policies jsonb;
@@ -867,20 +868,24 @@ begin
     end if;
 
     -- The row, as far as it decides. Ids may repeat in another family; the person's own comes first.
+    select a.attname into v_key
+    from pg_index as i
+    inner join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+    where i.indrelid = v_table and i.indisprimary
+    order by a.attname = 'id' desc, a.attname = 'user_id' desc
+    limit 1;
+
     execute (
         select format(
             'select to_jsonb(t) from (select %s from app.%I where %I = $1) as t'
             ' order by to_jsonb(t) ->> ''family_id'' = $2 desc nulls last limit 1',
-            string_agg(distinct quote_ident(a.attname), ', '), table_name, max(k.attname)
+            string_agg(quote_ident(a.attname), ', ' order by a.attnum), table_name, v_key
         )
-        from pg_index as i
-        inner join pg_attribute as k
-            on k.attrelid = i.indrelid and k.attnum = i.indkey[i.indnkeyatts - 1]
-        inner join pg_attribute as a on a.attrelid = i.indrelid
-        where i.indrelid = v_table
-            and i.indisprimary
+        from pg_attribute as a
+        where a.attrelid = v_table
+            and a.attnum > 0
             and (
-                a.attnum = k.attnum
+                a.attname = v_key
                 or exists (
                     select
                     from pg_policy as p
@@ -2622,7 +2627,7 @@ COMMENT ON CONSTRAINT account_events_pkey ON app.account_events IS 'This event e
 --
 
 ALTER TABLE ONLY app.audit_log
-    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (family_id, occurred_at, id);
+    ADD CONSTRAINT audit_log_pkey PRIMARY KEY (family_id, id, occurred_at);
 
 --
 -- Name: CONSTRAINT audit_log_pkey ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
@@ -2635,7 +2640,7 @@ COMMENT ON CONSTRAINT audit_log_pkey ON app.audit_log IS 'This record exists alr
 --
 
 ALTER TABLE ONLY app.audit_log_default
-    ADD CONSTRAINT audit_log_default_pkey PRIMARY KEY (family_id, occurred_at, id);
+    ADD CONSTRAINT audit_log_default_pkey PRIMARY KEY (family_id, id, occurred_at);
 
 --
 -- Name: conversations conversations_family_id_user_id_id_key; Type: CONSTRAINT; Schema: app; Owner: app_owner
@@ -2793,6 +2798,42 @@ CREATE INDEX account_events_user_id_occurred_at_idx ON app.account_events USING 
 COMMENT ON INDEX app.account_events_user_id_occurred_at_idx IS 'For the people who look into one account.';
 
 --
+-- Name: audit_log_shared_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX audit_log_shared_idx ON ONLY app.audit_log USING btree (family_id, occurred_at, id) WHERE (private_to IS NULL);
+
+--
+-- Name: INDEX audit_log_shared_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.audit_log_shared_idx IS 'Serves list_audit: what the family shares.';
+
+--
+-- Name: audit_log_default_family_id_occurred_at_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX audit_log_default_family_id_occurred_at_id_idx ON app.audit_log_default USING btree (family_id, occurred_at, id) WHERE (private_to IS NULL);
+
+--
+-- Name: audit_log_private_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX audit_log_private_idx ON ONLY app.audit_log USING btree (family_id, private_to, occurred_at, id) WHERE (private_to IS NOT NULL);
+
+--
+-- Name: INDEX audit_log_private_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.audit_log_private_idx IS 'Serves list_audit: what is private to the reader.';
+
+--
+-- Name: audit_log_default_family_id_private_to_occurred_at_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX audit_log_default_family_id_private_to_occurred_at_id_idx ON app.audit_log_default USING btree (family_id, private_to, occurred_at, id) WHERE (private_to IS NOT NULL);
+
+--
 -- Name: conversations_family_id_user_id_created_at_id_idx; Type: INDEX; Schema: app; Owner: app_owner
 --
 
@@ -2911,6 +2952,18 @@ CREATE UNIQUE INDEX users_lower_email_key ON app.users USING btree (lower(email)
 --
 
 COMMENT ON INDEX app.users_lower_email_key IS 'There is already an account with this e-mail address.';
+
+--
+-- Name: audit_log_default_family_id_occurred_at_id_idx; Type: INDEX ATTACH; Schema: app; Owner: app_owner
+--
+
+ALTER INDEX app.audit_log_shared_idx ATTACH PARTITION app.audit_log_default_family_id_occurred_at_id_idx;
+
+--
+-- Name: audit_log_default_family_id_private_to_occurred_at_id_idx; Type: INDEX ATTACH; Schema: app; Owner: app_owner
+--
+
+ALTER INDEX app.audit_log_private_idx ATTACH PARTITION app.audit_log_default_family_id_private_to_occurred_at_id_idx;
 
 --
 -- Name: audit_log_default_pkey; Type: INDEX ATTACH; Schema: app; Owner: app_owner

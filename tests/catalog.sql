@@ -1104,7 +1104,7 @@ select in_table, name from columns where is_generated and not is_stored;
 -- # The base pattern: sql/migrations
 
 -- rule: a row is named by an id or by a natural key
--- but audit_log occurred_at, id: the partition key has to be part of it
+-- but audit_log id, occurred_at: the partition key has to be part of it
 -- but credentials user_id: a user has one password
 -- but family_memberships user_id: a relation
 -- but refresh_tokens token_hash: what a client presents

@@ -44,12 +44,13 @@ async def test_the_verdict_is_what_the_statement_meets(
     root: asyncpg.Connection, home: Household, other: Household, role: str, command: str
 ) -> None:
     keys = await root.fetch("""
-        select c.relname as table, a.attname as key
+        select distinct on (c.oid) c.relname as table, a.attname as key
         from pg_class as c
         join pg_index as i on i.indrelid = c.oid and i.indisprimary
-        join pg_attribute as a on a.attrelid = c.oid and a.attnum = i.indkey[i.indnkeyatts - 1]
+        join pg_attribute as a on a.attrelid = c.oid and a.attnum = any(i.indkey)
         where c.relnamespace = 'app'::regnamespace and not c.relispartition
-            and a.atttypid = 'uuid'::regtype
+            and a.attname in ('id', 'user_id')
+        order by c.oid, a.attname = 'id' desc
     """)
     rows = [
         (table, key, row["key"], row["family_id"])

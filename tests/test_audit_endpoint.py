@@ -5,7 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.fixtures import Join, Person
+from tests.fixtures import AsRole, Hearth, Join, Person
+from tests.rows import by_hand
 
 
 async def _trail(person: Person) -> list[dict[str, Any]]:
@@ -91,3 +92,35 @@ async def test_what_is_private_is_its_owners_alone_here_too(
         ("insert", "tasks"),
     ]
     assert await seen(ann) == [("insert", "tasks")]
+
+
+async def test_its_pages_are_together_what_the_policy_shows(
+    ann: Person, bob: Person, join: Join, hearth: Hearth, as_role: AsRole
+) -> None:
+    await join(bob, ann, "admin")
+    # Shared, ann's and bob's in turn; five at a time fall on one microsecond.
+    await by_hand(
+        hearth,
+        "insert into app.audit_log"
+        " (family_id, action_type, table_name, row_key, after, private_to, occurred_at)"
+        " select $1, 'insert', 'tasks', jsonb_build_object('n', n), '{}', "
+        " (array[null, $2, $3]::uuid[])[n % 3 + 1], now() + n / 5 * interval '1 microsecond'"
+        " from generate_series(1, 60) as n",
+        *(ann.family_id, ann.user_id, bob.user_id),
+    )
+    connection = await as_role("app_api", **as_role.of(ann))
+    shown = await connection.fetch(
+        "select id::text from app.audit_log order by occurred_at desc, id desc"
+    )
+
+    for limit in (1, 2, 3, 7, 100):
+        seen: list[str] = []
+        parameters: dict[str, Any] = {"limit": limit}
+        while parameters.get("cursor", "") is not None:
+            page = (await ann.client.get("/v1/audit", params=parameters)).json()
+            seen += [record["id"] for record in page["items"]]
+            parameters["cursor"] = page["next"]
+
+        assert seen == [id_ for (id_,) in shown]
+    private = [record["row_key"].get("n") for record in await _trail(ann)]
+    assert {n % 3 for n in private if n} == {0, 1}

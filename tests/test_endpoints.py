@@ -252,7 +252,8 @@ _SEVEN = {
     "GET /v1/audit": f"""
         insert into app.audit_log
             (family_id, action_type, table_name, row_key, after, private_to, occurred_at)
-        select $1, 'insert', 'tasks', jsonb_build_object('id', n), '{{}}', $2, {_TIMES}
+        select $1, 'insert', 'tasks', jsonb_build_object('id', n), '{{}}',
+            case when n % 2 = 0 then $2::uuid end, {_TIMES}
         from generate_series(1, 7) as n
     """,
 }

@@ -27,6 +27,7 @@ declare
     v_commands constant text[] :=
         array_remove(array['select', nullif(explain_access.command, 'select')], null);
     v_table oid;
+    v_key name;
     v_grants jsonb;
     v_row jsonb;
     v_policies jsonb;
@@ -60,20 +61,24 @@ begin
     end if;
 
     -- The row, as far as it decides. Ids may repeat in another family; the person's own comes first.
+    select a.attname into v_key
+    from pg_index as i
+    inner join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+    where i.indrelid = v_table and i.indisprimary
+    order by a.attname = 'id' desc, a.attname = 'user_id' desc
+    limit 1;
+
     execute (
         select format(
             'select to_jsonb(t) from (select %s from app.%I where %I = $1) as t'
             ' order by to_jsonb(t) ->> ''family_id'' = $2 desc nulls last limit 1',
-            string_agg(distinct quote_ident(a.attname), ', '), table_name, max(k.attname)
+            string_agg(quote_ident(a.attname), ', ' order by a.attnum), table_name, v_key
         )
-        from pg_index as i
-        inner join pg_attribute as k
-            on k.attrelid = i.indrelid and k.attnum = i.indkey[i.indnkeyatts - 1]
-        inner join pg_attribute as a on a.attrelid = i.indrelid
-        where i.indrelid = v_table
-            and i.indisprimary
+        from pg_attribute as a
+        where a.attrelid = v_table
+            and a.attnum > 0
             and (
-                a.attnum = k.attnum
+                a.attname = v_key
                 or exists (
                     select
                     from pg_policy as p

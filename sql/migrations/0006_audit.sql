@@ -30,8 +30,9 @@ create table app.audit_log (
     private_to uuid,
     metadata jsonb not null default '{}',
 
-    -- The partition key has to be part of it; within a family it also orders the trail.
-    primary key (family_id, occurred_at, id),
+    -- The partition key has to be part of it, and comes last: a key in the order of time would tempt
+    -- the planner to read the trail through it, past everything that is private to others.
+    primary key (family_id, id, occurred_at),
 
     constraint audit_log_before_and_after_fit_the_action check (
         case action_type
@@ -43,6 +44,15 @@ create table app.audit_log (
 ) partition by range (occurred_at);
 alter table app.audit_log enable row level security;
 alter table app.audit_log force row level security;
+
+-- Serves list_audit: what the family shares. A record is in one of these two, and a reader needs no
+-- more than both; between them they pass over what is private to others.
+create index audit_log_shared_idx
+    on app.audit_log (family_id, occurred_at, id) where private_to is null;
+
+-- Serves list_audit: what is private to the reader.
+create index audit_log_private_idx
+    on app.audit_log (family_id, private_to, occurred_at, id) where private_to is not null;
 
 create trigger _100_refuse_change before update or delete on app.audit_log
     for each row execute function app.refuse_change('the audit trail is append-only');
@@ -83,6 +93,8 @@ comment on column app.audit_log.metadata is
 comment on constraint audit_log_pkey on app.audit_log is 'This record exists already.';
 comment on constraint audit_log_before_and_after_fit_the_action on app.audit_log is
     'An insert has no before, a delete no after, an update both.';
+comment on index app.audit_log_shared_idx is 'Serves list_audit: what the family shares.';
+comment on index app.audit_log_private_idx is 'Serves list_audit: what is private to the reader.';
 comment on trigger _100_refuse_change on app.audit_log is 'The trail is append-only.';
 comment on trigger _100_refuse_truncate on app.audit_log is 'The trail is append-only.';
 comment on table app.audit_log_default is
