@@ -9,6 +9,7 @@ import os
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -91,36 +92,38 @@ def _install(
 template = factories.postgresql_noproc(depends_on="cluster", dbname="hearth", load=[_install])
 
 
-def _copy(cluster: Cluster, template: NoopExecutor, name: str) -> DatabaseJanitor:
-    return DatabaseJanitor(
+@contextmanager
+def copy_of_template(cluster: Cluster, template: NoopExecutor, name: str) -> Iterator[Hearth]:
+    """Make a database, migrated and empty, for as long as it is needed."""
+    hearth = Hearth(cluster, name)
+    with DatabaseJanitor(
         user=cluster.user,
         host=cluster.host,
         port=cluster.port,
         dbname=name,
         template_dbname=template.template_dbname,
         password=cluster.password,
-    )
-
-
-def _open(hearth: Hearth) -> Hearth:
-    # A copy has its template's content, but neither its owner nor its privileges.
-    with psycopg.connect(hearth.superuser_url, autocommit=True) as connection:
-        connection.execute(f'alter database "{hearth.name}" owner to hearth_deployer')
-    return hearth
+    ):
+        # A copy has its template's content, but neither its owner nor its privileges.
+        with psycopg.connect(hearth.superuser_url, autocommit=True) as root:
+            root.execute(f'alter database "{name}" owner to hearth_deployer')
+            root.execute(f'revoke all on database "{name}" from public')
+            root.execute(f'grant connect on database "{name}" to app_api, app_reader')
+        yield hearth
 
 
 @pytest.fixture(scope="session")
 def hearth(cluster: Cluster, template: NoopExecutor) -> Iterator[Hearth]:
     """Yield the database that tests share."""
-    with _copy(cluster, template, "hearth_shared"):
-        yield _open(Hearth(cluster, "hearth_shared"))
+    with copy_of_template(cluster, template, "hearth_shared") as hearth:
+        yield hearth
 
 
 @pytest.fixture
 def own_hearth(cluster: Cluster, template: NoopExecutor) -> Iterator[Hearth]:
     """Yield a migrated, empty database for one test."""
-    with _copy(cluster, template, "hearth_own"):
-        yield _open(Hearth(cluster, "hearth_own"))
+    with copy_of_template(cluster, template, "hearth_own") as hearth:
+        yield hearth
 
 
 class _ServerInThread:

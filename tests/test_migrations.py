@@ -610,56 +610,7 @@ def test_who_waits_too_long_is_told_for_whom(built: House) -> None:
     assert heard[0].startswith(f"waiting for pid {pid} ")
 
 
-# Drift.
-
-
-@pytest.mark.parametrize(
-    ("change", "file"),
-    [
-        ("alter policy select_all on app.notes using (true)", "policies/notes.sql"),
-        ("create policy extra on app.notes for delete using (true)", "policies/notes.sql"),
-        ("drop policy select_all on app.notes", "policies/notes.sql"),
-        ("comment on policy select_all on app.notes is 'mine'", "policies/notes.sql"),
-        ("grant delete on app.notes to app_api", "policies/notes.sql"),
-        ("grant select (body) on app.notes to public", "policies/notes.sql"),
-        ("revoke select on app.tags from app_api", "policies/tags.sql"),
-        ("alter table app.notes disable row level security", "policies/notes.sql"),
-        ("alter table app.notes no force row level security", "policies/notes.sql"),
-        (
-            "create or replace function app.greeting() returns text language sql as 'select ''x'''",
-            "functions/greeting.sql",
-        ),
-        ("alter function app.greeting() security definer", "functions/greeting.sql"),
-        ("grant execute on function app.greeting() to app_auth", "functions/greeting.sql"),
-        ("grant execute on function app.greeting() to public", "functions/greeting.sql"),
-        ("comment on function app.greeting() is 'mine'", "functions/greeting.sql"),
-        (
-            "create function app.greeting(integer) returns text language sql as 'select ''y''';"
-            "grant execute on function app.greeting(integer) to app_auth",
-            "functions/greeting.sql",
-        ),
-        ("drop function app.greeting()", "functions/greeting.sql"),
-    ],
-)
-def test_what_was_changed_by_hand_is_found_by_name_and_healed(
-    built: House, change: str, file: str
-) -> None:
-    def definitions() -> dict[Any, Any]:
-        with psycopg.connect(built.root) as connection:
-            rows = connection.execute("select kind, name, definition from yoyo.files").fetchall()
-        return {(kind, name): definition for kind, name, definition in rows}
-
-    before = definitions()
-    built.by_hand(change)
-
-    assert built.differences() == [f"apply {file}"]
-    built.migrate()
-    assert built.differences() == []
-    assert {k: v for k, v in definitions().items() if k[1] != "greeting"} == {
-        k: v for k, v in before.items() if k[1] != "greeting"
-    }
-    if "comment on function" not in change and "definer" not in change:
-        assert definitions() == before
+# Drift. Every kind of it is in test_drift.py.
 
 
 def test_the_text_that_was_overwritten_is_kept(built: House) -> None:
@@ -713,6 +664,85 @@ def test_a_function_without_a_file_is_told_of_and_left_alone(built: House) -> No
     assert built.status().is_consistent
     assert built.migrate() == []
     assert built.ask("select app.stray()") == 1
+
+
+def test_a_migration_takes_over_what_it_changes(built: House) -> None:
+    built.add(
+        "0004_wider",
+        "set local role app_owner; alter table app.notes alter column body set not null;",
+        rollback="set local role app_owner; alter table app.notes alter column body drop not null;",
+    )
+    built.migrate()
+    built.by_hand("alter table app.notes alter column body type varchar(9)")
+
+    assert built.differences() == ["differs migrations/0004_wider.sql"]
+    built.by_hand("alter table app.notes alter column body type text")
+    built.migrate(to="0003")
+    assert built.differences() == ["apply migrations/0004_wider.sql"]
+
+
+def test_a_rollback_that_leaves_something_behind_is_told_of(built: House) -> None:
+    built.add("0004_more", "set local role app_owner; create index by_body on app.notes (body);")
+    built.migrate()
+    built.migrate(rollback=1)
+
+    assert "differs migrations/0002_notes.sql" in built.differences()
+
+
+def test_an_index_made_in_an_emergency_is_taken_over_by_the_migration_for_it(built: House) -> None:
+    built.by_hand("set role app_owner; create index by_body on app.notes (body)")
+    before = built.differences()
+    built.add(
+        "0004_index",
+        "-- transactional: false\ncreate index concurrently if not exists by_body"
+        " on app.notes (body);",
+        rollback="drop index concurrently if exists app.by_body;",
+    )
+    built.migrate()
+
+    assert before == ["differs migrations/0002_notes.sql"]
+    assert built.differences() == []
+    built.by_hand("drop index app.by_body")
+    assert built.differences() == ["differs migrations/0004_index.sql"]
+
+
+def test_who_killed_the_deployer_between_an_index_and_its_mark_sees_no_drift(built: House) -> None:
+    built.add(
+        "0004_index",
+        "-- transactional: false\ncreate index concurrently if not exists by_body"
+        " on app.notes (body);",
+        rollback="drop index concurrently if exists app.by_body;",
+    )
+    built.migrate()
+    built.by_hand(
+        "delete from yoyo.structure where migration = '0004_index';"
+        "delete from yoyo._yoyo_migration where migration_id = '0004_index';"
+        "update yoyo.files set state = 'applying' where name = '0004_index'"
+    )
+
+    built.migrate()
+
+    assert built.status().is_consistent
+
+
+@pytest.mark.parametrize(
+    "forgotten",
+    [
+        "drop table yoyo.structure",
+        "delete from yoyo.structure",
+        "update yoyo.structure set made_on = 'PostgreSQL 9', definition = definition || ' then'",
+    ],
+    ids=["made before it was recorded", "marked by stock yoyo", "upgraded"],
+)
+def test_a_structure_not_recorded_by_this_server_is_adopted(built: House, forgotten: str) -> None:
+    built.by_hand(forgotten)
+
+    assert built.differences() == ["adopt migrations/0003_tags.sql"]
+    planned = built.plan()
+    assert texts(built.migrate()) == texts(planned) == ["adopt migration 0003_tags"]
+    assert built.differences() == []
+    built.by_hand("alter table app.notes add column colour text")
+    assert built.status().is_consistent is False
 
 
 def test_switching_a_feature_flag_makes_the_functions_again(built: House) -> None:
@@ -809,27 +839,6 @@ def test_a_living_stock_yoyo_is_waited_for(built: House) -> None:
 # The real files.
 
 
-def test_the_real_files_go_up_and_down_and_up_again(real: House) -> None:
-    up = real.migrate()
-
-    assert real.status().is_consistent
-    assert real.status().items == []
-    assert len(real.migrate(rollback=99)) == len(up)
-    assert real.ask("select count(*) from pg_namespace where nspname = 'app'") == 0
-    assert texts(real.migrate()) == texts(up)
-    assert real.status().is_consistent
-
-
-def test_the_real_files_can_stop_at_every_migration(real: House) -> None:
-    names = list(real.status().migrations)
-    real.migrate()
-
-    for name in [*reversed(names), *names]:
-        real.migrate(to=name)
-
-        assert real.status().version == name
-
-
 def test_a_deployer_who_inherits_what_was_granted_can_install_them_too(real: House) -> None:
     real.by_hand("alter role hearth_deployer inherit")
     try:
@@ -839,13 +848,4 @@ def test_a_deployer_who_inherits_what_was_granted_can_install_them_too(real: Hou
     finally:
         real.by_hand("alter role hearth_deployer noinherit")
 
-    assert real.status().is_consistent
-
-
-def test_a_policy_of_the_real_files_that_was_loosened_by_hand_is_healed(real: House) -> None:
-    real.migrate()
-    real.by_hand("alter policy tenant_floor on app.tasks using (true)")
-
-    assert real.differences() == ["apply policies/tasks.sql"]
-    real.migrate()
     assert real.status().is_consistent

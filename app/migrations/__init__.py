@@ -5,8 +5,9 @@ and `sql/policies` are the current truth: `functions/NAME.sql` owns every functi
 `policies/TABLE.sql` owns row security, policies and grants of `app.TABLE`; such a file runs again
 whenever it, or what it made, is no longer what was recorded.
 
-One step per module: `sources` reads the files, `bookkeeping` the database, `steps` compares them,
-`recreatable` runs functions and policies; here yoyo runs the migrations and holds it all together.
+One step per module: `sources` reads the files, `bookkeeping` the database and `structure` what
+migrations made of it; `steps` compares them; `recreatable` runs functions and policies; here yoyo
+runs the migrations and holds it all together.
 Deliberately absent: parsing SQL, and dropping objects by cascade.
 """
 
@@ -29,12 +30,13 @@ from yoyo.backends.core.postgresql import PostgresqlPsycopgBackend
 from yoyo.connections import DatabaseURI
 from yoyo.migrations import Migration
 
-from app.migrations import bookkeeping, recreatable, steps
-from app.migrations.bookkeeping import SESSION, Connection, connect, describe, plainly
+from app.migrations import bookkeeping, recreatable, steps, structure
+from app.migrations.bookkeeping import SESSION, connect, describe, plainly
 from app.migrations.sources import File, MigrationError, Tree
 from app.migrations.steps import Event, State, Status, Step
+from app.migrations.structure import Connection
 
-__all__ = ["Event", "MigrationError", "Status", "Step", "migrate", "plan", "status"]
+__all__ = ["Event", "MigrationError", "Status", "Step", "compare", "migrate", "plan", "status"]
 
 
 class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo ships no types
@@ -118,6 +120,7 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo shi
             self.log_migration(migration, "apply")
             self.mark_one(migration, log=False)
             bookkeeping.record(self.connection, file, "applied")
+            structure.record(self.connection, file, state)
             self.note(Step(*file.key, "apply", state.of(file.name)), began, file)
 
     def rollback_one(self, migration: Migration, force: bool = False) -> None:
@@ -140,6 +143,7 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo shi
             "update yoyo.files set state = 'rolled back' where kind = 'migration' and name = %s",
             [migration.id],
         )
+        structure.forget(self.connection, migration.id)
 
     def take(self, file: File, step: Step) -> None:
         """Carry out one step of the structure."""
@@ -149,7 +153,10 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo shi
         elif step.action == "roll back":
             self.rollback_one(migration)
         else:  # adopt: take the content it has now for what was applied
+            state = self.look()
             bookkeeping.record(self.connection, file, "applied")
+            if file.name == max(state.marked) and not state.is_recorded:
+                structure.adopt(self.connection, file.name, state)
             self.note(step, time.monotonic(), file)
 
     def look(self) -> State:
@@ -247,6 +254,8 @@ def migrate(
                     backend.take(files[step.key], step)
             standing = {file.name for file in tree.migrations[:count]}
             recreatable.sync(backend.connection, tree, standing, backend.look, backend.note)
+            for step in steps.differences(backend.look()):
+                progress(str(step))
     return backend.done
 
 
@@ -260,21 +269,28 @@ def status(url: str, sql: Path, *, uuidv7: bool = True, lines: int = 20) -> Stat
     tree = Tree.read(sql)
     with connect(url) as connection:
         connection.execute("begin isolation level repeatable read read only")
-        deployer = bookkeeping.deployer(connection)
-        state = bookkeeping.look(connection, uuidv7=uuidv7, trusting=deployer is not None)
-        history = bookkeeping.history(connection, lines)
+        return compare(connection, tree, uuidv7=uuidv7, lines=lines)
+
+
+def compare(connection: Connection, tree: Tree, *, uuidv7: bool = True, lines: int = 20) -> Status:
+    """Compare what an open transaction sees with the files."""
+    deployer = bookkeeping.deployer(connection)
+    state = bookkeeping.look(connection, uuidv7=uuidv7, trusting=deployer is not None)
+    history = bookkeeping.history(connection, lines)
     names = [file.name for file in tree.migrations]
     items = [
         *steps.refusals(tree, state),
         *steps.moves(tree, state, len(names)),
         *steps.changes(tree, state, names),
     ]
+    aside = [*steps.differences(state), *steps.foreign(tree, state)]
+    items += [step for step in aside if step.action == "differs"]
     return Status(
         is_consistent=not items,
         version=max(state.marked, default=None),
         made_on=state.made_on,
         migrations={name: state.of(name) for name in names},
-        items=[*items, *steps.foreign(tree, state)],
+        items=[*items, *(step for step in aside if step.action == "foreign")],
         deployer=deployer,
         history=history,
     )

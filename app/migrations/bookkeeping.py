@@ -16,27 +16,30 @@ import psycopg
 from psycopg.rows import class_row
 from yoyo.exceptions import LockTimeout
 
+from app.migrations import structure
 from app.migrations.sources import File, Key, MigrationError
-from app.migrations.steps import Event, Live, Record, State, Step
-
-Connection = psycopg.Connection[Any]
+from app.migrations.steps import Event, Live, Part, Record, State, Step
+from app.migrations.structure import Connection
 
 LOCK = int.from_bytes(b"hrth", "big")  # the advisory lock of deployers, one per database
 
-SESSION = """
+# How long a migration waits for a lock, and with it whoever has queued behind it.
+LOCK_TIMEOUT = "3s"
+
+SESSION = f"""
     set search_path to yoyo;
-    set lock_timeout to '3s';
+    set lock_timeout to '{LOCK_TIMEOUT}';
     set statement_timeout to 0;
     set client_min_messages to warning;
 """
 
-TABLES = """
+TABLES = f"""
     create schema if not exists yoyo;
-    create table yoyo.files (
+    create table if not exists yoyo.files (
         kind text, name text, state text not null, sha256 text not null,
         requires text, made_on text, definition text, primary key (kind, name)
     );
-    create table yoyo.history (
+    create table if not exists yoyo.history (
         id bigint generated always as identity primary key,
         at timestamptz not null default clock_timestamp(),
         who text not null default session_user, host text not null, kind text not null,
@@ -46,6 +49,7 @@ TABLES = """
     comment on schema yoyo is 'Bookkeeping of migrations: written by the deployer, read by all.';
     comment on table yoyo.files is 'What was run, and what the catalog said afterwards.';
     comment on table yoyo.history is 'Who ran what and when, and the hand-made texts it overwrote.';
+    {structure.TABLE}
     grant usage on schema yoyo to public;
 """
 
@@ -177,20 +181,26 @@ def look(connection: Connection, *, uuidv7: bool, trusting: bool = False) -> Sta
             "select kind, name, state, sha256, requires, made_on, definition from yoyo.files"
         )
         records = {(record.kind, record.name): record for record in rows}
+    recorded: dict[str, Part] = {}
+    if "structure" in there:
+        recorded = structure.recorded(connection)
     live: dict[Key, list[Live]] = defaultdict(list)
     if trusting:
         for key, record in records.items():
             live[key].append(Live(*key, "", "", record.definition or "", "", is_used=False))
+        parts = {name: part for name, part in recorded.items() if part.definition is not None}
     else:
         for item in connection.cursor(row_factory=class_row(Live)).execute(CATALOG):
             live[item.kind, item.name].append(item)
+        parts = structure.look(connection)
     made_on = f"PostgreSQL {connection.info.server_version // 10000}"
-    return State(marked, records, live, f"{made_on}, uuidv7 {'on' if uuidv7 else 'off'}")
+    made_on += f", uuidv7 {'on' if uuidv7 else 'off'}"
+    return State(marked, records, live, parts, recorded, made_on)
 
 
 def is_there(connection: Connection) -> bool:
-    """Tell whether our tables have been made."""
-    return _value(connection, "select to_regclass('yoyo.history')") is not None
+    """Tell whether our tables have been made, down to the newest of them."""
+    return _value(connection, "select to_regclass('yoyo.structure')") is not None
 
 
 def acquire(connection: Connection, timeout: float, progress: Callable[[str], None]) -> None:

@@ -10,9 +10,10 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from app.migrations import bookkeeping
-from app.migrations.bookkeeping import Connection, describe
+from app.migrations.bookkeeping import describe
 from app.migrations.sources import OWNER, File, MigrationError, Tree
 from app.migrations.steps import Live, State, Step, changes
+from app.migrations.structure import Connection
 
 Note = Callable[[Step, float, File | None, str | None], None]
 

@@ -12,7 +12,10 @@ from app.migrations.sources import FOLDERS, File, Key, MigrationError, Tree
 
 @dataclass(frozen=True)
 class Step:
-    """One thing to do, or done: `apply`, `roll back`, `adopt`, `drop`; or `refused`, `foreign`."""
+    """One thing to do, or done: `apply`, `roll back`, `adopt`, `drop`.
+
+    Or one that only people can put right: `refused`, `differs`, `foreign`.
+    """
 
     kind: str
     name: str
@@ -58,13 +61,38 @@ class Live:
 
 
 @dataclass(frozen=True)
+class Part:
+    """An object of the structure, as it is or as `migration` left it; no definition: gone."""
+
+    object: str
+    parent: str | None
+    definition: str | None
+    migration: str = ""
+    made_on: str = ""
+
+
+@dataclass(frozen=True)
 class State:
-    """What one database says: migrations marked, files recorded, objects living in schema app."""
+    """What one database says: migrations marked, files recorded, objects living in schema app.
+
+    `structure` is what migrations made, by name, and `recorded` what it was when they had run.
+    """
 
     marked: frozenset[str]
     records: dict[Key, Record]
     live: dict[Key, list[Live]]
+    structure: dict[str, Part]
+    recorded: dict[str, Part]
     made_on: str
+
+    @property
+    def server(self) -> str:
+        return self.made_on.partition(",")[0]
+
+    @property
+    def is_recorded(self) -> bool:
+        """Tell whether the structure can be compared with its records, word by word."""
+        return {part.made_on for part in self.recorded.values()} == {self.server}
 
     def definition(self, key: Key) -> str | None:
         return "\n".join(item.definition for item in self.live.get(key, [])) or None
@@ -155,12 +183,19 @@ def moves(tree: Tree, state: State, count: int) -> Iterator[Step]:
         if state.stands(file.name):
             yield from leaving(state, file.name)
             yield Step(*file.key, "roll back", state.of(file.name))
+    last = max(
+        (file.name for file in tree.migrations[:count] if file.name in state.marked), default=""
+    )
     for file in tree.migrations[:count]:
         record = state.records.get(file.key)
         if file.name not in state.marked:
             yield Step(*file.key, "apply", state.of(file.name))
         elif record is None or record.state != "applied":
             yield Step(*file.key, "adopt", "marked without a checksum")
+        elif file.name == last and not state.is_recorded:
+            yield Step(
+                *file.key, "adopt", f"the structure is not recorded as {state.server} has it"
+            )
 
 
 def leaving(state: State, migration: str) -> list[Step]:
@@ -210,3 +245,35 @@ def foreign(tree: Tree, state: State) -> list[Step]:
     known = {*state.records, *tree.requires}
     names = [name for kind, name in state.live if kind == "function" and (kind, name) not in known]
     return [Step("function", name, "foreign", "no such file, never was") for name in names]
+
+
+def differences(state: State) -> Iterator[Step]:
+    """List what was changed by hand in the structure: it is told of and left alone.
+
+    What somebody made beside ours is `foreign`; what they did to ours `differs`.
+    """
+    if not state.is_recorded:
+        return
+    standing = {name: part for name, part in state.recorded.items() if part.definition is not None}
+    for name, was in standing.items():
+        now = state.structure.get(name)
+        if now is None and (was.parent is None or was.parent in state.structure):
+            yield Step("migration", was.migration, "differs", f"{name} is missing")
+        elif now is not None and now.definition != was.definition:
+            change = _change(was.definition or "", now.definition or "")
+            yield Step(
+                "migration", was.migration, "differs", f"{name} was changed by hand: {change}"
+            )
+    for name, now in state.structure.items():
+        if name not in standing and now.parent in standing:
+            action = "foreign" if now.parent == "schema app" else "differs"
+            migration = standing[now.parent].migration
+            yield Step("migration", migration, action, f"{name} was added by hand")
+
+
+def _change(was: str, now: str) -> str:
+    """Say in one line which lines of a definition became which."""
+    old, new = was.splitlines(), now.splitlines()
+    gone = ", ".join(line for line in old if line not in new) or "nothing"
+    come = ", ".join(line for line in new if line not in old) or "nothing"
+    return f"{gone} became {come}"
