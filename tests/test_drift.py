@@ -430,7 +430,7 @@ def test_a_change_to_the_structure_is_named(
 
     named = [str(item) for item in report.items]
     theirs = [item for item in named if item.startswith(f"differs migrations/{migration}_")]
-    assert any(f".sql: {says}" in item for item in theirs), named
+    assert any(f".sql: {says}" in item for item in theirs), f"status lists {named}, and not: {says}"
     assert not report.is_consistent
     tally("drift", f"{len(MENDED)} kinds mended, {len(NAMED)} named, {len(REFUSED)} refused")
 

@@ -1,5 +1,6 @@
 -- Loses no rows: by now there are none. The roles go unless another database still needs them. The
--- two logins stay: they have passwords, which no migration could give back.
+-- two logins stay, with their limits and comments: they have passwords, which no migration could
+-- give back.
 
 do $$
 declare
