@@ -120,6 +120,21 @@ async def rows_about(root: asyncpg.Connection, household: Household) -> Rows:
     return frozenset(row for row in await snapshot(root) if any(name in row[1] for name in names))
 
 
+async def columns(
+    root: asyncpg.Connection, role: str = "app_owner", command: str = "select"
+) -> Mapping[str, list[str]]:
+    """Return the columns of each table on which a role has a privilege; of the owner, all."""
+    query = """
+        select c.relname as name, array_agg(a.attname::text order by a.attnum) as columns
+        from pg_class as c
+        join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and a.attgenerated = ''
+        where c.relnamespace = 'app'::regnamespace and c.relkind in ('r', 'p')
+            and not c.relispartition and has_column_privilege($1, c.oid, a.attnum, $2)
+        group by c.relname
+    """
+    return {row["name"]: row["columns"] for row in await root.fetch(query, role, command)}
+
+
 async def act_as(connection: asyncpg.Connection, role: str, **context: object) -> None:
     """Take a database role and exactly this context, until the transaction ends."""
     settings = "".join(f"set local app.{name} = '{context.get(name, '')}';" for name in CONTEXT)

@@ -1,273 +1,49 @@
-"""Two families with the same data, down to the ids: neither can be reached from the other.
+"""What holds families apart beside the policies of each table: the floor under them, the context
+that they compare with, the triggers and the functions that lend rights.
 
-They even share a person: the guest, a member of both. Tables, columns and functions come from the
-catalog, so that a new one is attacked as soon as it is there.
+What each caller may do to each row is in tests/test_access_matrix.py; the ways around that, in
+tests/test_ways_around.py.
 """
 
-import re
-from collections.abc import Mapping
-from contextlib import suppress
-from uuid import UUID, uuid4
+import json
 
 import asyncpg
 import pytest
 
-from tests.fixtures import Hearth
-from tests.households import ROLES, RUNTIME, Household, act_as, attempt, row_id, rows_about
+from tests.access import insertion
+from tests.households import ROLES, Household, act_as, attempt, columns, rows_about
 
 LOGINS = ("app_api", "app_reader")
 DENIED = "42501"
 
 
-async def columns(
-    root: asyncpg.Connection, role: str = "app_owner", command: str = "select"
-) -> Mapping[str, list[str]]:
-    """Return the columns of each table on which a role has a privilege; of the owner, all."""
-    query = """
-        select c.relname as name, array_agg(a.attname::text order by a.attnum) as columns
-        from pg_class as c
-        join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and a.attgenerated = ''
-        where c.relnamespace = 'app'::regnamespace and c.relkind in ('r', 'p')
-            and not c.relispartition and has_column_privilege($1, c.oid, a.attnum, $2)
-        group by c.relname
-    """
-    return {row["name"]: row["columns"] for row in await root.fetch(query, role, command)}
-
-
-async def copies(root: asyncpg.Connection, *ids: UUID) -> list[tuple[str, str]]:
-    """Return tables, and the inserts that repeat the rows in which these ids stand.
-
-    They name the columns that app_api may insert; where there are none, all.
-    """
-    may_insert = await columns(root, "app_api", "insert")
-    inserts = []
-    for table, names in (await columns(root)).items():
-        wanted = ", ".join(may_insert.get(table, names))
-        insert = f"insert into app.{table} ({wanted}) select {wanted} from"
-        inserts += [
-            (table, f"{insert} jsonb_populate_record(null::app.{table}, {row})")
-            for (row,) in await root.fetch(
-                f"select quote_literal(to_jsonb(t)) from app.{table} as t"
-                " where t::text like all($1)",
-                [f"%{id_}%" for id_ in ids],
-            )
-        ]
-    return inserts
-
-
-# Rows.
-
-
-@pytest.mark.parametrize("login", LOGINS)
-@pytest.mark.parametrize("role", ROLES)
-async def test_nobody_sees_a_row_of_another_family(
-    root: asyncpg.Connection, home: Household, other: Household, login: str, role: str
-) -> None:
-    may_select = await columns(root, login)
-    strangers = {other.family_id, *other.users.values()} - {home.users["member"]}
-    await act_as(root, login, **home.context(role))
-
-    seen = {
-        table: [str(row) for row in await root.fetch(f"select {', '.join(names)} from app.{table}")]
-        for table, names in may_select.items()
-    }
-
-    ours = (str(home.family_id), str(home.users[role]))
-    rows = [row for rows in seen.values() for row in rows]
-    assert all(any(name in row for name in ours) for row in rows)
-    assert not any(str(name) in row for name in strangers for row in rows)
-    assert {table for table in seen if not seen[table]} == (
-        {"audit_log"} if role == "member" else set()
-    )
-
-
-@pytest.mark.parametrize("login", LOGINS)
-@pytest.mark.parametrize("role", ROLES)
-async def test_no_write_touches_a_row_of_another_family(
-    root: asyncpg.Connection, home: Household, other: Household, login: str, role: str
-) -> None:
-    ours, theirs = await rows_about(root, home), await rows_about(root, other)
-    writes = []
-    for table, names in (await columns(root)).items():
-        for name in names:  # a constant, so that nothing has to be readable
-            value = await root.fetchval(f"select quote_nullable({name}::text) from app.{table}")
-            writes.append(f"update app.{table} set {name} = {value}")
-        writes += [f"delete from app.{table}", f"truncate app.{table} cascade"]
-    await act_as(root, login, **home.context(role))
-
-    for write in writes:
-        with suppress(asyncpg.PostgresError):
-            async with root.transaction():
-                await root.execute(write)
-
-    assert await rows_about(root, other) == theirs
-    assert (await rows_about(root, home) != ours) is (login == "app_api")
-
-
-@pytest.mark.parametrize(
-    ("login", "inserted"),
-    [("app_api", {"tasks", "conversations", "messages"}), ("app_reader", set())],
-)
-@pytest.mark.parametrize("role", ROLES)
-async def test_nobody_makes_a_row_in_another_family_or_name(
-    root: asyncpg.Connection,
-    home: Household,
-    other: Household,
-    login: str,
-    inserted: set[str],
-    role: str,
-) -> None:
-    theirs = await copies(root, other.family_id) + await copies(root, other.users["owner"])
-    theirs += await copies(
-        root, home.family_id, home.users["owner" if role != "owner" else "admin"]
-    )
-    ours = await copies(root, home.family_id, home.users[role])
-    await act_as(root, login, **home.context(role))
-
-    done = {table for table, insert in ours if await attempt(root, insert) == "INSERT 0 1"}
-    assert {await attempt(root, insert) for _, insert in theirs} == {DENIED}
-    assert done == inserted
-
-
 async def test_the_floor_holds_whatever_another_policy_allows(
     root: asyncpg.Connection, home: Household, other: Household
 ) -> None:
-    tables = {table for table, names in (await columns(root)).items() if "family_id" in names}
-    tables = tables - {"sessions"} | {"families"}  # a session belongs to no family
-    for table in tables:
+    tenants = {
+        table: "family_id" for table, names in (await columns(root)).items() if "family_id" in names
+    }
+    del tenants["sessions"]  # which belong to no family
+    tenants["families"] = "id"
+    theirs = []
+    for table, tenant in tenants.items():
         await root.execute(
             f"grant all on app.{table} to app_api;"
             f"create policy mistake on app.{table} to app_api using (true) with check (true)"
         )
-    theirs = [insert for table, insert in await copies(root, other.family_id) if table in tables]
+        query = f"select to_jsonb(t) from app.{table} as t where {tenant} = $1"
+        names = (await columns(root))[table]
+        theirs += [
+            insertion(table, names, json.loads(row))
+            for (row,) in await root.fetch(query, other.family_id)
+        ]
     await act_as(root, "app_api", **home.context("member"))
 
     seen = set()
-    for table in tables:
-        tenant = "id" if table == "families" else "family_id"
+    for table, tenant in tenants.items():
         seen |= {row[0] for row in await root.fetch(f"select {tenant} from app.{table}")}
     assert seen == {home.family_id}
     assert {await attempt(root, insert) for insert in theirs} == {DENIED}
-
-
-@pytest.mark.parametrize("context", [None, {}], ids=["never set", "empty strings"])
-@pytest.mark.parametrize("login", LOGINS)
-async def test_without_a_context_there_are_no_rows_at_all(
-    root: asyncpg.Connection, home: Household, login: str, context: dict[str, object] | None
-) -> None:
-    inserts = await copies(root, home.family_id)
-    tables = await columns(root, login)
-    updates = {
-        f"update app.{table} set {name} = default"
-        for table, names in (await columns(root, login, "update")).items()
-        for name in names
-    }
-    if context is None:
-        await root.execute(f"set local role {login}")
-    else:
-        await act_as(root, login, **context)
-
-    selects = {await attempt(root, f"select from app.{table}") for table in tables}
-    assert selects == {"SELECT 0"}
-    assert {await attempt(root, insert) for _, insert in inserts} == {DENIED}
-    assert {await attempt(root, update) for update in updates} <= {"UPDATE 0"}
-    assert {await attempt(root, f"delete from app.{table}") for table in tables} <= {
-        "DELETE 0",
-        DENIED,
-    }
-
-
-async def test_row_security_cannot_be_switched_off(
-    root: asyncpg.Connection, home: Household
-) -> None:
-    tables = await columns(root, "app_api")
-    await act_as(root, "app_api", **home.context("owner"))
-
-    await root.execute("set local row_security = off")
-
-    assert {await attempt(root, f"select from app.{table}") for table in tables} == {DENIED}
-
-
-async def test_the_owner_of_the_tables_sees_and_changes_no_rows(
-    root: asyncpg.Connection, home: Household
-) -> None:
-    tables = await columns(root)
-    inserts = await copies(root, home.family_id)
-    await act_as(root, "app_owner", **home.context("owner"))
-
-    assert {await attempt(root, f"select from app.{table}") for table in tables} == {"SELECT 0"}
-    assert {await attempt(root, f"delete from app.{table}") for table in tables} == {"DELETE 0"}
-    assert {await attempt(root, insert) for _, insert in inserts} == {DENIED}
-
-
-async def test_partitions_of_the_trail_are_refused_to_everybody(root: asyncpg.Connection) -> None:
-    await root.execute("select app.ensure_audit_partitions(1)")
-    partitions = await root.fetch(
-        "select inhrelid::regclass::text from pg_inherits"
-        " where inhparent = 'app.audit_log'::regclass"
-    )
-    commands = (
-        "select from {}",
-        "insert into {} default values",
-        "delete from {}",
-        "update {} set table_name = ''",
-        "truncate {}",
-    )
-
-    answers = set()
-    for role in RUNTIME:
-        await act_as(root, role)
-        answers |= {
-            await attempt(root, command.format(name))
-            for command in commands
-            for (name,) in partitions
-        }
-
-    assert answers == {DENIED}
-
-
-# Roles.
-
-
-@pytest.mark.parametrize("login", LOGINS)
-async def test_a_login_cannot_become_anybody_else(hearth: Hearth, login: str) -> None:
-    connection = await asyncpg.connect(hearth.url(login))
-    try:
-        roles = await connection.fetch("select rolname from pg_roles where rolname <> $1", login)
-
-        answers = {
-            await attempt(connection, f'{command} "{role}"')
-            for command in ("set role", "set session authorization")
-            for (role,) in roles
-        }
-    finally:
-        await connection.close()
-
-    assert answers == {DENIED}
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "create table app.mine ()",
-        "create table public.mine ()",
-        "create schema mine",
-        "create function app.mine() returns integer language sql return 1",
-        "create trigger mine after insert on app.tasks execute function app.record_audit()",
-        "create policy mine on app.tasks using (true)",
-        "alter table app.tasks disable row level security",
-        "alter role app_api bypassrls",
-        "select lo_create(0)",
-        "select lo_creat(-1)",
-        "select lo_from_bytea(0, 'for the neighbours')",
-    ],
-)
-async def test_the_service_login_makes_and_changes_no_objects(
-    root: asyncpg.Connection, statement: str
-) -> None:
-    await act_as(root, "app_api")
-
-    assert await attempt(root, statement) == DENIED
 
 
 # The context.
@@ -331,131 +107,7 @@ async def test_a_context_ends_with_what_it_stands_on(
     assert await assertion(root) == "ZH001"
 
 
-# Foreign keys.
-
-
-async def test_a_foreign_parent_is_refused_like_one_that_does_not_exist(
-    root: asyncpg.Connection, home: Household, other: Household
-) -> None:
-    foreign, missing = uuid4(), uuid4()
-    await root.execute(
-        "insert into app.conversations (family_id, user_id, id, title) values ($1, $2, $3, '-')",
-        *(other.family_id, other.users["owner"], foreign),
-    )
-    await act_as(root, "app_api", **home.context("owner"))
-    errors = []
-    for parent in (foreign, missing, row_id("talk", "admin")):
-        with pytest.raises(asyncpg.ForeignKeyViolationError) as refused:
-            async with root.transaction():
-                await root.execute(
-                    "insert into app.messages (family_id, user_id, conversation_id, role, content)"
-                    " values ($1, $2, $3, 'user', '-')",
-                    *(home.family_id, home.users["owner"], parent),
-                )
-        errors.append((refused.value.message, refused.value.detail))
-
-    assert len(set(errors)) == 1
-    assert not re.search("[0-9a-f]{8}-", str(errors))
-
-
-# Who may do what within a family: to things of a member, or of an admin in the second column.
-
-THINGS = {
-    "private task": ("tasks", "id = '{private task}'", "title = 'New'"),
-    "shared task": ("tasks", "id = '{shared task}'", "title = 'New'"),
-    "secrecy of it": ("tasks", "id = '{shared task}'", "visibility = 'private'"),
-    "talk": ("conversations", "id = '{talk}'", "title = 'New'"),
-    "messages": ("messages", "conversation_id = '{talk}'", "content = 'New'"),
-    "membership": ("family_memberships", "user_id = '{user}'", "display_name = 'New'"),
-    "account": ("users", "id = '{user}'", "full_name = 'New'"),
-    "session": ("sessions", "user_id = '{user}'", "revoked_at = now()"),
-    "password": ("credentials", "user_id = '{user}'", "password_hash = '$argon2id$new'"),
-    "family": ("families", "true", "name = 'New'"),
-    "shared trail": ("audit_log", "row_key ->> 'id' = '{shared task}'", "after = null"),
-    "private trail": ("audit_log", "row_key ->> 'id' = '{private task}'", "after = null"),
-}
-WHO_MAY = {
-    # thing:          by themselves, another member, an admin, an owner
-    "private task": ("select update delete", "", "", ""),
-    "shared task": (
-        "select update delete",
-        "select update",
-        "select update delete",
-        "select update delete",
-    ),
-    "secrecy of it": ("select update delete", "select", "select delete", "select delete"),
-    "talk": ("select update delete", "", "", ""),
-    "messages": ("select", "", "", ""),
-    "membership": ("select update", "select", "select update", "select update"),
-    "account": ("select update", "", "", ""),
-    "session": ("select", "", "", ""),
-    "password": ("", "", "", ""),
-    "family": ("select", "select", "select update", "select update"),
-    "shared trail": ("", "", "select", "select"),
-    "private trail": ("", "", "", ""),
-}
-
-
-@pytest.mark.parametrize("login", LOGINS)
-@pytest.mark.parametrize(
-    ("place", "by", "of"),
-    [
-        (0, "member", "member"),
-        (1, "member", "admin"),
-        (2, "admin", "member"),
-        (3, "owner", "member"),
-    ],
-    ids=["themselves", "another member", "an admin", "an owner"],
-)
-async def test_who_may_do_what(
-    root: asyncpg.Connection, home: Household, login: str, place: int, by: str, of: str
-) -> None:
-    names = {kind: row_id(kind, of) for kind in ("private task", "shared task", "talk")}
-    names["user"] = home.users[of]
-    await act_as(root, login, **home.context(by))
-
-    found = {}
-    for thing, (table, condition, change) in THINGS.items():
-        where = condition.format_map(names)
-        tags = [
-            await attempt(root, f"select from app.{table} where {where}"),
-            await attempt(root, f"update app.{table} set {change} where {where}"),
-            await attempt(root, f"delete from app.{table} where {where}"),
-        ]
-        found[thing] = {
-            tag.split()[0].lower() for tag in tags if tag != DENIED and not tag.endswith(" 0")
-        }
-
-    allowed = {"select"} if login == "app_reader" else {"select", "update", "delete"}
-    assert found == {
-        thing: allowed & set(commands[place].split()) for thing, commands in WHO_MAY.items()
-    }
-
-
-# How many rows it reaches when a member, an admin or an owner writes without any condition. Nothing
-# is read, so only the policy for the command stands between.
-UNCONDITIONAL = {
-    "update app.tasks set title = 'New'": ("UPDATE 4", "UPDATE 4", "UPDATE 4"),
-    "update app.tasks set visibility = 'private'": (DENIED, DENIED, DENIED),  # others share some
-    "delete from app.tasks": ("DELETE 2", "DELETE 4", "DELETE 4"),
-    "update app.conversations set title = 'New'": ("UPDATE 1", "UPDATE 1", "UPDATE 1"),
-    "delete from app.conversations": ("DELETE 1", "DELETE 1", "DELETE 1"),
-    "update app.family_memberships set display_name = 'New'": ("UPDATE 1", "UPDATE 2", "UPDATE 3"),
-    "update app.families set name = 'New'": ("UPDATE 0", "UPDATE 1", "UPDATE 1"),
-    "update app.users set full_name = 'New'": ("UPDATE 1", "UPDATE 1", "UPDATE 1"),
-}
-
-
-@pytest.mark.parametrize("statement", UNCONDITIONAL)
-async def test_a_write_without_a_condition_reaches_what_one_may_write(
-    root: asyncpg.Connection, home: Household, statement: str
-) -> None:
-    answers = []
-    for role in ("member", "admin", "owner"):
-        await act_as(root, "app_api", **home.context(role))
-        answers.append(await attempt(root, statement))
-
-    assert tuple(answers) == UNCONDITIONAL[statement]
+# What a policy and a trigger decide together.
 
 
 @pytest.mark.parametrize(
@@ -596,16 +248,3 @@ async def test_what_definer_functions_show_is_the_users_own(
     assert [tuple(row) for row in credentials] == [(home.users["admin"],)]
     assert [tuple(row) for row in families] == [(home.family_id, "admin")]
     assert [tuple(row) for row in members] == [(home.users["admin"],)]
-
-
-async def test_functions_that_are_not_granted_are_refused(root: asyncpg.Connection) -> None:
-    calls = await root.fetch("""
-        select format('select %s(%s)', oid::regproc, array_to_string(
-            array_fill('null'::text, array[pronargs::integer]), ', '))
-        from pg_proc
-        where pronamespace = 'app'::regnamespace
-            and not has_function_privilege('app_api', oid, 'execute')
-    """)
-    await act_as(root, "app_api")
-
-    assert {await attempt(root, call) for (call,) in calls} == {DENIED}
