@@ -46,6 +46,10 @@ schema: .venv/installed ## write sql/schema.sql anew from the migrations
 	@$(RUN) tests.schema > sql/schema.sql.new
 	@mv sql/schema.sql.new sql/schema.sql
 
+matrix: .venv/installed ## measure docs/access-matrix.md anew
+	@$(RUN) tests.access_matrix > docs/access-matrix.md.new
+	@mv docs/access-matrix.md.new docs/access-matrix.md
+
 lock: .venv/installed ## pin what is installed now in constraints.txt
 	@{ echo '# Written by `make lock`: the versions the tests ran with. pyproject.toml says what is allowed.'; \
 	   .venv/bin/python -m pip freeze --disable-pip-version-check --exclude-editable; } > constraints.txt
@@ -65,4 +69,4 @@ install: .venv/installed ## make or refresh .venv
 	    --constraint constraints.txt --editable '.[dev]'
 	@touch .venv/installed
 
-.PHONY: help up test lint types squawk rehearse compare format schema lock clean install
+.PHONY: help up test lint types squawk rehearse compare format schema matrix lock clean install
