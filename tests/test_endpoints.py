@@ -3,20 +3,16 @@
 What is special to one of them is in the tests of its resource.
 """
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
-import app
 from app import models
-from app.database import load_queries
 from app.endpoints import TABLE, Endpoint
 from tests.examples import BODIES
 from tests.fixtures import PASSWORD, Hearth, Join, NewPerson, Person
@@ -315,17 +311,3 @@ async def test_head_is_get_without_the_body(ann: Person) -> None:
 
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["Content-Length"] == str(len(whole.content))
-
-
-def test_every_query_is_used() -> None:
-    names = {name for row in TABLE for name in (row.query, row.visible_by) if name}
-    package = Path(app.__file__).parent
-    for module in ("access", "accounts", "health", "database", "cli"):
-        tree = ast.parse((package / f"{module}.py").read_text("utf-8"))
-        names |= {
-            node.value
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        }
-
-    assert set(load_queries()) - names == set()

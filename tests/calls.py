@@ -1,0 +1,91 @@
+"""An example of every query, with the values that the service would give it.
+
+For the tests that go through all of `sql/queries`. An endpoint's query gets its values as the
+endpoint makes them, from an example of the body or the query string; the others have theirs here.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+from app.database import load_queries
+from app.endpoints import TABLE, Endpoint
+from app.settings import sql_directory
+from tests.examples import BODIES
+
+QUERIES = load_queries()
+
+# Where each query stands: "sql/queries/tasks.sql: list_tasks".
+PLACES = {
+    name: f"sql/queries/{path.name}: {name}"
+    for path in sorted((sql_directory() / "queries").glob("*.sql"))
+    for name in re.findall(r"^-- name: (\w+)", path.read_text("utf-8"), re.MULTILINE)
+}
+
+ENDPOINTS: Mapping[str, Endpoint] = {row.query: row for row in TABLE if row.query}
+
+# Run before sign-in, or by the service for itself: no context.
+OUTSIDE = {
+    *("sign_up", "find_credentials", "open_session", "refresh_session"),
+    *("get_server", "list_constraint_comments", "get_installed_files"),
+}
+
+# Run by people at the command line, as app_ops.
+OF_OPS = {name for name, place in PLACES.items() if "/operations.sql" in place}
+
+_NEW_TOKEN = {
+    "token_hash": sha256(b"a new token").digest(),
+    "expires_at": datetime.now(UTC) + timedelta(days=30),
+}
+
+# Of queries that no endpoint runs by itself: what they are given that is no fact about the caller.
+_GIVEN: Mapping[str, Mapping[str, object]] = {
+    "sign_up": {
+        "email": "Newcomer@Example.com",
+        "password_hash": "$argon2id$new",
+        "full_name": "New Comer",
+        "family_name": "The Comers",
+        "time_zone": "Europe/Vienna",
+        **_NEW_TOKEN,
+    },
+    "find_credentials": {},
+    "open_session": _NEW_TOKEN,
+    "refresh_session": {
+        "new_token_hash": _NEW_TOKEN["token_hash"],
+        "expires_at": _NEW_TOKEN["expires_at"],
+    },
+    "close_session": {},
+    "own_credentials": {},
+    "change_password": {"new_hash": "$argon2id$new"},
+    "switch_family": {},
+    "get_member": {},
+    "get_server": {},
+    "list_constraint_comments": {},
+    "get_installed_files": {},
+    "ensure_audit_partitions": {"months_ahead": 1},
+    "find_contexts": {},
+}
+
+
+def example(query: str, facts: Mapping[str, object], **parameters: str) -> Mapping[str, object]:
+    """Return values for a query, by name.
+
+    Args:
+        query: The query.
+        facts: About the caller and their things: `user_id`, `task_id`, `password_hash` and so on.
+        parameters: What the query string says, where there is one.
+
+    Raises:
+        LookupError: No example is known of this query, or of its endpoint's body.
+    """
+    row = ENDPOINTS.get(query)
+    if row is None:
+        return {**facts, **_GIVEN[query]}
+    values = dict(facts)
+    if row.parameters is not None:
+        values |= row.parameters.model_validate(parameters).values()
+    if row.body is not None:
+        values |= row.body.model_validate_json(json.dumps(BODIES[row.body]), strict=True).values()
+    return values
