@@ -134,6 +134,7 @@ def test_the_logins_have_their_limits(site: Site) -> None:
         ("app_api", "idle_in_transaction_session_timeout=10s"),
         ("app_api", "TimeZone=UTC"),
         ("app_api", "search_path=pg_catalog"),
+        ("app_api", "plan_cache_mode=force_generic_plan"),
         ("app_reader", "default_transaction_read_only=on"),
         ("app_reader", "statement_timeout=60s"),
         ("app_reader", "idle_in_transaction_session_timeout=60s"),

@@ -232,8 +232,9 @@ _SEVEN = {
         select $1, id, 'member', 'Someone', {_TIMES} from someone
     """,
     "GET /v1/tasks": f"""
-        insert into app.tasks (family_id, user_id, title, created_at)
-        select $1, $2, 'Task', {_TIMES} from generate_series(1, 7) as n
+        insert into app.tasks (family_id, user_id, title, created_at, visibility)
+        select $1, $2, 'Task', {_TIMES}, (array['private', 'family']::app.visibility[])[n % 2 + 1]
+        from generate_series(1, 7) as n
     """,
     "GET /v1/conversations": f"""
         insert into app.conversations (family_id, user_id, title, created_at)

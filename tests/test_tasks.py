@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures import AsRole, Join, NewPerson, Person, wait_until_requests_block
+from tests.fixtures import AsRole, Hearth, Join, NewPerson, Person, wait_until_requests_block
+from tests.rows import by_hand
 
 
 async def _make(person: Person, **fields: object) -> dict[str, Any]:
@@ -36,6 +37,61 @@ async def test_a_task_needs_no_more_than_a_title(ann: Person) -> None:
     assert task["completed_at"] is None
     assert (await ann.client.get("/v1/tasks")).json() == {"items": [task], "next": None}
     assert (await ann.client.get(f"/v1/tasks/{task['id']}")).json() == task
+
+
+@pytest.mark.parametrize(
+    ("asked", "condition"),
+    [
+        ({}, "true"),
+        ({"is_completed": "false"}, "not is_completed"),
+        ({"due_from": "2030-01-20"}, "due_on >= '2030-01-20'"),
+        (
+            {"due_to": "2030-01-20", "is_completed": "true"},
+            "due_on <= '2030-01-20' and is_completed",
+        ),
+        (
+            {"due_from": "2030-01-10", "due_to": "2030-01-30"},
+            "due_on between '2030-01-10' and '2030-01-30'",
+        ),
+    ],
+)
+async def test_the_pages_of_a_list_are_together_what_the_policy_shows(
+    ann: Person,
+    bob: Person,
+    join: Join,
+    hearth: Hearth,
+    as_role: AsRole,
+    asked: dict[str, str],
+    condition: str,
+) -> None:
+    await join(bob, ann, "member")
+    # Ann's and bob's, shared and private, due and not, done and not; five a microsecond.
+    await by_hand(
+        hearth,
+        "insert into app.tasks"
+        " (family_id, user_id, title, visibility, due_on, completed_at, created_at)"
+        " select $1, case when n % 2 = 0 then $2 else $3::uuid end, 'Task',"
+        " (array['private', 'family']::app.visibility[])[n / 2 % 2 + 1],"
+        " case when n % 3 > 0 then date '2030-01-01' + n end,"
+        " case when n % 5 > 1 then now() end, now() + n / 5 * interval '1 microsecond'"
+        " from generate_series(1, 60) as n",
+        *(ann.family_id, ann.user_id, bob.user_id),
+    )
+    connection = await as_role("app_api", **as_role.of(ann))
+    shown = await connection.fetch(
+        f"select id::text from app.tasks where {condition} order by created_at desc, id desc"
+    )
+
+    for limit in (1, 4, 100):
+        seen: list[str] = []
+        parameters: dict[str, Any] = {**asked, "limit": limit}
+        while parameters.get("cursor", "") is not None:
+            page = (await ann.client.get("/v1/tasks", params=parameters)).json()
+            seen += [task["id"] for task in page["items"]]
+            parameters["cursor"] = page["next"]
+
+        assert len(seen) > 3
+        assert seen == [id_ for (id_,) in shown]
 
 
 async def test_tasks_are_listed_from_the_newest_to_the_oldest(ann: Person) -> None:

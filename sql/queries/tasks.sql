@@ -1,18 +1,60 @@
 -- Tasks: one's own, and those the family shares.
---
--- Lists run from the newest to the oldest: the index on (family_id, created_at, id) read backwards.
 
 -- name: list_tasks
-with page as (
-    select t, t.created_at, t.id, row_number() over (order by t.created_at desc, t.id desc) as n
-    from app.tasks as t
-    where
-        t.family_id = :family_id
-        and (t.created_at, t.id) < (:after_at, :after_id)
-        and (:is_completed::boolean is null or t.is_completed = :is_completed)
-        and (:due_from::date is null or t.due_on >= :due_from)
-        and (:due_to::date is null or t.due_on <= :due_to)
-    order by t.created_at desc, t.id desc
+-- From the newest to the oldest. What the family shares and what is private to the reader are two
+-- lists, each with an index in that order; a page is read from their ends. Asked for both at once,
+-- the server would walk through whatever is private to others.
+--
+-- Tasks due in a window are few: they are found by it, and sorted. Its ends are written with case,
+-- for the planner takes coalesce for a thing that might leak what the policy hides, and would not
+-- look it up in the index.
+with seen as (
+    (
+        select t, t.created_at, t.id
+        from app.tasks as t
+        where
+            t.family_id = :family_id
+            and t.visibility = 'family'
+            and (t.created_at, t.id) < (:after_at, :after_id)
+            and (:is_completed::boolean is null or t.is_completed = :is_completed)
+            and (:due_from::date is null and :due_to::date is null)
+        order by t.created_at desc, t.id desc
+        limit :limit::integer + 1
+    )
+    union all
+    (
+        select t, t.created_at, t.id
+        from app.tasks as t
+        where
+            t.family_id = :family_id
+            and t.user_id = :user_id
+            and t.visibility = 'private'
+            and (t.created_at, t.id) < (:after_at, :after_id)
+            and (:is_completed::boolean is null or t.is_completed = :is_completed)
+            and (:due_from::date is null and :due_to::date is null)
+        order by t.created_at desc, t.id desc
+        limit :limit::integer + 1
+    )
+    union all
+    (
+        select t, t.created_at, t.id
+        from app.tasks as t
+        where
+            t.family_id = :family_id
+            and t.due_on >= case when :due_from::date is null then '-infinity' else :due_from end
+            and t.due_on <= case when :due_to::date is null then 'infinity' else :due_to end
+            and (t.created_at, t.id) < (:after_at, :after_id)
+            and (:is_completed::boolean is null or t.is_completed = :is_completed)
+            and (:due_from::date is not null or :due_to::date is not null)
+        order by t.created_at desc, t.id desc
+        limit :limit::integer + 1
+    )
+),
+
+page as (
+    select t, created_at, id, row_number() over (order by created_at desc, id desc) as n
+    from seen
+    order by created_at desc, id desc
     limit :limit::integer + 1
 )
 
