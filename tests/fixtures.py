@@ -9,7 +9,7 @@ import os
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -112,6 +112,9 @@ def copy_of_template(cluster: Cluster, template: NoopExecutor, name: str) -> Ite
         yield hearth
 
 
+NewHearth = Callable[[str], AbstractContextManager[Hearth]]
+
+
 @pytest.fixture(scope="session")
 def hearth(cluster: Cluster, template: NoopExecutor) -> Iterator[Hearth]:
     """Yield the database that tests share."""
@@ -124,6 +127,13 @@ def own_hearth(cluster: Cluster, template: NoopExecutor) -> Iterator[Hearth]:
     """Yield a migrated, empty database for one test."""
     with copy_of_template(cluster, template, "hearth_own") as hearth:
         yield hearth
+
+
+@pytest.fixture(scope="session")
+def new_hearth(cluster: Cluster, template: NoopExecutor) -> NewHearth:
+    """Return what makes a migrated, empty database: `with new_hearth("crowd") as hearth`."""
+
+    return lambda name: copy_of_template(cluster, template, f"hearth_{name}")
 
 
 class _ServerInThread:
