@@ -50,6 +50,10 @@ matrix: .venv/installed ## measure docs/access-matrix.md anew
 	@$(RUN) tests.access_matrix > docs/access-matrix.md.new
 	@mv docs/access-matrix.md.new docs/access-matrix.md
 
+plans: .venv/installed ## write docs/query-plans.md anew from the queries
+	@$(RUN) tests.plans > docs/query-plans.md.new
+	@mv docs/query-plans.md.new docs/query-plans.md
+
 lock: .venv/installed ## pin what is installed now in constraints.txt
 	@{ echo '# Written by `make lock`: the versions the tests ran with. pyproject.toml says what is allowed.'; \
 	   .venv/bin/python -m pip freeze --disable-pip-version-check --exclude-editable; } > constraints.txt
@@ -69,4 +73,4 @@ install: .venv/installed ## make or refresh .venv
 	    --constraint constraints.txt --editable '.[dev]'
 	@touch .venv/installed
 
-.PHONY: help up test lint types squawk rehearse compare format schema matrix lock clean install
+.PHONY: help up test lint types squawk rehearse compare format schema matrix plans lock clean install

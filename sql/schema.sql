@@ -377,6 +377,7 @@ CREATE TABLE app.conversations (
     row_version bigint DEFAULT 1 NOT NULL,
     CONSTRAINT conversations_title_is_1_to_200_characters CHECK (((title ~ '\S'::text) AND (length(title) <= 200)))
 );
+ALTER TABLE ONLY app.conversations ALTER COLUMN family_id SET (n_distinct=-0.001);
 
 ALTER TABLE ONLY app.conversations FORCE ROW LEVEL SECURITY;
 
@@ -1102,6 +1103,7 @@ CREATE TABLE app.family_memberships (
     is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
     CONSTRAINT family_memberships_display_name_is_1_to_100_characters CHECK (((display_name ~ '\S'::text) AND (length(display_name) <= 100)))
 );
+ALTER TABLE ONLY app.family_memberships ALTER COLUMN family_id SET (n_distinct=-0.01);
 
 ALTER TABLE ONLY app.family_memberships FORCE ROW LEVEL SECURITY;
 
@@ -1212,6 +1214,7 @@ CREATE TABLE app.messages (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT messages_content_is_1_to_5000_characters CHECK (((length(content) >= 1) AND (length(content) <= 5000)))
 );
+ALTER TABLE ONLY app.messages ALTER COLUMN family_id SET (n_distinct=-0.001);
 
 ALTER TABLE ONLY app.messages FORCE ROW LEVEL SECURITY;
 
@@ -1925,6 +1928,7 @@ CREATE TABLE app.tasks (
     CONSTRAINT tasks_due_on_is_in_the_calendar CHECK (((due_on >= '1900-01-01'::date) AND (due_on <= '2999-12-31'::date))),
     CONSTRAINT tasks_title_is_1_to_200_characters CHECK (((title ~ '\S'::text) AND (length(title) <= 200)))
 );
+ALTER TABLE ONLY app.tasks ALTER COLUMN family_id SET (n_distinct=-0.001);
 
 ALTER TABLE ONLY app.tasks FORCE ROW LEVEL SECURITY;
 
@@ -2643,17 +2647,17 @@ ALTER TABLE ONLY app.audit_log_default
     ADD CONSTRAINT audit_log_default_pkey PRIMARY KEY (family_id, id, occurred_at);
 
 --
--- Name: conversations conversations_family_id_user_id_id_key; Type: CONSTRAINT; Schema: app; Owner: app_owner
+-- Name: conversations conversations_family_id_id_user_id_key; Type: CONSTRAINT; Schema: app; Owner: app_owner
 --
 
 ALTER TABLE ONLY app.conversations
-    ADD CONSTRAINT conversations_family_id_user_id_id_key UNIQUE (family_id, user_id, id);
+    ADD CONSTRAINT conversations_family_id_id_user_id_key UNIQUE (family_id, id, user_id);
 
 --
--- Name: CONSTRAINT conversations_family_id_user_id_id_key ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: CONSTRAINT conversations_family_id_id_user_id_key ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON CONSTRAINT conversations_family_id_user_id_id_key ON app.conversations IS 'This conversation exists already.';
+COMMENT ON CONSTRAINT conversations_family_id_id_user_id_key ON app.conversations IS 'This conversation exists already.';
 
 --
 -- Name: conversations conversations_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
@@ -2846,16 +2850,28 @@ CREATE INDEX conversations_family_id_user_id_created_at_id_idx ON app.conversati
 COMMENT ON INDEX app.conversations_family_id_user_id_created_at_id_idx IS 'Serves list_conversations, and the cascade from family_memberships.';
 
 --
--- Name: family_memberships_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+-- Name: family_memberships_family_id_created_at_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
 --
 
-CREATE INDEX family_memberships_user_id_idx ON app.family_memberships USING btree (user_id);
+CREATE INDEX family_memberships_family_id_created_at_user_id_idx ON app.family_memberships USING btree (family_id, created_at, user_id) WHERE is_active;
 
 --
--- Name: INDEX family_memberships_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: INDEX family_memberships_family_id_created_at_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON INDEX app.family_memberships_user_id_idx IS 'Serves my_families, and the cascade from users.';
+COMMENT ON INDEX app.family_memberships_family_id_created_at_user_id_idx IS 'Serves list_members.';
+
+--
+-- Name: family_memberships_user_id_family_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX family_memberships_user_id_family_id_idx ON app.family_memberships USING btree (user_id, family_id);
+
+--
+-- Name: INDEX family_memberships_user_id_family_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.family_memberships_user_id_family_id_idx IS 'Serves my_families, and the cascade from users.';
 
 --
 -- Name: messages_conversation_idx; Type: INDEX; Schema: app; Owner: app_owner
@@ -2906,18 +2922,6 @@ CREATE INDEX sessions_user_id_idx ON app.sessions USING btree (user_id);
 COMMENT ON INDEX app.sessions_user_id_idx IS 'Serves change_password and retire_account, and the cascade from users.';
 
 --
--- Name: tasks_family_id_created_at_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
-CREATE INDEX tasks_family_id_created_at_id_idx ON app.tasks USING btree (family_id, created_at, id);
-
---
--- Name: INDEX tasks_family_id_created_at_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.tasks_family_id_created_at_id_idx IS 'Serves list_tasks.';
-
---
 -- Name: tasks_family_id_due_on_idx; Type: INDEX; Schema: app; Owner: app_owner
 --
 
@@ -2940,6 +2944,30 @@ CREATE INDEX tasks_family_id_user_id_idx ON app.tasks USING btree (family_id, us
 --
 
 COMMENT ON INDEX app.tasks_family_id_user_id_idx IS 'Serves the cascade from family_memberships.';
+
+--
+-- Name: tasks_private_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX tasks_private_idx ON app.tasks USING btree (family_id, user_id, created_at, id) WHERE (visibility = 'private'::app.visibility);
+
+--
+-- Name: INDEX tasks_private_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.tasks_private_idx IS 'Serves list_tasks: what is private to the reader.';
+
+--
+-- Name: tasks_shared_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX tasks_shared_idx ON app.tasks USING btree (family_id, created_at, id) WHERE (visibility = 'family'::app.visibility);
+
+--
+-- Name: INDEX tasks_shared_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.tasks_shared_idx IS 'Serves list_tasks: what the family shares.';
 
 --
 -- Name: users_lower_email_key; Type: INDEX; Schema: app; Owner: app_owner

@@ -66,6 +66,7 @@ _GIVEN: Mapping[str, Mapping[str, object]] = {
     "get_installed_files": {},
     "ensure_audit_partitions": {"months_ahead": 1},
     "find_contexts": {},
+    "explain_access": {"table_name": "users", "command": "update"},
 }
 
 

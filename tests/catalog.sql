@@ -633,6 +633,7 @@ select name from roles where rolvaliduntil is not null or rolconnlimit <> -1;
 --     alter role app_api reset statement_timeout;
 with agreed (role, setting) as (
     values
+        ('app_api', 'plan_cache_mode=force_generic_plan'),
         ('app_api', 'statement_timeout=5s'),
         ('app_api', 'lock_timeout=2s'),
         ('app_api', 'idle_in_transaction_session_timeout=10s'),
@@ -732,7 +733,7 @@ where d.deptype = 'o' and d.refclassid = 'pg_authid'::regclass and d.dbid =
 -- So a key finds its rows in one family, an index reads one family, and a shard holds one.
 -- but families_pkey: a family's id is its family_id
 -- but family_memberships_user_id_fkey: to users, who are in no family
--- but family_memberships_user_id_idx: for that key, and for one person's families
+-- but family_memberships_user_id_family_id_idx: for that key, and for one person's families
 -- but sessions_pkey: a session moves from family to family
 -- but sessions_user_id_fkey: to users
 -- but sessions_user_id_idx: for that key
@@ -913,7 +914,7 @@ select name from indexes where not indisvalid or not indisready or not indislive
 --     create index tasks_is_fine_idx on app.tasks (family_id, created_at) where due_on is null;
 --     create unique index tasks_is_fine_too_idx on app.tasks (family_id, created_at);
 -- finds tasks_again_idx:
---     create index tasks_again_idx on app.tasks (family_id, created_at, id);
+--     create index tasks_again_idx on app.tasks (family_id, user_id);
 -- finds tasks_again_idx:
 --     create unique index tasks_again_idx on app.tasks (family_id, id);
 -- finds tasks_due_idx:
@@ -1701,7 +1702,7 @@ with sentences as (
 select name from sentences where sentence !~ '^[A-Z][^_]* [^_]*\.$';
 
 -- rule: two constraints of a table say different things to who breaks them
--- but conversations_family_id_user_id_id_key conversations_pkey: either breaks with the same id
+-- but conversations_family_id_id_user_id_key conversations_pkey: either breaks with the same id
 -- finds users_full_name_is_1_to_200_characters users_time_zone_is_known:
 --     comment on constraint users_time_zone_is_known on app.users is
 --         'The name must have 1 to 200 characters and not only blanks.';

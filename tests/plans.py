@@ -182,6 +182,7 @@ def facts_of(person: int) -> Mapping[str, object]:
         "task_id": id_of("task of ", f"{person}, 1"),
         "conversation_id": id_of("conversation of ", f"{person}, 1"),
         "member_id": id_of("user", person + 500 if is_reader else person),
+        "row_id": id_of("user", person),
         "to_family_id": id_of("family", person),
         "email": f"PERSON{person}@example.com",
         "password_hash": f"$argon2id${password}",

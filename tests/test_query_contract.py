@@ -72,6 +72,17 @@ class Server(Response):
     new_id: str
 
 
+class Explained(Response):
+    """What access.py puts into words."""
+
+    verdict: str
+    role: str
+    grants: dict[str, list[str]]
+    settings: dict[str, str | None]
+    row: dict[str, Any]
+    policies: list[dict[str, Any]]
+
+
 class Row(dict[str, Kind]):
     """The columns of rows, where a query gives no JSON."""
 
@@ -114,6 +125,17 @@ OTHERS: Mapping[str, Contract] = {
     "find_contexts": Contract(
         {"email": str},
         Row(user_id="uuid", family_id="uuid", family_name="text", role="text"),
+    ),
+    "explain_access": Contract(
+        {
+            "table_name": str,
+            "row_id": UUID,
+            "command": str,
+            "user_id": UUID,
+            "family_id": UUID,
+            "member_role": MemberRole,
+        },
+        Explained,
     ),
 }
 
@@ -487,6 +509,7 @@ async def facts(
         "conversation_id": row_id("talk", "owner"),
         "member_id": home.users["admin"],
         "to_family_id": home.family_id,
+        "row_id": home.users["owner"],
         "email": f"{owner}@example.com",
         "password_hash": "$argon2id$",
         "old_hash": "$argon2id$",
