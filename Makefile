@@ -38,6 +38,9 @@ rehearse: .venv/installed ## migrations up, down, up, on the empty database DIRE
 compare: .venv/installed ## who may do what that could not in BASE (origin/main)
 	@sh tests/compare_policies.sh $(BASE)
 
+rules: .venv/installed ## which rules of tests/catalog.sql the database URL breaks
+	@$(RUN) tests.test_catalog $(URL)
+
 format: .venv/installed ## let ruff mend what it can
 	@$(RUN) ruff check --fix --quiet
 	@$(RUN) ruff format --quiet
@@ -73,4 +76,4 @@ install: .venv/installed ## make or refresh .venv
 	    --constraint constraints.txt --editable '.[dev]'
 	@touch .venv/installed
 
-.PHONY: help up test lint types squawk rehearse compare format schema matrix plans lock clean install
+.PHONY: help up test lint types squawk rehearse compare rules format schema matrix plans lock clean install

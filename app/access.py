@@ -15,7 +15,7 @@ Report = Mapping[str, Any]
 _VERDICTS = {
     "admitted": "admitted: {email} may {command} this row of app.{table}",
     "hidden": "hidden: for {email} there is no such row of app.{table} to {command}",
-    "refused": "refused: {email} may not {command} this row of app.{table}",
+    "refused": "refused: {email} may not {command} such a row of app.{table}",
 }
 
 
@@ -97,21 +97,24 @@ def in_words(report: Report, person: Person, table: str, command: str) -> Iterat
     for head, name in ((f"as {report['role']} with", "settings"), ("of a row with", "row")):
         if name in report:
             yield f"\n{head}"
-            yield from (f"      {key} = {value or 'null'}" for key, value in report[name].items())
+            yield from (f"      {key} = {_shown(value)}" for key, value in report[name].items())
     for asked in sorted(report["grants"], key="select".__ne__):
         columns = report["grants"][asked]
         what = "the whole table" if columns == ["*"] else ", ".join(columns) or "nothing"
-        yield f"\nto {asked} takes"
-        yield f"  {_yes(columns)} a grant: {report['role']} has one on {what}"
+        yield f"\nto {asked} it takes the grant, every restrictive policy and one permissive"
+        yield f"  {_yes(columns)} grant: {report['role']} has one on {what}"
         for policy in report.get("policies", ()):
             if policy["command"] == asked:
-                article = {"restrictive": "every", "permissive": "a"}[policy["kind"]]
-                what = f"{article} {policy['kind']} policy: {policy['name']} {policy['clause']}"
+                what = f"{policy['kind']} policy {policy['name']}, {policy['clause']}"
                 yield f"  {_yes(policy['holds'])} {what}"
                 for condition in policy["conditions"]:
                     yield f"        {_yes(condition['holds'])} {condition['condition']}"
     if "policies" in report:
         yield f"\nThe policies stand in sql/policies/{table}.sql. What triggers say was not asked."
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _yes(holds: object) -> str:

@@ -1,12 +1,13 @@
 -- The hygiene of a multi-tenant database, as rules that the catalog keeps or breaks.
 --
--- A rule is a sentence and a query that finds what breaks it: no rows, no fault.
+-- A rule is a sentence and a query that finds what breaks it; what it may find stands beside it.
 --
---     grep '^-- rule' tests/catalog.sql                   lists the rules
---     psql -X -qat -f tests/catalog.sql postgresql://…    holds a database against them
+--     grep '^-- rule' tests/catalog.sql       lists the rules
+--     make rules URL=postgresql://…           says which a database breaks, and where to mend it
 --
--- The second as a superuser, who may have every function compiled. tests/test_catalog.py holds a
--- fresh database against them, each time the tests run. Below the sentence stand:
+-- The second as a superuser, who may have every function compiled; it leaves nothing behind.
+-- tests/test_catalog.py holds a fresh database against them, each time the tests run. Below the
+-- sentence stand:
 --
 --     -- but NAME: REASON     What the query finds and may. An exception that is not found any more
 --                             fails like a fault that is.

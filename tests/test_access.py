@@ -128,6 +128,60 @@ async def test_a_policy_of_any_flat_shape_is_taken_apart_and_asked(
     assert odd["conditions"][1]["condition"] == "(title <> 'A AND (B'::text)"
 
 
+async def _met(root: asyncpg.Connection, context: Mapping[str, object], statement: str) -> str:
+    await act_as(root, "app_api", **context)
+    return await attempt(root, statement, row_id("private task", "owner"))
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict", "met"),
+    [
+        (
+            "create policy mistake on app.tasks as restrictive for update to app_api"
+            " using (true) with check (false)",
+            "refused",
+            "42501",
+        ),
+        (
+            "drop policy update_own_or_shared on app.tasks; grant app_auth to app_api;"
+            " create policy lent on app.tasks for update to app_auth using (true)",
+            "admitted",
+            "UPDATE 1",
+        ),
+        ("drop policy update_own_or_shared on app.tasks", "hidden", "UPDATE 0"),
+        (
+            "create policy narrow on app.tasks as restrictive for update to public"
+            " using (visibility = 'family')",
+            "hidden",
+            "UPDATE 0",
+        ),
+    ],
+    ids=["restrictive check", "inherited", "no policy", "to public"],
+)
+async def test_the_verdict_follows_what_somebody_changed(
+    root: asyncpg.Connection, home: Household, change: str, verdict: str, met: str
+) -> None:
+    await root.execute(change)
+
+    context = home.context("owner")
+    key = row_id("private task", "owner")
+    report = await _explain(root, context, "tasks", key, "update")
+
+    assert report["verdict"] == verdict
+    assert await _met(root, context, "update app.tasks set title = 'New' where id = $1") == met
+
+
+async def test_to_who_stands_in_no_family_a_row_of_one_is_hidden(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    context = {**home.context("owner"), "family_id": None, "member_role": None}
+
+    report = await _explain(root, context, "tasks", row_id("private task", "owner"), "select")
+
+    assert report["verdict"] == "hidden"
+    assert not any(policy["holds"] for policy in report["policies"])
+
+
 async def test_without_row_level_security_the_grant_alone_decides(
     root: asyncpg.Connection, home: Household
 ) -> None:
@@ -167,9 +221,9 @@ async def test_the_command_says_it_in_words_and_in_json(
     assert first == f"hidden: for {ann.email} there is no such row of app.tasks to select"
     assert f"      app.user_id = {ann.user_id}" in lines
     assert "      visibility = private" in lines
-    assert "  yes a grant: app_api has one on the whole table" in lines
-    assert "  yes every restrictive policy: tenant_floor using" in lines
-    assert "  no  a permissive policy: select_own_or_shared using" in lines
+    assert "  yes grant: app_api has one on the whole table" in lines
+    assert "  yes restrictive policy tenant_floor, using" in lines
+    assert "  no  permissive policy select_own_or_shared, using" in lines
     assert "Hide the present" not in told.stdout
     assert parsed.returncode == 0, parsed.stderr
     assert json.loads(parsed.stdout)["verdict"] == "admitted"

@@ -3,7 +3,9 @@
 The rules ask the catalog, so a new table is held to all of them without a line here.
 """
 
+import asyncio
 import re
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -16,7 +18,8 @@ from app import migrations
 from app.database import load_queries
 from app.settings import sql_directory
 from tests.conftest import TEST_PG, Cluster
-from tests.fixtures import bootstrap
+from tests.fixtures import Hearth, bootstrap
+from tests.rows import by_hand
 from tests.tally import tally
 
 FILE = Path(__file__).with_name("catalog.sql")
@@ -184,3 +187,32 @@ def test_a_migration_shuts_a_table_on_the_next_lines(path: Path) -> None:
             f"alter table app.{table} enable row level security;\n"
             f"alter table app.{table} force row level security;\n"
         )
+
+
+async def broken_rules(url: str) -> list[str]:
+    """Return what breaks the rules in a database, as a superuser sees it; nothing is left there."""
+    connection = await asyncpg.connect(url, statement_cache_size=0)
+    try:
+        await connection.execute(f"begin; {OPENING}")
+        await connection.executemany(
+            "insert into queries values ($1)", [(query,) for query in load_queries()]
+        )
+        broken = {rule: await found(connection, rule) for rule in RULES}
+    finally:
+        await connection.close()
+    return [verdict(rule, names) for rule, names in broken.items() if names != rule.exceptions]
+
+
+async def test_any_database_can_be_held_against_the_rules(own_hearth: Hearth) -> None:
+    kept = await broken_rules(own_hearth.superuser_url)
+    await by_hand(own_hearth, "drop policy tenant_floor on app.tasks")
+    broken = await broken_rules(own_hearth.superuser_url)
+
+    assert kept == []
+    assert any("    tasks: mend it in sql/policies/tasks.sql" in told for told in broken)
+
+
+if __name__ == "__main__":
+    told = asyncio.run(broken_rules(sys.argv[1]))
+    print("\n\n".join(told) or f"All {len(RULES)} rules are kept.")  # noqa: T201 - a program
+    sys.exit(1 if told else 0)

@@ -134,6 +134,11 @@ NAMED = {
         "0008",
         "table app.messages was changed by hand",
     ),
+    "table, its replica identity": (
+        "alter table app.messages replica identity full",
+        "0008",
+        "table app.messages was changed by hand",
+    ),
     "table unlogged": ("alter table app.messages set unlogged", "0008", "table app.messages was"),
     "column added": (
         "alter table app.tasks add column colour text",
@@ -175,6 +180,11 @@ NAMED = {
         "alter table app.tasks alter column title drop not null",
         "0007",
         "column app.tasks.title was changed by hand: text not null became text",
+    ),
+    "column, what the planner is told": (
+        "alter table app.tasks alter column family_id reset (n_distinct)",
+        "0007",
+        "column app.tasks.family_id was changed by hand",
     ),
     "column, its comment": (
         "comment on column app.tasks.title is null",
@@ -286,6 +296,31 @@ NAMED = {
         "grant select (family_id) on app.audit_log_default to app_api",
         "0006",
         "partitions of table app.audit_log was changed by hand",
+    ),
+    "partition, its owner": (
+        "alter table app.audit_log_default owner to app_api",
+        "0006",
+        "partitions of table app.audit_log was changed by hand",
+    ),
+    "constraint on a partition": (
+        "alter table app.audit_log_default add constraint mine check (true)",
+        "0006",
+        "partitions of table app.audit_log was changed by hand",
+    ),
+    "index on a partition": (
+        "create index mine on app.audit_log_default (table_name)",
+        "0006",
+        "partitions of table app.audit_log was changed by hand",
+    ),
+    "partition, its storage parameters": (
+        "alter table app.audit_log_default set (autovacuum_enabled = off)",
+        "0006",
+        "partitions of table app.audit_log was changed by hand",
+    ),
+    "default partition gone": (
+        "alter table app.audit_log detach partition app.audit_log_default",
+        "0006",
+        "partitions of table app.audit_log is missing",
     ),
     "trigger of a partition": (
         "drop trigger _100_refuse_truncate on app.audit_log_default",

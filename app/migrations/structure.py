@@ -28,7 +28,7 @@ TABLE = """
 
 # Every object that a migration may make, what it is a part of, and a text to compare. Left out: row
 # security, policies and grants of tables, which are a policy file's; passwords, expiry and limits
-# of roles, storage and statistics of columns, which are the administrator's.
+# of roles, storage and statistics targets of columns, which are the administrator's.
 #
 # The partitions of a table are one object, described by what is true of any of them: months come
 # and go, and as long as all are alike, nothing changes. No policy file speaks of them, so here
@@ -59,8 +59,11 @@ CATALOG = r"""
         where rolname like 'app\_%'
         union all
         select 'database', null, 'pg_database', oid, 0, datdba,
-            coalesce(datacl, acldefault('d', datdba)), null
-        from pg_database
+            coalesce(datacl, acldefault('d', datdba)), (
+                select string_agg('set ' || setting, E'\n' order by setting)
+                from pg_db_role_setting, unnest(setconfig) setting
+                where setrole = 0 and setdatabase = d.oid)
+        from pg_database d
         where datname = current_database()
         union all
         select 'default privileges', null, 'pg_default_acl', 0, 0, null, null,
@@ -89,12 +92,21 @@ CATALOG = r"""
             concat_ws(E'\n', (array['permanent', 'unlogged', 'temporary'])
                     [position(relpersistence in 'put')],
                 'partition by ' || pg_get_partkeydef(oid), 'with ' || reloptions::text,
+                'replica identity ' || nullif(relreplident, 'd')::text,
                 case when relkind in ('v', 'm') then pg_get_viewdef(oid) end)
         from tables
         union all
         select 'partitions of ' || object, object, 'pg_class', 0, 0, null, null,
-            string_agg(distinct concat_ws(', ', format('row security %s, forced %s',
-                    p.relrowsecurity, p.relforcerowsecurity),
+            case when bool_or(pg_get_expr(p.relpartbound, p.oid) = 'DEFAULT') then E'default\n' end
+            || string_agg(distinct concat_ws(', ', format('of %s, row security %s, forced %s',
+                    p.relowner::regrole, p.relrowsecurity, p.relforcerowsecurity),
+                'with ' || p.reloptions::text,
+                (select string_agg(pg_get_constraintdef(c.oid), ', ' order by conname)
+                    from pg_constraint c
+                    where conrelid = p.oid and conislocal and contype <> 'n' and conparentid = 0),
+                (select string_agg(pg_get_indexdef(i.indexrelid), ', ' order by indexrelid)
+                    from pg_index i join pg_class x on x.oid = indexrelid
+                    where indrelid = p.oid and not x.relispartition),
                 (select string_agg('policy ' || polname, ', ' order by polname)
                     from pg_policy where polrelid = p.oid),
                 (select string_agg(format('%s granted to %s', privilege_type,
@@ -119,7 +131,7 @@ CATALOG = r"""
                 case when attnotnull then 'not null' end,
                 case attidentity when 'a' then 'always' when 'd' then 'by default' end,
                 case attgenerated when '' then 'default ' else 'generated ' end
-                    || pg_get_expr(adbin, adrelid))
+                    || pg_get_expr(adbin, adrelid), 'with ' || attoptions::text)
         from tables t
         join pg_attribute a on attrelid = t.oid and attnum > 0 and not attisdropped
         join pg_type y on y.oid = atttypid

@@ -1,7 +1,7 @@
 -- condition_holds: asks one condition of a policy, in the context of the moment, of one row.
 --
--- The row comes as JSON, with the columns that the condition compares and any others absent. Invoker:
--- whoever may call this could as well have sent the condition as a statement.
+-- The row comes as JSON, with the columns that the condition compares and any others absent.
+-- Invoker: whoever may call this could as well have sent the condition as a statement.
 --
 -- requires: 0002_schema
 
@@ -26,7 +26,7 @@ end
 $$;
 
 comment on function app.condition_holds(text, text, jsonb) is
-    'Whether a policy''s condition is true of a row; null counts as false, as it does for policies.';
+    'Whether a policy''s condition is true of a row; null counts as false, as for policies.';
 
 revoke all on function app.condition_holds(text, text, jsonb) from public;
 grant execute on function app.condition_holds(text, text, jsonb) to app_ops;

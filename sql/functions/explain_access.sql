@@ -28,9 +28,11 @@ declare
         array_remove(array['select', nullif(explain_access.command, 'select')], null);
     v_table oid;
     v_key name;
+    v_asked oid[];
     v_grants jsonb;
     v_row jsonb;
     v_policies jsonb;
+    v_verdict text;
 begin
     select c.oid into v_table
     from pg_class as c
@@ -60,7 +62,16 @@ begin
         return jsonb_build_object('verdict', 'refused', 'role', 'app_api', 'grants', v_grants);
     end if;
 
-    -- The row, as far as it decides. Ids may repeat in another family; the person's own comes first.
+    -- The policies that are asked: for app_api, for everybody, for a role whose rights it inherits.
+    select coalesce(array_agg(p.oid), '{}') into v_asked
+    from pg_policy as p
+    where p.polrelid = v_table
+        and exists (
+            select from unnest(p.polroles) as r (role)
+            where case r.role when 0 then true else pg_has_role(v_api, r.role, 'usage') end
+        );
+
+    -- The row, as far as it decides. Ids may repeat in another family; one's own comes first.
     select a.attname into v_key
     from pg_index as i
     inner join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
@@ -81,12 +92,11 @@ begin
                 a.attname = v_key
                 or exists (
                     select
-                    from pg_policy as p
-                    inner join pg_depend as d
-                        on d.classid = 'pg_policy'::regclass and d.objid = p.oid
-                    where d.refobjid = v_table
+                    from pg_depend as d
+                    where d.classid = 'pg_policy'::regclass
+                        and d.objid = any(v_asked)
+                        and d.refobjid = v_table
                         and d.refobjsubid = a.attnum
-                        and p.polroles && array[v_api, 0]
                 )
             )
     )
@@ -100,7 +110,8 @@ begin
     perform set_config('app.family_id', coalesce(family_id::text, ''), true);
     perform set_config('app.member_role', coalesce(member_role::text, ''), true);
 
-    -- The policies, each with its conditions.
+    -- The policies, each with its conditions. Where there is no check, the condition for the old row
+    -- holds for the new one.
     select coalesce(
         jsonb_agg(
             to_jsonb(p)
@@ -113,53 +124,59 @@ begin
         select asked.command, p.polname as name, e.clause,
             case when p.polpermissive then 'permissive' else 'restrictive' end as kind,
             bool_and(c.holds) as holds,
-            jsonb_agg(jsonb_build_object('condition', c.condition, 'holds', c.holds) order by c.place)
-                as conditions
+            jsonb_agg(
+                jsonb_build_object('condition', c.condition, 'holds', c.holds) order by c.place
+            ) as conditions
         from pg_class as t
-        inner join pg_policy as p on p.polrelid = t.oid and p.polroles && array[v_api, 0]
+        inner join pg_policy as p on p.oid = any(v_asked)
         inner join unnest(v_commands) as asked (command)
             on p.polcmd in ('*', case asked.command
                 when 'select' then 'r' when 'update' then 'w' when 'delete' then 'd'
             end)
         cross join lateral (
-            select 'using' as clause, p.polqual as tree where p.polqual is not null
+            select 'using' as clause, p.polqual as tree
             union all
-            select 'with check', p.polwithcheck where p.polwithcheck is not null
+            select 'with check', coalesce(p.polwithcheck, p.polqual) where asked.command = 'update'
         ) as e
         cross join lateral (
-            select c.place, c.condition, app.condition_holds(c.condition, table_name, v_row) as holds
+            select c.place, c.condition,
+                app.condition_holds(c.condition, table_name, v_row) as holds
             from unnest(app.conditions_of(pg_get_expr(e.tree, t.oid)))
                 with ordinality as c (condition, place)
         ) as c
-        where t.oid = v_table and t.relrowsecurity
+        where t.oid = v_table and t.relrowsecurity and e.tree is not null
         group by asked.command, p.polname, e.clause, p.polpermissive
     ) as p;
 
     -- As PostgreSQL joins them: every restrictive policy, and one of the permissive.
+    with walls as (
+        select asked.clause,
+            coalesce(bool_or(p.holds) filter (where p.kind = 'permissive'), false)
+                and coalesce(bool_and(p.holds) filter (where p.kind = 'restrictive'), true)
+                as is_open
+        from (
+            select w.command, 'using' as clause from unnest(v_commands) as w (command)
+            union all
+            select 'update', 'with check' where 'update' = any(v_commands)
+        ) as asked
+        left join jsonb_to_recordset(v_policies)
+            as p (command text, kind text, clause text, holds boolean)
+            on p.command = asked.command and p.clause = asked.clause
+        group by asked.command, asked.clause
+    )
+
+    select case
+        when not t.relrowsecurity then 'admitted'
+        when exists (select from walls where clause = 'using' and not is_open) then 'hidden'
+        when exists (select from walls where clause = 'with check' and not is_open) then 'refused'
+        else 'admitted'
+    end
+    into v_verdict
+    from pg_class as t
+    where t.oid = v_table;
+
     return jsonb_build_object(
-        'verdict', (
-            select case
-                when not t.relrowsecurity then 'admitted'
-                when exists (
-                    select from unnest(v_commands) as asked (command)
-                    where (
-                        select bool_or(p.holds) filter (where p.kind = 'permissive')
-                            and coalesce(bool_and(p.holds) filter (where p.kind = 'restrictive'), true)
-                        from jsonb_to_recordset(v_policies)
-                            as p (command text, kind text, clause text, holds boolean)
-                        where p.command = asked.command and p.clause = 'using'
-                    ) is not true
-                ) then 'hidden'
-                when exists (
-                    select from jsonb_to_recordset(v_policies) as p (clause text, holds boolean)
-                    where p.clause = 'with check'
-                    having not bool_or(p.holds)
-                ) then 'refused'
-                else 'admitted'
-            end
-            from pg_class as t
-            where t.oid = v_table
-        ),
+        'verdict', v_verdict,
         'role', 'app_api',
         'grants', v_grants,
         'settings', jsonb_build_object(
