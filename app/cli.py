@@ -336,6 +336,7 @@ def _serve(settings: Settings, listener: socket.socket, *, ready: str) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
         timeout_graceful_shutdown=10,
     )
     # uvicorn ends in good order on either signal and then raises it again for whoever is above it.

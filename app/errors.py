@@ -32,8 +32,13 @@ NOT_FOUND = Kind("not-found", 404, "There is no such thing here.")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405, "This method is not supported here.")
 CONFLICT = Kind("conflict", 409, "The request conflicts with what is there.")
 LAST_OWNER = Kind("last-owner", 409, "A family keeps at least one owner.")
+STALE = Kind("stale", 412, "The thing has changed since; read it again.")
 TOO_LARGE = Kind("too-large", 413, "The request body is too large.")
+UNSUPPORTED_MEDIA = Kind("unsupported-media-type", 415, "The body must be plain JSON.")
 INVALID = Kind("invalid", 422, "The request contains invalid values.")
+KEY_REUSED = Kind("key-reused", 422, "The Idempotency-Key was used for another request.")
+TOO_MANY = Kind("too-many-attempts", 429, "There were too many attempts; wait before the next.")
+HEADERS_TOO_LARGE = Kind("headers-too-large", 431, "The request headers are too large.")
 INTERNAL = Kind("internal", 500, "Something went wrong on our side.")
 UNAVAILABLE = Kind("unavailable", 503, "Something this needs is not available; try again.")
 TIMEOUT = Kind("timeout", 504, "The request took too long.")
@@ -85,6 +90,18 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
         self.detail = detail
         self.errors = errors
         self.headers = headers or {}
+
+    def within(self, pointer: str) -> "Problem":
+        """Return the same problem of a part of the body: its pointers lead on from `pointer`."""
+        entries = [
+            {"pointer": f"{pointer}/path", "detail": f"{entry['parameter']} {entry['detail']}"}
+            if "parameter" in entry
+            else {**entry, "pointer": pointer + entry["pointer"]}
+            for entry in self.errors
+        ]
+        entries = entries or [{"pointer": pointer, "detail": self.detail or self.kind.title}]
+        headers = {name: value for name, value in self.headers.items() if name != "ETag"}
+        return Problem(self.kind, self.detail, errors=entries, headers=headers)
 
 
 def from_database(error: asyncpg.PostgresError, comments: Mapping[str, str]) -> Problem:

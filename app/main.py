@@ -20,7 +20,7 @@ from app import endpoints, errors
 from app.database import Database, DatabaseError, Transaction
 from app.errors import Problem, problem_response
 from app.health import Health, unsafe
-from app.middleware import Problems, RequestLog
+from app.middleware import Attended, Problems, RequestLog
 from app.requests import Services, request_id, services
 from app.settings import Settings
 from app.tokens import Tokens
@@ -107,10 +107,14 @@ def create_app(settings: Settings, *, on_ready: Callable[[], None] = lambda: Non
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST", "PATCH", "DELETE"],
-                allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
-                expose_headers=["X-Request-Id"],
+                allow_headers=[
+                    *("Authorization", "Content-Type", "X-Request-Id"),
+                    *("If-Match", "If-None-Match", "Idempotency-Key"),
+                ],
+                expose_headers=["ETag", "Idempotency-Replayed", "Retry-After", "X-Request-Id"],
             ),
             Middleware(Problems),
+            Middleware(Attended, deadline=settings.request_timeout),
         ],
         exception_handlers={HTTPException: _http_exception},
         lifespan=lifespan,

@@ -1,10 +1,13 @@
-"""Middleware: an id, a line of log and a measurement for each request; problems for errors.
+"""Middleware: what surrounds every request: its id, log and measurement, its limits, its problems.
 
 Pure ASGI. Starlette's BaseHTTPMiddleware runs the application in a task of its own and leaks
 connections when the request is cancelled.
 """
 
+import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -20,6 +23,23 @@ from app.errors import Problem, problem_response
 
 logger = structlog.get_logger("hearth.requests")
 
+# Seconds after which a request is looked after: whether its client is still there. Most are over by
+# then and cost nothing.
+ATTENDED_AFTER = 0.1
+
+# Bytes of all headers together; what nginx and Apache take by default is of that order.
+MAX_HEADER_BYTES = 16_384
+
+# The OWASP REST security cheat sheet. An answer is data for its client: nobody keeps it, frames it,
+# or takes it for a page. /docs, which is one, brings a policy of its own.
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
 # By the route's pattern, so that there are as many series as routes, whatever clients ask for.
 DURATION = Histogram(
     "hearth_request_duration_seconds",
@@ -31,6 +51,8 @@ DURATION = Histogram(
 
 class RequestLog:
     """Give each request an id, answer it as `X-Request-Id`, log one line at its end, measure it.
+
+    Each answer gets the security headers that it does not bring itself.
 
     A client's own id is taken over if it is a UUID: so it finds its requests in the audit trail.
     The path is logged as the route's pattern: what a client writes into it is not repeated.
@@ -53,7 +75,10 @@ class RequestLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = str(request_id)
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = str(request_id)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=str(request_id)):
@@ -72,6 +97,107 @@ class RequestLog:
                     status=status,
                     milliseconds=round(took * 1000, 1),
                 )
+
+
+class Attended:
+    """Serve a request only as long as somebody waits for it, and no longer than it may take.
+
+    When the client goes away or the deadline passes, the task is cancelled, and with it what it
+    does in PostgreSQL.
+
+    Args:
+        app: What serves.
+        deadline: Seconds from the request's line to its answer, the reading of the body included.
+
+    Raises:
+        Problem: The deadline passed, or the headers are too large.
+    """
+
+    def __init__(self, app: ASGIApp, deadline: float) -> None:
+        self._app = app
+        self._deadline = deadline
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+            detail = f"The headers may have {MAX_HEADER_BYTES} bytes."
+            raise Problem(errors.HEADERS_TOO_LARGE, detail)
+        client = _Client(scope, receive, send)
+        try:
+            async with asyncio.timeout(self._deadline) as deadline:
+                with client.attended():
+                    await self._app(scope, client.receive, client.send)
+        except asyncio.CancelledError:
+            if not client.is_gone:
+                raise
+            client.let_go()
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise Problem(errors.TIMEOUT, "The request took longer than it may.") from None
+
+
+class _Client:
+    """The other end of a request; cancels the task that serves it when it goes away."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.is_gone = False
+        self._receive = receive
+        self._send = send
+        # Whoever reads a body notices the end of it. These bodies nobody reads.
+        self._is_heard_out = scope["method"] in {"GET", "HEAD", "DELETE"} or not any(
+            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+            for name, value in scope["headers"]
+        )
+        self._is_answered = False
+        serving = asyncio.current_task()
+        assert serving is not None  # noqa: S101 - ASGI applications run in tasks
+        self._serving = serving
+
+    def let_go(self) -> None:
+        """Take the cancellation back: the task goes on, to the end of the request's log."""
+        self._serving.uncancel()
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._is_heard_out = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        self._is_answered = message["type"] == "http.response.body" and not message.get("more_body")
+        await self._send(message)
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """Watch the connection while the block runs, from a moment after its beginning."""
+        loop = asyncio.get_running_loop()
+        watch: asyncio.Task[None] | None = None
+        timer: asyncio.TimerHandle
+
+        async def until_gone() -> None:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+            # The server calls it a disconnect, too, when the answer has been given.
+            if not self._is_answered:
+                self.is_gone = self._serving.cancel()
+
+        def begin() -> None:
+            nonlocal watch, timer
+            if self._is_heard_out:
+                watch = loop.create_task(until_gone())
+            else:
+                timer = loop.call_later(ATTENDED_AFTER, begin)
+
+        timer = loop.call_later(ATTENDED_AFTER, begin)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            if watch is not None:
+                watch.cancel()
 
 
 class Problems:

@@ -65,8 +65,10 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
+    forwarded_allow_ips: str = "127.0.0.1,::1"
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ("http://localhost:3000",)
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
+    request_timeout: float = Field(default=15.0, gt=0, le=300)
 
     jwt_secret: SecretStr | None = None
     jwt_issuer: str = "hearth"
@@ -74,6 +76,8 @@ class Settings(BaseSettings):
     jwks_url: str | None = None
     access_token_minutes: int = Field(default=15, ge=1, le=1440)
     refresh_token_days: int = Field(default=30, ge=1, le=365)
+    sign_in_attempts: int = Field(default=10, ge=1, le=1_000_000)
+    sign_up_attempts: int = Field(default=20, ge=1, le=1_000_000)
 
     @field_validator("database_url", "direct_url")
     @classmethod

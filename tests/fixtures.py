@@ -19,11 +19,14 @@ import asyncpg
 import httpx
 import psycopg
 import pytest
+import structlog
 import uvicorn
 from argon2 import PasswordHasher
 from pytest_postgresql import factories
 from pytest_postgresql.executors import NoopExecutor
 from pytest_postgresql.janitor import DatabaseJanitor
+from structlog.testing import LogCapture
+from structlog.typing import EventDict
 
 from app import logs, migrations
 from app.cluster import programs
@@ -201,9 +204,15 @@ class Person:
         self.client.headers["Authorization"] = f"Bearer {signed_in['access_token']}"
 
 
+_networks = count(1)
+
+
 def _client(url: str) -> httpx.AsyncClient:
+    # Everybody comes from a network of their own; uvicorn believes a proxy on its own machine.
+    number = next(_networks)
+    headers = {"X-Forwarded-For": f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"}
     # Without TLS there is nothing to verify, and reading the certificates takes longer than a test.
-    return httpx.AsyncClient(base_url=url, timeout=30, verify=False)  # noqa: S501
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=30, verify=False)  # noqa: S501
 
 
 NewPerson = Callable[..., Awaitable[Person]]
@@ -372,6 +381,20 @@ async def other(root: asyncpg.Connection, home: Household) -> Household:
     return await make_household(root, guest=home.users["member"])
 
 
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[EventDict]:
+    """Return the lines that requests log from now on; each is written after its answer."""
+    capture = LogCapture()
+    logger = structlog.wrap_logger(
+        None,
+        processors=[structlog.contextvars.merge_contextvars, capture],
+        wrapper_class=structlog.make_filtering_bound_logger("debug"),
+    )
+    monkeypatch.setattr("app.middleware.logger", logger)
+    monkeypatch.setattr("app.database.logger", logger)
+    return capture.entries
+
+
 async def wait_until_blocked(connection: asyncpg.Connection, pid: int) -> None:
     """Wait until the server process `pid` waits for a lock; fail after ten seconds."""
     async with asyncio.timeout(10):
@@ -386,5 +409,6 @@ async def wait_until_requests_block(connection: asyncpg.Connection, requests: in
         " and application_name = 'hearth' and cardinality(pg_blocking_pids(pid)) > 0"
     )
     async with asyncio.timeout(10):
-        while await connection.fetchval(query) < requests:  # noqa: ASYNC110 - it asks the server
-            await asyncio.sleep(0.005)
+        while await connection.fetchval(query) < requests:
+            # A transaction keeps the first picture of the activity that it has seen.
+            await connection.execute("select pg_stat_clear_snapshot()")

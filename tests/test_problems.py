@@ -8,13 +8,12 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import structlog
-from structlog.testing import LogCapture
 from structlog.typing import EventDict
 
 from app import errors, models
-from app.endpoints import TABLE, Endpoint
+from app.endpoints import TABLE
 from app.errors import KINDS, SQLSTATES
+from app.operations import Endpoint
 from app.settings import sql_directory
 from tests.examples import BODIES
 from tests.fixtures import (
@@ -31,6 +30,7 @@ from tests.rows import all_rows, by_hand
 
 DOCUMENT = (sql_directory().parent / "docs" / "error-codes.md").read_text("utf-8")
 TITLE = {kind.code: kind.title for kind in KINDS}
+JSON = {"Content-Type": "application/json"}
 STATUS = {kind.code: kind.status for kind in KINDS}
 
 
@@ -83,9 +83,11 @@ async def test_every_kind_of_problem_has_the_same_shape(
 ) -> None:
     await join(bob, ann, "member")
     credentials = {"email": ann.email, "password": PASSWORD}
+    kept = {"Idempotency-Key": "autumn"}
+    await ann.client.post("/v1/tasks", json={"title": "Sweep"}, headers=kept)
 
     answers = [
-        await ann.client.post("/v1/tasks", content=b"{"),
+        await ann.client.post("/v1/tasks", content=b"{", headers=JSON),
         await anybody.get("/v1/me"),
         await anybody.post("/v1/auth/signin", json={**credentials, "password": "wrong"}),
         await anybody.post("/v1/auth/refresh", json={"refresh_token": "wrong"}),
@@ -95,8 +97,12 @@ async def test_every_kind_of_problem_has_the_same_shape(
         await ann.client.put("/v1/tasks"),
         await anybody.post("/v1/auth/signup", json={**credentials, "full_name": "Ann"}),
         await ann.client.delete(f"/v1/members/{ann.user_id}"),
-        await ann.client.post("/v1/tasks", content=b" " * 1_048_577),
+        await ann.client.post("/v1/tasks", content=b" " * 1_048_577, headers=JSON),
         await ann.client.post("/v1/tasks", json={}),
+        await ann.client.patch("/v1/me", json={"is_notified": False}, headers={"If-Match": '"9"'}),
+        await ann.client.post("/v1/tasks", content=b"title=Cake"),
+        await ann.client.get("/v1/tasks", headers={"X-Long": "x" * 16_385}),
+        await ann.client.post("/v1/tasks", json={"title": "Rake"}, headers=kept),
     ]
     await ann.client.delete("/v1/family")
     answers.append(await ann.client.get("/v1/me"))
@@ -116,10 +122,15 @@ async def test_every_kind_of_problem_has_the_same_shape(
         "last-owner",
         "too-large",
         "invalid",
+        "stale",
+        "unsupported-media-type",
+        "headers-too-large",
+        "key-reused",
         "stale-context",
         "no-family",
     ]
-    others = {errors.INTERNAL, errors.UNAVAILABLE, errors.TIMEOUT}  # below
+    # Below, and in test_attempts.py.
+    others = {errors.INTERNAL, errors.UNAVAILABLE, errors.TIMEOUT, errors.TOO_MANY}
     assert {_code(answer) for answer in answers} == {kind.code for kind in {*KINDS} - others}
 
 
@@ -179,20 +190,6 @@ async def test_every_sqlstate_becomes_its_problem(clumsy: Person) -> None:
 
     assert answers == raised
     assert (await clumsy.client.get("/v1/tasks")).json()["items"] == []
-
-
-@pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> list[EventDict]:
-    """Return the lines that requests log from now on; each is written after its answer."""
-    capture = LogCapture()
-    logger = structlog.wrap_logger(
-        None,
-        processors=[structlog.contextvars.merge_contextvars, capture],
-        wrapper_class=structlog.make_filtering_bound_logger("debug"),
-    )
-    monkeypatch.setattr("app.middleware.logger", logger)
-    monkeypatch.setattr("app.database.logger", logger)
-    return capture.entries
 
 
 async def test_what_the_database_says_reaches_neither_client_nor_log(
@@ -305,6 +302,7 @@ FIELDS = {
     models.ConversationNew: "title!",
     models.ConversationPatch: "title",
     models.MessageNew: "role! content!",
+    models.Batch: "operations!",
 }
 
 _NAME = ("", "  ", "a\0", "a" * 101, 7, ["Ann"])
@@ -330,6 +328,7 @@ WRONG: dict[str, tuple[object, ...]] = {
     "due_on": ("", "tomorrow", "2030-02-30", "1899-12-31", "3000-01-01", "0", 20300101, True),
     "visibility": ("", "public", 7),
     "is_completed": _YES_OR_NO,
+    "operations": ([], {}, "all", [{"method": "GET", "path": "/v1/tasks"}] * 101),
     "content": ("", "a\0", "a" * 5001, 7, ["hello"]),
 }
 
@@ -364,7 +363,8 @@ async def test_a_wrong_value_is_pointed_at_and_nothing_is_written(
     before = await all_rows(hearth)
 
     answers = [
-        await ann.client.request(row.method, path, content=json.dumps(body)) for body, *_ in bad
+        await ann.client.request(row.method, path, content=json.dumps(body), headers=JSON)
+        for body, *_ in bad
     ]
 
     said = [
@@ -424,7 +424,7 @@ async def test_the_longest_values_are_taken(new_person: NewPerson) -> None:
     "content", [b"", b"{", b"\xff", b'{"title": "\xff"}', b"{'title': 'x'}", b"[" * 10_000]
 )
 async def test_what_is_not_json_is_malformed(content: bytes, anybody: httpx.AsyncClient) -> None:
-    answer = await anybody.post("/v1/auth/signin", content=content)
+    answer = await anybody.post("/v1/auth/signin", content=content, headers=JSON)
 
     assert _code(answer) == "malformed"
 
@@ -436,7 +436,8 @@ async def test_a_body_has_as_many_bytes_as_configured_and_no_more(
     body = json.dumps({"title": "Dust"}).encode()
 
     answers = [
-        await ann.client.post("/v1/tasks", content=body.ljust(limit + more)) for more in (0, 1)
+        await ann.client.post("/v1/tasks", content=body.ljust(limit + more), headers=JSON)
+        for more in (0, 1)
     ]
 
     assert answers[0].status_code == 201
