@@ -36,6 +36,8 @@ _RETRIED = (
 )
 
 
+ASSERTION = "SELECT app.assert_membership()"
+
 # A connection whose rollback takes longer (seconds) is given up; the server rolls back by itself.
 ROLLBACK_LIMIT = 1.0
 
@@ -119,6 +121,22 @@ class Transaction:
         result = await self._connection.fetchval(query.text, *_arguments(query, values))
         _log_if_slow(name, started)
         return result
+
+    async def row(self, name: str, values: Mapping[str, object]) -> Mapping[str, Any] | None:
+        """Return the first row of a query, or `None` if there is none."""
+        query = self._queries[name]
+        started = time.perf_counter()
+        result = await self._connection.fetchrow(query.text, *_arguments(query, values))
+        _log_if_slow(name, started)
+        return None if result is None else dict(result)
+
+    async def assert_context(self) -> None:
+        """Ask again whether the context holds.
+
+        Raises:
+            asyncpg.PostgresError: ZH001, it does not hold any more.
+        """
+        await self._connection.execute(ASSERTION)
 
     async def rows(self, name: str, values: Mapping[str, object]) -> Sequence[Mapping[str, Any]]:
         """Return all rows of a query."""
@@ -268,7 +286,7 @@ class Database:
             "member_role": MemberRole(context.role).value if in_family and context.role else "",
         }
         parts += [f"SET LOCAL app.{name} = '{value}';" for name, value in values.items()]
-        parts.append("SELECT app.assert_membership()")
+        parts.append(ASSERTION)
         return "".join(parts)
 
     @asynccontextmanager

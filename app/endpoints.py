@@ -1,56 +1,19 @@
 """The endpoints. `TABLE` is the contents page of the HTTP interface; one handler serves most."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from app import accounts, errors, models
-from app.database import Transaction
 from app.errors import Problem
 from app.models import List
-from app.requests import authenticate, read_body, read_query, request_id, services
-
-Handler = Callable[[Request], Awaitable[Response]]
+from app.operations import Endpoint, Handler, handler, run_batch
 
 
-@dataclass(frozen=True, kw_only=True)
-class Endpoint:
-    """A row of the table.
-
-    Args:
-        method: The HTTP method.
-        path: The path, in Starlette's notation. Its parameters are parameters of the query.
-        summary: What it does, in a line.
-        query: The block of `sql/queries` that does it.
-        handler: In the place of a query, for what is more than one.
-        body: The model of the body; its fields are parameters of the query.
-        parameters: The model of the query string; the same.
-        answer: The model of the response; `None` for an empty one.
-        status: The status of success.
-        visible_by: Where a write touched nothing: the query that tells by a row that the caller
-            sees the thing but may not do this (403), and by none that it is not there (404).
-        nothing: What it means when the query gives nothing and there is no `visible_by`.
-        in_family: Whether it needs a family in the context.
-        signed_in: Whether it needs a token.
-    """
-
-    method: str
-    path: str
-    summary: str
-    query: str | None = None
-    handler: Handler | None = None
-    body: type[models.Request] | None = None
-    parameters: type[models.Request] | None = None
-    answer: type[BaseModel] | None = None
-    status: int = 200
-    visible_by: str | None = None
-    nothing: errors.Kind = errors.NOT_FOUND
-    in_family: bool = True
-    signed_in: bool = True
+async def _batch(request: Request) -> Response:
+    return await run_batch(request, TABLE)
 
 
 TABLE = (
@@ -60,6 +23,7 @@ TABLE = (
         path="/v1/auth/signup",
         summary="Make an account with a family of its own",
         handler=accounts.sign_up,
+        takes_key=False,
         body=models.SignUp,
         answer=models.SignedIn,
         status=201,
@@ -70,6 +34,7 @@ TABLE = (
         path="/v1/auth/signin",
         summary="Sign in with e-mail address and password",
         handler=accounts.sign_in,
+        takes_key=False,
         body=models.SignIn,
         answer=models.SignedIn,
         signed_in=False,
@@ -79,6 +44,7 @@ TABLE = (
         path="/v1/auth/refresh",
         summary="Exchange a refresh token for new tokens",
         handler=accounts.refresh,
+        takes_key=False,
         body=models.Refresh,
         answer=models.SignedIn,
         signed_in=False,
@@ -88,6 +54,7 @@ TABLE = (
         path="/v1/auth/signout",
         summary="End this session",
         handler=accounts.sign_out,
+        takes_key=False,
         status=204,
         in_family=False,
     ),
@@ -96,6 +63,7 @@ TABLE = (
         path="/v1/auth/password",
         summary="Change the password and end the other sessions",
         handler=accounts.change_password,
+        takes_key=False,
         body=models.PasswordChange,
         status=204,
         in_family=False,
@@ -115,6 +83,7 @@ TABLE = (
         query="update_me",
         body=models.MePatch,
         answer=models.User,
+        visible_by="get_me",
         in_family=False,
     ),
     Endpoint(
@@ -123,6 +92,7 @@ TABLE = (
         summary="Retire the account and end all its sessions",
         query="retire_account",
         status=204,
+        visible_by="get_me",
         in_family=False,
     ),
     # Families
@@ -149,6 +119,7 @@ TABLE = (
         path="/v1/families/{family_id:uuid}/token",
         summary="Switch to another family of the user",
         handler=accounts.switch_family,
+        takes_key=False,
         answer=models.SignedIn,
         in_family=False,
     ),
@@ -174,6 +145,7 @@ TABLE = (
         summary="Retire the family and end the sessions in it (owners)",
         query="retire_family",
         status=204,
+        visible_by="get_family",
     ),
     Endpoint(
         method="GET",
@@ -182,6 +154,13 @@ TABLE = (
         query="list_members",
         parameters=models.Page,
         answer=List[models.Member],
+    ),
+    Endpoint(
+        method="GET",
+        path="/v1/members/{member_id:uuid}",
+        summary="Show a member",
+        query="get_member",
+        answer=models.Member,
     ),
     Endpoint(
         method="PATCH",
@@ -311,6 +290,16 @@ TABLE = (
         answer=List[models.AuditRecord],
         nothing=errors.FORBIDDEN,
     ),
+    # Several at once
+    Endpoint(
+        method="POST",
+        path="/v1/batch",
+        summary="Do up to 100 operations in one transaction: all of them or none",
+        handler=_batch,
+        body=models.Batch,
+        answer=models.BatchDone,
+        in_family=False,
+    ),
 )
 
 
@@ -318,52 +307,26 @@ def routes() -> list[Route]:
     """Return a route for each path of the table, so that a 405 names all its methods."""
     paths: dict[str, dict[str, Handler]] = {}
     for row in TABLE:
-        paths.setdefault(row.path, {})[row.method] = row.handler or _handler(row)
+        serve = row.handler or handler(row)
+        paths.setdefault(row.path, {})[row.method] = serve if row.takes_key else _keyless(serve)
     return [Route(path, _by_method(rows), methods=list(rows)) for path, rows in paths.items()]
+
+
+def _keyless(serve: Handler) -> Handler:
+    async def handle(request: Request) -> Response:
+        if "Idempotency-Key" in request.headers:
+            detail = (
+                "Idempotency-Key: is not taken here; the answer holds secrets, which are not kept."
+            )
+            raise Problem(errors.MALFORMED, detail)
+        return await serve(request)
+
+    return handle
 
 
 def _by_method(handlers: Mapping[str, Handler]) -> Handler:
     async def handle(request: Request) -> Response:
         # Where there is GET, Starlette takes HEAD as well.
         return await handlers["GET" if request.method == "HEAD" else request.method](request)
-
-    return handle
-
-
-def _handler(row: Endpoint) -> Handler:
-    assert row.query is not None  # noqa: S101 - a row has a query or a handler
-    query = row.query
-
-    async def handle(request: Request) -> Response:
-        context = await authenticate(request)
-        if row.in_family and context.family_id is None:
-            raise Problem(errors.NO_FAMILY)
-        values: dict[str, object] = {}
-        if row.parameters is not None:
-            values |= read_query(request, row.parameters).values()
-        if row.body is not None:
-            values |= (await read_body(request, row.body)).values()
-        values |= request.path_params
-        values |= {"user_id": context.user_id, "family_id": context.family_id}
-
-        async def work(transaction: Transaction) -> str:
-            answer: str | None = await transaction.value(query, values)
-            if answer is not None:
-                return answer
-            if row.visible_by and await transaction.value(row.visible_by, values) is not None:
-                raise Problem(errors.FORBIDDEN)
-            raise Problem(row.nothing)
-
-        text = await services(request).database.run(
-            context, work, read_only=row.method == "GET", request_id=request_id(request)
-        )
-        if row.answer is None:
-            return Response(status_code=row.status)
-        return Response(
-            text,
-            status_code=row.status,
-            media_type="application/json",
-            headers={"Cache-Control": "no-store"},
-        )
 
     return handle

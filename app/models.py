@@ -260,6 +260,21 @@ class MessageNew(Request):
     content: Annotated[Text, StringConstraints(min_length=1, max_length=5000)]
 
 
+class Operation(Request):
+    """A request to another endpoint, as a part of a batch."""
+
+    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    path: Annotated[Text, StringConstraints(pattern=r"^/v1/", max_length=2000)]
+    body: dict[str, Any] | None = None
+    if_match: Annotated[str, StringConstraints(max_length=1000)] | None = None
+
+
+class Batch(Request):
+    """Operations to do in one transaction, in this order."""
+
+    operations: Annotated[list[Operation], Field(min_length=1, max_length=100)]
+
+
 class Response(BaseModel):
     """What PostgreSQL builds and the service passes on; tests hold the one against the other."""
 
@@ -370,3 +385,17 @@ class SignedIn(Response):
     user_id: UUID
     family_id: UUID | None
     role: MemberRole | None
+
+
+class OperationDone(Response):
+    """What an operation of a batch came to: what its own endpoint would have answered."""
+
+    status: int
+    etag: str | None
+    body: Any | None
+
+
+class BatchDone(Response):
+    """What the operations of a batch came to, in their order."""
+
+    results: list[OperationDone]

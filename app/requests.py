@@ -1,5 +1,6 @@
 """What every handler does with a request: whose it is, and what it says."""
 
+import re
 from dataclasses import dataclass
 from typing import TypeVar, cast
 from urllib.parse import parse_qsl
@@ -60,31 +61,57 @@ async def authenticate(request: Request) -> Context:
         ) from None
 
 
+async def read_content(request: Request) -> bytes:
+    """Read a JSON body, as it is.
+
+    Raises:
+        Problem: It is too large, or says that it is something else.
+    """
+    limit = services(request).settings.max_body_bytes
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if media_type != "application/json" or encoding != "identity":
+        raise Problem(
+            errors.UNSUPPORTED_MEDIA,
+            "Send it as Content-Type: application/json.",
+            headers={"Accept": "application/json"},
+        )
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > limit:
+            raise Problem(errors.TOO_LARGE, f"The body may have {limit} bytes.")
+    return bytes(content)
+
+
 async def read_body(request: Request, model: type[Model]) -> Model:
     """Read the body and check it against its model.
 
     Raises:
         Problem: It is too large, is not JSON, or has fields that are wrong; each is pointed at.
     """
-    limit = services(request).settings.max_body_bytes
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > limit:
-            raise Problem(errors.TOO_LARGE, f"The body may have {limit} bytes.")
+    return parse_body(await read_content(request), model)
+
+
+def parse_body(content: bytes, model: type[Model]) -> Model:
+    """Check a body against its model.
+
+    Raises:
+        Problem: It is not JSON, or has fields that are wrong; each is pointed at.
+    """
     try:
-        return model.model_validate_json(bytes(content), strict=True)
+        return model.model_validate_json(content, strict=True)
     except pydantic.ValidationError as error:
         raise errors.from_validation(error.errors(), inside="body") from None
 
 
-def read_query(request: Request, model: type[Model]) -> Model:
-    """Check the query string against its model.
+def parse_query(query: str, model: type[Model]) -> Model:
+    """Check a query string against its model.
 
     Raises:
         Problem: A parameter is unknown, wrong or given twice.
     """
-    pairs = parse_qsl(request.url.query, keep_blank_values=True)
+    pairs = parse_qsl(query, keep_blank_values=True)
     values = dict(pairs)
     if len(values) != len(pairs):
         names = [name for name, _ in pairs]
@@ -95,3 +122,76 @@ def read_query(request: Request, model: type[Model]) -> Model:
         return model.model_validate(values)
     except pydantic.ValidationError as error:
         raise errors.from_validation(error.errors(), inside="query") from None
+
+
+# An entity tag (RFC 9110, 8.8.3). Ours are strong, and a number.
+_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_TAGS = re.compile(rf"[\s,]*{_TAG.pattern}\s*(,\s*({_TAG.pattern})?\s*)*")
+
+
+def versions_in(text: str, *, prefix: str, name: str) -> list[int] | None:
+    """Return the versions that an `If-Match` names; `None` for `*`, which any fits.
+
+    Args:
+        text: The header's value. Tags that are weak or not ours fit nothing.
+        prefix: What a tag of the thing begins with.
+        name: What to call it in a problem.
+
+    Raises:
+        Problem: It is no list of entity tags.
+    """
+    if text.strip() == "*":
+        return None
+    if not _TAGS.fullmatch(text):
+        raise Problem(errors.MALFORMED, f'{name}: write it as ETag has it, such as "3", or *.')
+    strong = [tag for weak, tag in _TAG.findall(text) if not weak and tag.startswith(prefix)]
+    numbers = [tag.removeprefix(prefix) for tag in strong]
+    return [int(number) for number in numbers if re.fullmatch(r"[1-9]\d{0,17}", number, re.ASCII)]
+
+
+def if_match(request: Request, *, prefix: str) -> list[int] | None:
+    """Return the versions that a change wants to find; `None` if any will do.
+
+    Raises:
+        Problem: The header is no list of entity tags.
+    """
+    text = _header(request, "If-Match")
+    return None if text is None else versions_in(text, prefix=prefix, name="If-Match")
+
+
+def if_none_match(request: Request, etag: str) -> bool:
+    """Say whether the client has this version; tags are compared weakly (RFC 9110, 13.1.2)."""
+    text = _header(request, "If-None-Match") or ""
+    return text.strip() == "*" or etag.strip('"') in {tag for _, tag in _TAG.findall(text)}
+
+
+def refuse_misplaced(request: Request) -> None:
+    """Refuse headers that would change what the request means, were they not ignored.
+
+    Raises:
+        Problem: One of them does not go with the method.
+    """
+    for name, methods in (
+        ("If-Match", ("PATCH", "DELETE")),
+        ("If-None-Match", ("GET", "HEAD")),
+        ("Idempotency-Key", ("POST",)),
+    ):
+        if name in request.headers and request.method not in methods:
+            raise Problem(errors.MALFORMED, f"{name}: goes with {' and '.join(methods)}.")
+
+
+def _header(request: Request, name: str) -> str | None:
+    # Sent twice, a list goes on (RFC 9110, 5.3).
+    return ", ".join(request.headers.getlist(name)) if name in request.headers else None
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Return the key of a POST that is to be done once, however often it is sent.
+
+    Raises:
+        Problem: The key is no text of 1 to 255 visible ASCII characters.
+    """
+    key = _header(request, "Idempotency-Key")
+    if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+        raise Problem(errors.MALFORMED, "Idempotency-Key: must have 1 to 255 visible characters.")
+    return key

@@ -37,5 +37,11 @@ BODIES: Mapping[type[models.Request], Mapping[str, Any]] = {
     },
     models.ConversationNew: {"title": "Dinner"},
     models.ConversationPatch: {"title": "Supper"},
+    models.Batch: {
+        "operations": [
+            {"method": "POST", "path": "/v1/tasks", "body": {"title": "Buy flour"}},
+            {"method": "GET", "path": "/v1/tasks?limit=5"},
+        ]
+    },
     models.MessageNew: {"role": "user", "content": "What is for dinner?"},
 }

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from app import models
-from app.endpoints import TABLE, Endpoint
+from app.endpoints import TABLE
+from app.operations import Endpoint
 from tests.examples import BODIES
 from tests.fixtures import PASSWORD, Hearth, Join, NewPerson, Person
 from tests.rows import all_rows, by_hand

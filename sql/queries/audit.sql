@@ -62,6 +62,6 @@ select
             when count(*) > :limit::integer
                 then max(app.cursor_of(occurred_at, id)) filter (where n = :limit::integer)
         end
-    )::text
+    )::text as body
 from page
 having app.current_member_role() in ('owner', 'admin');

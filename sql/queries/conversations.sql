@@ -21,16 +21,16 @@ select
             when count(*) > :limit::integer
                 then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
         end
-    )::text
+    )::text as body
 from page;
 
 -- name: create_conversation
 insert into app.conversations as c (family_id, user_id, title)
 values (:family_id, :user_id, :title)
-returning app.conversation_json(c)::text;
+returning app.conversation_json(c)::text as body, c.row_version;
 
 -- name: get_conversation
-select app.conversation_json(c)::text
+select app.conversation_json(c)::text as body, c.row_version
 from app.conversations as c
 where c.family_id = :family_id and c.id = :conversation_id;
 
@@ -38,13 +38,19 @@ where c.family_id = :family_id and c.id = :conversation_id;
 update app.conversations as c
 set title = coalesce(patch.fields ->> 'title', c.title)
 from (select :patch::jsonb as fields) as patch
-where c.family_id = :family_id and c.id = :conversation_id
-returning app.conversation_json(c)::text;
+where
+    c.family_id = :family_id
+    and c.id = :conversation_id
+    and (:if_match::bigint[] is null or c.row_version = any(:if_match))
+returning app.conversation_json(c)::text as body, c.row_version;
 
 -- name: delete_conversation
 delete from app.conversations as c
-where c.family_id = :family_id and c.id = :conversation_id
-returning 'true';
+where
+    c.family_id = :family_id
+    and c.id = :conversation_id
+    and (:if_match::bigint[] is null or c.row_version = any(:if_match))
+returning 'true' as body, null::bigint as row_version;
 
 -- name: list_messages
 -- Of a conversation that is not there, null; of one without messages, an empty list.
@@ -69,7 +75,7 @@ select
             when count(*) > :limit::integer
                 then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
         end
-    )::text
+    )::text as body
 from page
 having exists (
     select from app.conversations as c
@@ -82,4 +88,4 @@ insert into app.messages as m (family_id, user_id, conversation_id, role, conten
 select c.family_id, c.user_id, c.id, :role::app.message_role, :content
 from app.conversations as c
 where c.family_id = :family_id and c.id = :conversation_id
-returning app.message_json(m)::text;
+returning app.message_json(m)::text as body, null::bigint as row_version;

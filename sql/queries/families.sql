@@ -12,14 +12,15 @@ select
             '[]'
         ),
         'next', null
-    )::text
+    )::text as body
 from app.my_families() as mine;
 
 -- name: create_family
-select app.family_json(app.create_family(:name, :time_zone))::text;
+select app.family_json(f)::text as body, f.row_version
+from app.create_family(:name, :time_zone) as f;
 
 -- name: get_family
-select app.family_json(f)::text
+select app.family_json(f)::text as body, f.row_version
 from app.families as f
 where f.id = :family_id;
 
@@ -29,11 +30,23 @@ set
     name = coalesce(patch.fields ->> 'name', f.name),
     time_zone = coalesce(patch.fields ->> 'time_zone', f.time_zone)
 from (select :patch::jsonb as fields) as patch
-where f.id = :family_id
-returning app.family_json(f)::text;
+where
+    f.id = :family_id
+    and (:if_match::bigint[] is null or f.row_version = any(:if_match))
+returning app.family_json(f)::text as body, f.row_version;
 
 -- name: retire_family
-select nullif(app.retire_family(), false)::text;
+with unchanged as materialized (
+    select
+    from app.families as f
+    where
+        f.id = :family_id
+        and (:if_match::bigint[] is null or f.row_version = any(:if_match))
+    for update
+)
+
+select case when app.retire_family() then 'true' end as body, null::bigint as row_version
+where exists (select from unchanged);
 
 -- name: list_members
 with page as (
@@ -56,11 +69,11 @@ select
             when count(*) > :limit::integer
                 then max(app.cursor_of(created_at, user_id)) filter (where n = :limit::integer)
         end
-    )::text
+    )::text as body
 from page;
 
 -- name: get_member
-select app.member_json(m)::text
+select app.member_json(m)::text as body, m.row_version
 from app.family_memberships as m
 where m.family_id = :family_id and m.user_id = :member_id and m.is_active;
 
@@ -70,11 +83,19 @@ set
     role = coalesce((patch.fields ->> 'role')::app.member_role, m.role),
     display_name = coalesce(patch.fields ->> 'display_name', m.display_name)
 from (select :patch::jsonb as fields) as patch
-where m.family_id = :family_id and m.user_id = :member_id and m.is_active
-returning app.member_json(m)::text;
+where
+    m.family_id = :family_id
+    and m.user_id = :member_id
+    and m.is_active
+    and (:if_match::bigint[] is null or m.row_version = any(:if_match))
+returning app.member_json(m)::text as body, m.row_version;
 
 -- name: retire_member
 update app.family_memberships as m
 set deleted_at = now()
-where m.family_id = :family_id and m.user_id = :member_id and m.is_active
-returning 'true';
+where
+    m.family_id = :family_id
+    and m.user_id = :member_id
+    and m.is_active
+    and (:if_match::bigint[] is null or m.row_version = any(:if_match))
+returning 'true' as body, null::bigint as row_version;

@@ -67,7 +67,7 @@ select
             when count(*) > :limit::integer
                 then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
         end
-    )::text
+    )::text as body
 from page;
 
 -- name: create_task
@@ -78,10 +78,10 @@ values (
     :family_id, :user_id, :title, :description, :due_on, :visibility,
     case when :is_completed::boolean then now() end
 )
-returning app.task_json(t)::text;
+returning app.task_json(t)::text as body, t.row_version;
 
 -- name: get_task
-select app.task_json(t)::text
+select app.task_json(t)::text as body, t.row_version
 from app.tasks as t
 where t.family_id = :family_id and t.id = :task_id;
 
@@ -106,10 +106,16 @@ set
         else t.completed_at
     end
 from (select :patch::jsonb as fields) as patch
-where t.family_id = :family_id and t.id = :task_id
-returning app.task_json(t)::text;
+where
+    t.family_id = :family_id
+    and t.id = :task_id
+    and (:if_match::bigint[] is null or t.row_version = any(:if_match))
+returning app.task_json(t)::text as body, t.row_version;
 
 -- name: delete_task
 delete from app.tasks as t
-where t.family_id = :family_id and t.id = :task_id
-returning 'true';
+where
+    t.family_id = :family_id
+    and t.id = :task_id
+    and (:if_match::bigint[] is null or t.row_version = any(:if_match))
+returning 'true' as body, null::bigint as row_version;

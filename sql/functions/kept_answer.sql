@@ -1,0 +1,38 @@
+-- kept_answer: what the user's request under a key was answered, if it was.
+--
+-- A transaction that asks for a key holds it until its end: another one that asks for the same
+-- waits, and then sees the answer. That is why this is a function and not a query: the second
+-- statement of a volatile function sees what was committed while the first one waited.
+--
+-- requires: 0009_kept_answers current_user_id current_family_id forget_answers
+
+create or replace function app.kept_answer(idempotency_key text)
+    returns table (request_hash bytea, status smallint, body text, etag_version bigint)
+    language plpgsql
+    volatile
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_user_id uuid := app.current_user_id();
+    v_family_id uuid := app.current_family_id();
+begin
+    perform pg_advisory_xact_lock(
+        hashtextextended(concat_ws(' ', v_user_id, v_family_id, idempotency_key), 0)
+    );
+    perform app.forget_answers(idempotency_key);
+
+    return query
+    select k.request_hash, k.status, k.body, k.etag_version
+    from app.kept_answers as k
+    where
+        k.family_id = v_family_id
+        and k.user_id = v_user_id
+        and k.idempotency_key = kept_answer.idempotency_key;
+end
+$$;
+
+comment on function app.kept_answer(text) is
+    'The answer kept under a key, after waiting for whoever is giving one.';
+
+revoke all on function app.kept_answer(text) from public;
+grant execute on function app.kept_answer(text) to app_api;
