@@ -12,7 +12,7 @@ from uuid import UUID
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app import errors
+from app import attempts, errors
 from app.database import Context, MemberRole, Transaction
 from app.errors import Problem
 from app.models import PasswordChange, Refresh, SignIn, SignUp
@@ -24,6 +24,7 @@ from app.tokens import hash_refresh_token, new_refresh_token
 async def sign_up(request: Request) -> Response:
     """Make a user, a family with the user as its owner, and a session."""
     body = await read_body(request, SignUp)
+    await attempts.count(request, attempts.of_sign_up(request))
     token = new_refresh_token()
     values = {
         **dict(body),
@@ -38,16 +39,29 @@ async def sign_up(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """Make a session for a user whose password is right."""
     body = await read_body(request, SignIn)
+    email = await _folded(request, body.email)
+    limits = attempts.of_sign_in(request, email)
+    await attempts.count(request, *limits)
     token = new_refresh_token()
     credentials = await _credentials(request, None, "find_credentials", {"email": body.email})
     if not await verify_password(credentials.get("password_hash"), body.password):
         raise Problem(errors.INVALID_CREDENTIALS)
+    await attempts.forgive(request, *limits)
     session = await _run(
         request, None, "open_session", {**credentials, **_new_token(request, token)}
     )
     if session is None:
         raise Problem(errors.INVALID_CREDENTIALS)
     return _signed_in(request, session, token)
+
+
+async def _folded(request: Request, email: str) -> str:
+    # As find_credentials folds it: Python's lower() and PostgreSQL's differ, and each spelling that
+    # finds the account would be another subject.
+    async def work(transaction: Transaction) -> str:
+        return str(await transaction.value("fold_email", {"email": email}))
+
+    return await services(request).database.run(None, work, read_only=True)
 
 
 async def refresh(request: Request) -> Response:
@@ -78,6 +92,8 @@ async def change_password(request: Request) -> Response:
     """Replace the password and end the other sessions."""
     context = await authenticate(request)
     body = await read_body(request, PasswordChange)
+    limit = attempts.of_password_change(request, context.session_id or context.user_id)
+    await attempts.count(request, limit)
     credentials = await _credentials(request, context, "own_credentials", {})
     old_hash = credentials.get("password_hash")
     if not await verify_password(old_hash, body.old_password):
@@ -85,6 +101,7 @@ async def change_password(request: Request) -> Response:
     values = {"old_hash": old_hash, "new_hash": await hash_password(body.new_password)}
     if await _run(request, context, "change_password", values) is None:
         raise _wrong_password()
+    await attempts.forgive(request, limit)
     return Response(status_code=204)
 
 
@@ -160,7 +177,7 @@ def _signed_in(
         "family_id": family_id,
         "role": role,
     }
-    return JSONResponse(answer, status_code=status, headers={"Cache-Control": "no-store"})
+    return JSONResponse(answer, status_code=status)
 
 
 def _uuid(value: str | UUID | None) -> UUID | None:

@@ -43,6 +43,24 @@ ALTER TYPE app.account_event OWNER TO app_owner;
 COMMENT ON TYPE app.account_event IS 'What happened to an account.';
 
 --
+-- Name: attempt_type; Type: TYPE; Schema: app; Owner: app_owner
+--
+
+CREATE TYPE app.attempt_type AS ENUM (
+    'sign_in',
+    'sign_up',
+    'password_change'
+);
+
+ALTER TYPE app.attempt_type OWNER TO app_owner;
+
+--
+-- Name: TYPE attempt_type; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TYPE app.attempt_type IS 'What somebody attempted.';
+
+--
 -- Name: audit_action; Type: TYPE; Schema: app; Owner: app_owner
 --
 
@@ -461,6 +479,63 @@ ALTER FUNCTION app.conversation_json(c app.conversations) OWNER TO app_owner;
 --
 
 COMMENT ON FUNCTION app.conversation_json(c app.conversations) IS 'A conversation as every endpoint shows it.';
+
+--
+-- Name: count_attempt(app.attempt_type, bytea, integer, interval); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_now timestamptz;
+    v_frees_at timestamptz;
+begin
+    perform pg_advisory_xact_lock(
+        hashtextextended(attempt_type::text || encode(subject_hash, 'hex'), 0)
+    );
+
+    if pg_try_advisory_xact_lock(hashtextextended('app.count_attempt', 0)) then
+        delete from app.attempts as a
+        where a.id in (
+            select old.id
+            from app.attempts as old
+            where old.created_at < now() - interval '1 day'
+            order by old.created_at
+            limit 20
+        );
+    end if;
+
+    -- The attempt that has to be forgotten before there may be another.
+    v_now := clock_timestamp();
+    select a.created_at + period into v_frees_at
+    from app.attempts as a
+    where
+        a.attempt_type = count_attempt.attempt_type
+        and a.subject_hash = count_attempt.subject_hash
+        and a.created_at > v_now - period
+    order by a.created_at desc
+    offset greatest(most, 1) - 1
+    limit 1;
+    if found then
+        return ceil(extract(epoch from v_frees_at - v_now));
+    end if;
+
+    insert into app.attempts (attempt_type, subject_hash)
+    values (attempt_type, subject_hash);
+
+    return null;
+end
+$$;
+
+ALTER FUNCTION app.count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval) IS 'Notes an attempt; where there are too many already, the seconds to wait before the next.';
 
 --
 -- Name: is_time_zone(text); Type: FUNCTION; Schema: app; Owner: app_owner
@@ -1052,6 +1127,74 @@ ALTER FUNCTION app.find_credentials(email text) OWNER TO app_auth;
 COMMENT ON FUNCTION app.find_credentials(email text) IS 'User and password hash of an active account, by its address; no row when there is none.';
 
 --
+-- Name: forget_answers(text); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.forget_answers(idempotency_key text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    -- The caller's own key may be used again, however many are older.
+    delete from app.kept_answers as k
+    where
+        k.family_id = app.current_family_id()
+        and k.user_id = app.current_user_id()
+        and k.idempotency_key = forget_answers.idempotency_key
+        and k.created_at < now() - interval '24 hours';
+
+    if not pg_try_advisory_xact_lock(hashtextextended('app.forget_answers', 0)) then
+        return;
+    end if;
+
+    delete from app.kept_answers as k
+    where (k.family_id, k.user_id, k.idempotency_key) in (
+        select old.family_id, old.user_id, old.idempotency_key
+        from app.kept_answers as old
+        where old.created_at < now() - interval '24 hours'
+        order by old.created_at
+        limit 20
+    );
+end
+$$;
+
+ALTER FUNCTION app.forget_answers(idempotency_key text) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION forget_answers(idempotency_key text); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.forget_answers(idempotency_key text) IS 'Deletes kept answers that are older than a day: the one under a key, and some others.';
+
+--
+-- Name: forgive_attempts(app.attempt_type, bytea, integer); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    delete from app.attempts as a
+    where a.id in (
+        select newest.id
+        from app.attempts as newest
+        where
+            newest.attempt_type = forgive_attempts.attempt_type
+            and newest.subject_hash = forgive_attempts.subject_hash
+        order by newest.created_at desc
+        limit most
+    )
+$$;
+
+ALTER FUNCTION app.forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer) IS 'Forgets the newest attempts on a subject; all of them where no number is given.';
+
+--
 -- Name: keep_an_owner(); Type: FUNCTION; Schema: app; Owner: app_auth
 --
 
@@ -1103,6 +1246,41 @@ ALTER FUNCTION app.keep_an_owner() OWNER TO app_auth;
 --
 
 COMMENT ON FUNCTION app.keep_an_owner() IS 'Trigger: refuses to take a family its last owner.';
+
+--
+-- Name: kept_answer(text); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.kept_answer(idempotency_key text) RETURNS TABLE(request_hash bytea, status bigint, body text, etag_version bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_user_id uuid := app.current_user_id();
+    v_family_id uuid := app.current_family_id();
+begin
+    perform pg_advisory_xact_lock(
+        hashtextextended(concat_ws(' ', v_user_id, v_family_id, idempotency_key), 0)
+    );
+    perform app.forget_answers(idempotency_key);
+
+    return query
+    select k.request_hash, k.status, k.body, k.etag_version
+    from app.kept_answers as k
+    where
+        k.family_id = v_family_id
+        and k.user_id = v_user_id
+        and k.idempotency_key = kept_answer.idempotency_key;
+end
+$$;
+
+ALTER FUNCTION app.kept_answer(idempotency_key text) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION kept_answer(idempotency_key text); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.kept_answer(idempotency_key text) IS 'The answer kept under a key, after waiting for whoever is giving one.';
 
 --
 -- Name: family_memberships; Type: TABLE; Schema: app; Owner: app_owner
@@ -2290,6 +2468,58 @@ COMMENT ON COLUMN app.account_events.occurred_at IS 'When it happened.';
 COMMENT ON COLUMN app.account_events.metadata IS 'login, database_role, session_id and request_id, as far as they are known.';
 
 --
+-- Name: attempts; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.attempts (
+    id uuid DEFAULT app.new_id() NOT NULL,
+    attempt_type app.attempt_type NOT NULL,
+    subject_hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT attempts_subject_hash_is_a_sha256 CHECK ((length(subject_hash) = 32))
+);
+
+ALTER TABLE ONLY app.attempts FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.attempts OWNER TO app_owner;
+
+--
+-- Name: TABLE attempts; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.attempts IS 'Attempts to sign in or up; kept for a day.';
+
+--
+-- Name: COLUMN attempts.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.attempts.id IS 'Names the attempt.';
+
+--
+-- Name: COLUMN attempts.attempt_type; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.attempts.attempt_type IS 'What was attempted.';
+
+--
+-- Name: COLUMN attempts.subject_hash; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.attempts.subject_hash IS 'HMAC-SHA-256 of what is counted together: an address of mail, a network, both, or a user.';
+
+--
+-- Name: COLUMN attempts.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.attempts.created_at IS 'When it was made; never changes.';
+
+--
+-- Name: CONSTRAINT attempts_subject_hash_is_a_sha256 ON attempts; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT attempts_subject_hash_is_a_sha256 ON app.attempts IS 'The hash of a subject has 32 bytes.';
+
+--
 -- Name: audit_log; Type: TABLE; Schema: app; Owner: app_owner
 --
 
@@ -2500,6 +2730,107 @@ COMMENT ON COLUMN app.credentials.row_version IS 'Counts the changes of the row,
 COMMENT ON CONSTRAINT credentials_password_hash_is_argon2id ON app.credentials IS 'Passwords are stored as argon2id hashes only.';
 
 --
+-- Name: kept_answers; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.kept_answers (
+    family_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    idempotency_key text NOT NULL,
+    request_hash bytea NOT NULL,
+    status bigint NOT NULL,
+    body text,
+    etag_version bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT kept_answers_body_has_at_most_4_mebibytes CHECK ((octet_length(body) <= 4194304)),
+    CONSTRAINT kept_answers_idempotency_key_is_1_to_255_characters CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 255))),
+    CONSTRAINT kept_answers_request_hash_is_a_sha256 CHECK ((length(request_hash) = 32)),
+    CONSTRAINT kept_answers_status_is_one_of_success CHECK (((status >= 200) AND (status <= 299)))
+);
+
+ALTER TABLE ONLY app.kept_answers FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.kept_answers OWNER TO app_owner;
+
+--
+-- Name: TABLE kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.kept_answers IS 'What a request with an Idempotency-Key was answered; kept for a day.';
+
+--
+-- Name: COLUMN kept_answers.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.kept_answers.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN kept_answers.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.kept_answers.user_id IS 'Who asked.';
+
+--
+-- Name: COLUMN kept_answers.idempotency_key; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.kept_answers.idempotency_key IS 'What the client called the request.';
+
+--
+-- Name: COLUMN kept_answers.request_hash; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.kept_answers.request_hash IS 'SHA-256 of path, role and body: another request may not use the same key.';
+
+--
+-- Name: COLUMN kept_answers.status; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.kept_answers.status IS 'The HTTP status; only success is kept.';
+
+--
+-- Name: COLUMN kept_answers.body; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.kept_answers.body IS 'The JSON text of the answer; null where it was empty.';
+
+--
+-- Name: COLUMN kept_answers.etag_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.kept_answers.etag_version IS 'The version in the answer''s ETag; null where it had none.';
+
+--
+-- Name: COLUMN kept_answers.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.kept_answers.created_at IS 'When it was given; never changes.';
+
+--
+-- Name: CONSTRAINT kept_answers_body_has_at_most_4_mebibytes ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT kept_answers_body_has_at_most_4_mebibytes ON app.kept_answers IS 'The answer must have at most 4 MiB.';
+
+--
+-- Name: CONSTRAINT kept_answers_idempotency_key_is_1_to_255_characters ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT kept_answers_idempotency_key_is_1_to_255_characters ON app.kept_answers IS 'The Idempotency-Key must have 1 to 255 characters.';
+
+--
+-- Name: CONSTRAINT kept_answers_request_hash_is_a_sha256 ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT kept_answers_request_hash_is_a_sha256 ON app.kept_answers IS 'The hash of a request has 32 bytes.';
+
+--
+-- Name: CONSTRAINT kept_answers_status_is_one_of_success ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT kept_answers_status_is_one_of_success ON app.kept_answers IS 'Only answers of success are kept.';
+
+--
 -- Name: refresh_tokens; Type: TABLE; Schema: app; Owner: app_owner
 --
 
@@ -2644,6 +2975,19 @@ ALTER TABLE ONLY app.account_events
 COMMENT ON CONSTRAINT account_events_pkey ON app.account_events IS 'This event exists already.';
 
 --
+-- Name: attempts attempts_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.attempts
+    ADD CONSTRAINT attempts_pkey PRIMARY KEY (id);
+
+--
+-- Name: CONSTRAINT attempts_pkey ON attempts; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT attempts_pkey ON app.attempts IS 'This attempt exists already.';
+
+--
 -- Name: audit_log audit_log_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
 --
 
@@ -2727,6 +3071,19 @@ ALTER TABLE ONLY app.family_memberships
 --
 
 COMMENT ON CONSTRAINT family_memberships_pkey ON app.family_memberships IS 'This person belongs to the family already.';
+
+--
+-- Name: kept_answers kept_answers_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.kept_answers
+    ADD CONSTRAINT kept_answers_pkey PRIMARY KEY (family_id, user_id, idempotency_key);
+
+--
+-- Name: CONSTRAINT kept_answers_pkey ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT kept_answers_pkey ON app.kept_answers IS 'This Idempotency-Key has been used already.';
 
 --
 -- Name: messages messages_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
@@ -2819,6 +3176,30 @@ CREATE INDEX account_events_user_id_occurred_at_idx ON app.account_events USING 
 COMMENT ON INDEX app.account_events_user_id_occurred_at_idx IS 'For the people who look into one account.';
 
 --
+-- Name: attempts_attempt_type_subject_hash_created_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX attempts_attempt_type_subject_hash_created_at_idx ON app.attempts USING btree (attempt_type, subject_hash, created_at);
+
+--
+-- Name: INDEX attempts_attempt_type_subject_hash_created_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.attempts_attempt_type_subject_hash_created_at_idx IS 'Serves count_attempt and forgive_attempts.';
+
+--
+-- Name: attempts_created_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX attempts_created_at_idx ON app.attempts USING btree (created_at);
+
+--
+-- Name: INDEX attempts_created_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.attempts_created_at_idx IS 'Serves count_attempt, which forgets what is old.';
+
+--
 -- Name: audit_log_shared_idx; Type: INDEX; Schema: app; Owner: app_owner
 --
 
@@ -2889,6 +3270,18 @@ CREATE INDEX family_memberships_user_id_family_id_idx ON app.family_memberships 
 --
 
 COMMENT ON INDEX app.family_memberships_user_id_family_id_idx IS 'Serves my_families, and the cascade from users.';
+
+--
+-- Name: kept_answers_created_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX kept_answers_created_at_idx ON app.kept_answers USING btree (created_at);
+
+--
+-- Name: INDEX kept_answers_created_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.kept_answers_created_at_idx IS 'Serves forget_answers.';
 
 --
 -- Name: messages_conversation_idx; Type: INDEX; Schema: app; Owner: app_owner
@@ -3029,6 +3422,18 @@ CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.account_events 
 COMMENT ON TRIGGER _100_refuse_change ON app.account_events IS 'Events are append-only.';
 
 --
+-- Name: attempts _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.attempts FOR EACH ROW EXECUTE FUNCTION app.refuse_change('an attempt was made or was not');
+
+--
+-- Name: TRIGGER _100_refuse_change ON attempts; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_refuse_change ON app.attempts IS 'Attempts are counted, not changed.';
+
+--
 -- Name: audit_log _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
@@ -3039,6 +3444,18 @@ CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.audit_log FOR E
 --
 
 COMMENT ON TRIGGER _100_refuse_change ON app.audit_log IS 'The trail is append-only.';
+
+--
+-- Name: kept_answers _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.kept_answers FOR EACH ROW EXECUTE FUNCTION app.refuse_change('an answer was given and stays what it was');
+
+--
+-- Name: TRIGGER _100_refuse_change ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_refuse_change ON app.kept_answers IS 'An answer was given and stays.';
 
 --
 -- Name: messages _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
@@ -3369,6 +3786,19 @@ ALTER TABLE ONLY app.family_memberships
 COMMENT ON CONSTRAINT family_memberships_user_id_fkey ON app.family_memberships IS 'The user does not exist.';
 
 --
+-- Name: kept_answers kept_answers_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.kept_answers
+    ADD CONSTRAINT kept_answers_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT kept_answers_family_id_user_id_fkey ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT kept_answers_family_id_user_id_fkey ON app.kept_answers IS 'The user does not belong to this family.';
+
+--
 -- Name: messages messages_family_id_user_id_conversation_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
 --
 
@@ -3453,6 +3883,12 @@ COMMENT ON CONSTRAINT tasks_family_id_user_id_fkey ON app.tasks IS 'The user doe
 ALTER TABLE app.account_events ENABLE ROW LEVEL SECURITY;
 
 --
+-- Name: attempts; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.attempts ENABLE ROW LEVEL SECURITY;
+
+--
 -- Name: audit_log; Type: ROW SECURITY; Schema: app; Owner: app_owner
 --
 
@@ -3475,6 +3911,30 @@ ALTER TABLE app.conversations ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE app.credentials ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: attempts delete_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_auth ON app.attempts FOR DELETE TO app_auth USING (true);
+
+--
+-- Name: POLICY delete_auth ON attempts; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_auth ON app.attempts IS 'The functions of app_auth forget and forgive.';
+
+--
+-- Name: kept_answers delete_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_auth ON app.kept_answers FOR DELETE TO app_auth USING (true);
+
+--
+-- Name: POLICY delete_auth ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_auth ON app.kept_answers IS 'The functions of app_auth forget what is old.';
 
 --
 -- Name: families delete_ops; Type: POLICY; Schema: app; Owner: app_owner
@@ -3559,6 +4019,18 @@ CREATE POLICY insert_auth ON app.account_events FOR INSERT TO app_auth WITH CHEC
 --
 
 COMMENT ON POLICY insert_auth ON app.account_events IS 'The functions of app_auth append.';
+
+--
+-- Name: attempts insert_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_auth ON app.attempts FOR INSERT TO app_auth WITH CHECK (true);
+
+--
+-- Name: POLICY insert_auth ON attempts; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_auth ON app.attempts IS 'The functions of app_auth note attempts.';
 
 --
 -- Name: credentials insert_auth; Type: POLICY; Schema: app; Owner: app_owner
@@ -3657,6 +4129,18 @@ CREATE POLICY insert_own ON app.conversations FOR INSERT TO app_api WITH CHECK (
 COMMENT ON POLICY insert_own ON app.conversations IS 'Only in their own name and in the family they act in.';
 
 --
+-- Name: kept_answers insert_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_own ON app.kept_answers FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY insert_own ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_own ON app.kept_answers IS 'Only in their own name and in the family they act in.';
+
+--
 -- Name: messages insert_own; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -3681,6 +4165,12 @@ CREATE POLICY insert_own ON app.tasks FOR INSERT TO app_api WITH CHECK (((family
 COMMENT ON POLICY insert_own ON app.tasks IS 'Only in their own name and in the family they act in.';
 
 --
+-- Name: kept_answers; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.kept_answers ENABLE ROW LEVEL SECURITY;
+
+--
 -- Name: messages; Type: ROW SECURITY; Schema: app; Owner: app_owner
 --
 
@@ -3703,6 +4193,18 @@ CREATE POLICY select_admin ON app.audit_log FOR SELECT TO app_reader, app_api US
 --
 
 COMMENT ON POLICY select_admin ON app.audit_log IS 'Owners and admins, but for what is private to somebody else.';
+
+--
+-- Name: attempts select_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_auth ON app.attempts FOR SELECT TO app_auth USING (true);
+
+--
+-- Name: POLICY select_auth ON attempts; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_auth ON app.attempts IS 'The functions of app_auth count.';
 
 --
 -- Name: credentials select_auth; Type: POLICY; Schema: app; Owner: app_owner
@@ -3739,6 +4241,18 @@ CREATE POLICY select_auth ON app.family_memberships FOR SELECT TO app_auth USING
 --
 
 COMMENT ON POLICY select_auth ON app.family_memberships IS 'The functions of app_auth look across families.';
+
+--
+-- Name: kept_answers select_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_auth ON app.kept_answers FOR SELECT TO app_auth USING (true);
+
+--
+-- Name: POLICY select_auth ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_auth ON app.kept_answers IS 'The functions of app_auth find what is old.';
 
 --
 -- Name: refresh_tokens select_auth; Type: POLICY; Schema: app; Owner: app_owner
@@ -3861,6 +4375,18 @@ CREATE POLICY select_ops ON app.family_memberships FOR SELECT TO app_ops USING (
 COMMENT ON POLICY select_ops ON app.family_memberships IS 'Maintenance sees every row, in the columns it is granted.';
 
 --
+-- Name: kept_answers select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.kept_answers FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.kept_answers IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
 -- Name: messages select_ops; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -3919,6 +4445,18 @@ CREATE POLICY select_own ON app.conversations FOR SELECT TO app_reader, app_api 
 --
 
 COMMENT ON POLICY select_own ON app.conversations IS 'Their own rows.';
+
+--
+-- Name: kept_answers select_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_own ON app.kept_answers FOR SELECT TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY select_own ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_own ON app.kept_answers IS 'Their own answers.';
 
 --
 -- Name: messages select_own; Type: POLICY; Schema: app; Owner: app_owner
@@ -4027,6 +4565,18 @@ CREATE POLICY tenant_floor ON app.family_memberships AS RESTRICTIVE TO app_reade
 --
 
 COMMENT ON POLICY tenant_floor ON app.family_memberships IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: kept_answers tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.kept_answers AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.kept_answers IS 'Whatever the other policies allow, never a row of another family.';
 
 --
 -- Name: messages tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
@@ -4317,6 +4867,13 @@ REVOKE ALL ON FUNCTION app.conversation_json(c app.conversations) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.conversation_json(c app.conversations) TO app_api;
 
 --
+-- Name: FUNCTION count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval) TO app_api;
+
+--
 -- Name: FUNCTION is_time_zone(name text); Type: ACL; Schema: app; Owner: app_owner
 --
 
@@ -4474,11 +5031,32 @@ REVOKE ALL ON FUNCTION app.find_credentials(email text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.find_credentials(email text) TO app_api;
 
 --
+-- Name: FUNCTION forget_answers(idempotency_key text); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.forget_answers(idempotency_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.forget_answers(idempotency_key text) TO app_api;
+
+--
+-- Name: FUNCTION forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer) TO app_api;
+
+--
 -- Name: FUNCTION keep_an_owner(); Type: ACL; Schema: app; Owner: app_auth
 --
 
 REVOKE ALL ON FUNCTION app.keep_an_owner() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.keep_an_owner() TO app_owner;
+
+--
+-- Name: FUNCTION kept_answer(idempotency_key text); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.kept_answer(idempotency_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.kept_answer(idempotency_key text) TO app_api;
 
 --
 -- Name: TABLE family_memberships; Type: ACL; Schema: app; Owner: app_owner
@@ -4847,6 +5425,24 @@ GRANT INSERT(metadata) ON TABLE app.account_events TO app_auth;
 GRANT INSERT(metadata) ON TABLE app.account_events TO app_ops;
 
 --
+-- Name: TABLE attempts; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT,DELETE ON TABLE app.attempts TO app_auth;
+
+--
+-- Name: COLUMN attempts.attempt_type; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(attempt_type) ON TABLE app.attempts TO app_auth;
+
+--
+-- Name: COLUMN attempts.subject_hash; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(subject_hash) ON TABLE app.attempts TO app_auth;
+
+--
 -- Name: TABLE audit_log; Type: ACL; Schema: app; Owner: app_owner
 --
 
@@ -4931,6 +5527,67 @@ GRANT INSERT(user_id) ON TABLE app.credentials TO app_auth;
 --
 
 GRANT INSERT(password_hash),UPDATE(password_hash) ON TABLE app.credentials TO app_auth;
+
+--
+-- Name: TABLE kept_answers; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.kept_answers TO app_api;
+GRANT DELETE ON TABLE app.kept_answers TO app_auth;
+
+--
+-- Name: COLUMN kept_answers.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.kept_answers TO app_api;
+GRANT SELECT(family_id) ON TABLE app.kept_answers TO app_auth;
+GRANT SELECT(family_id) ON TABLE app.kept_answers TO app_ops;
+
+--
+-- Name: COLUMN kept_answers.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.kept_answers TO app_api;
+GRANT SELECT(user_id) ON TABLE app.kept_answers TO app_auth;
+GRANT SELECT(user_id) ON TABLE app.kept_answers TO app_ops;
+
+--
+-- Name: COLUMN kept_answers.idempotency_key; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(idempotency_key) ON TABLE app.kept_answers TO app_api;
+GRANT SELECT(idempotency_key) ON TABLE app.kept_answers TO app_auth;
+GRANT SELECT(idempotency_key) ON TABLE app.kept_answers TO app_ops;
+
+--
+-- Name: COLUMN kept_answers.request_hash; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(request_hash) ON TABLE app.kept_answers TO app_api;
+
+--
+-- Name: COLUMN kept_answers.status; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(status) ON TABLE app.kept_answers TO app_api;
+
+--
+-- Name: COLUMN kept_answers.body; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(body) ON TABLE app.kept_answers TO app_api;
+
+--
+-- Name: COLUMN kept_answers.etag_version; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(etag_version) ON TABLE app.kept_answers TO app_api;
+
+--
+-- Name: COLUMN kept_answers.created_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(created_at) ON TABLE app.kept_answers TO app_auth;
 
 --
 -- Name: TABLE refresh_tokens; Type: ACL; Schema: app; Owner: app_owner

@@ -261,6 +261,8 @@ class Scene:
         household = self.home if context["family_id"] == self.home.family_id else self.other
         roles = {str(id_): role for role, id_ in household.users.items()}
         family, user = self.belongs_to(row)
+        if family is None and user is None:
+            return "nobody's"
         is_elsewhere = family not in (None, str(household.family_id))
         if user == str(context["user_id"]):
             return "own in another family" if is_elsewhere else "own"
@@ -275,7 +277,8 @@ class Scene:
         for (text,) in await self.connection.fetch(f"select to_jsonb(t) from app.{source} as t"):
             row = json.loads(text)
             found.setdefault(self.belongs_to(row), row)
-        found.pop((None, None), None)
+        if len(found) > 1:
+            found.pop((None, None), None)
         if not found:
             raise LookupError(
                 f"app.{source} has no row to measure with: add one to tests/households.py"

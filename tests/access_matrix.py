@@ -25,7 +25,10 @@ Seen = dict[Kind, tuple[str, ...]]  # verdicts, in the order of the commands
 Line = tuple[str, tuple[str, ...]]  # the same with kinds of rows taken together
 
 OTHERS = ("the owner's", "the admin's", "the member's")
-WHOSE = ("own", *OTHERS, "the family's", "own in another family", "another family's", "anybody's")
+WHOSE = (
+    *("own", *OTHERS, "the family's", "own in another family", "another family's"),
+    *("nobody's", "anybody's"),
+)
 COMMANDS = ("select", "insert", "update", "delete")
 REFUSED = "refused"
 UNSHOWN = "Refused to everybody, hidden from app_owner: "

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 from app.database import load_queries
-from app.endpoints import TABLE, Endpoint
+from app.endpoints import TABLE
+from app.operations import Endpoint
 from app.settings import sql_directory
 from tests.examples import BODIES
 
@@ -29,6 +30,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {row.query: row for row in TABLE if row.quer
 # Run before sign-in, or by the service for itself: no context.
 OUTSIDE = {
     *("sign_up", "find_credentials", "open_session", "refresh_session"),
+    *("fold_email", "count_attempt", "forgive_attempts"),
     *("get_server", "list_constraint_comments", "get_installed_files"),
 }
 
@@ -39,6 +41,8 @@ _NEW_TOKEN = {
     "token_hash": sha256(b"a new token").digest(),
     "expires_at": datetime.now(UTC) + timedelta(days=30),
 }
+
+_ATTEMPT = {"attempt_type": "sign_in", "subject_hash": sha256(b"ann").digest()}
 
 # Of queries that no endpoint runs by itself: what they are given that is no fact about the caller.
 _GIVEN: Mapping[str, Mapping[str, object]] = {
@@ -66,6 +70,17 @@ _GIVEN: Mapping[str, Mapping[str, object]] = {
     "get_installed_files": {},
     "ensure_audit_partitions": {"months_ahead": 1},
     "find_contexts": {},
+    "count_attempt": {**_ATTEMPT, "most": 1000, "seconds": 900.0},
+    "forgive_attempts": {**_ATTEMPT, "most": 1},
+    "fold_email": {},
+    "find_kept_answer": {"idempotency_key": "saturday"},
+    "keep_answer": {
+        "idempotency_key": "sunday",
+        "request_hash": sha256(b"flour").digest(),
+        "status": 201,
+        "body": "{}",
+        "etag_version": 1,
+    },
     "explain_access": {"table_name": "users", "command": "update"},
 }
 
@@ -84,7 +99,7 @@ def example(query: str, facts: Mapping[str, object], **parameters: str) -> Mappi
     row = ENDPOINTS.get(query)
     if row is None:
         return {**facts, **_GIVEN[query]}
-    values = dict(facts)
+    values = {**facts, "if_match": None}
     if row.parameters is not None:
         values |= row.parameters.model_validate(parameters).values()
     if row.body is not None:

@@ -185,6 +185,7 @@ select name from tables where not relrowsecurity or not relforcerowsecurity;
 -- but account_events: of an account, which may be in many families
 -- but credentials: of a person
 -- but refresh_tokens: of a session
+-- but attempts: of nobody who has signed in yet
 -- but users: people, who may be in many families
 -- finds shopping_items:
 --     create table app.shopping_items (id uuid primary key, title text not null);
@@ -389,11 +390,13 @@ where (
 with agreed (in_table, app_api, app_reader, app_auth, app_audit, app_ops) as (
     values
         ('account_events', null, null, 'a', null, 'ar'),
+        ('attempts', null, null, 'adr', null, null),
         ('audit_log', 'r', 'r', null, 'a', 'r'),
         ('conversations', 'adrw', 'r', null, null, 'r'),
         ('credentials', null, null, 'arw', null, null),
         ('families', 'rw', 'r', 'arw', null, 'drw'),
         ('family_memberships', 'rw', 'r', 'arw', null, 'rw'),
+        ('kept_answers', 'ar', null, 'dr', null, 'r'),
         ('messages', 'ar', 'r', null, null, 'r'),
         ('refresh_tokens', null, null, 'ar', null, null),
         ('sessions', 'r', 'r', 'arw', null, 'r'),
@@ -735,6 +738,7 @@ where d.deptype = 'o' and d.refclassid = 'pg_authid'::regclass and d.dbid =
 -- but families_pkey: a family's id is its family_id
 -- but family_memberships_user_id_fkey: to users, who are in no family
 -- but family_memberships_user_id_family_id_idx: for that key, and for one person's families
+-- but kept_answers_created_at_idx: to forget what is old, whosever it is
 -- but sessions_pkey: a session moves from family to family
 -- but sessions_user_id_fkey: to users
 -- but sessions_user_id_idx: for that key
@@ -1110,6 +1114,7 @@ select in_table, name from columns where is_generated and not is_stored;
 -- but credentials user_id: a user has one password
 -- but family_memberships user_id: a relation
 -- but refresh_tokens token_hash: what a client presents
+-- but kept_answers user_id, idempotency_key: what a client presents
 -- finds shopping_items title:
 --     create table app.shopping_items (family_id uuid, title text, primary key (family_id, title));
 select in_table, array_to_string(array_remove(columns, 'family_id'), ', ')
@@ -1153,6 +1158,8 @@ where not is_partition and not exists (
 -- but account_events: append-only
 -- but audit_log: append-only
 -- but messages: immutable
+-- but attempts: counted, not changed
+-- but kept_answers: an answer was given and stays what it was
 -- but refresh_tokens: a link of the chain never changes
 -- finds tasks row_version, updated_at:
 --     drop trigger _100_touch on app.tasks;
@@ -1224,6 +1231,7 @@ where not is_partition and exists (
 -- but audit_log insert delete update: is the trail
 -- but messages update: which another trigger refuses
 -- but sessions insert delete update: of an account: what happens to them is in account_events
+-- but kept_answers insert delete update: a copy for a day; what it answers is in the trail
 -- finds tasks insert delete update:
 --     drop trigger _900_audit on app.tasks;
 -- finds tasks insert delete update:
@@ -1259,6 +1267,8 @@ group by t.name;
 -- but credentials: of an account, which is not audited row by row
 -- but refresh_tokens: of an account
 -- but sessions: of an account
+-- but attempts: of nobody who has signed in yet
+-- but kept_answers: a copy for a day, of which nothing refers to
 -- but users: of an account
 -- finds tasks:
 --     drop trigger _110_refuse_truncate on app.tasks;

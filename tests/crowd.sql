@@ -101,6 +101,29 @@ select
     case when n > 1 then sha256(convert_to('token ' || person || ', ' || n - 1, 'UTF8')) end
 from sign_ins;
 
+-- Everybody who is signed in has sent a request with a key, today or yesterday, and tried to get in:
+-- the readers more often.
+insert into app.kept_answers (
+    family_id, user_id, idempotency_key, request_hash, status, created_at
+)
+select
+    pg_temp.id('family', family),
+    pg_temp.id('user', person),
+    case n when 1 then 'saturday' else 'key ' || n end,
+    sha256('flour'),
+    201,
+    now() - person % 30 * interval '1 hour'
+from sign_ins;
+
+insert into app.attempts (attempt_type, subject_hash, created_at)
+select
+    'sign_in',
+    sha256(convert_to(
+        case when person = 200000 and n <= 9 then 'ann' else concat(person, ' ', n) end, 'UTF8'
+    )),
+    now() - person % 30 * interval '1 hour'
+from sign_ins;
+
 insert into app.account_events (user_id, event_type, occurred_at)
 select
     pg_temp.id('user', person),

@@ -50,6 +50,12 @@ _MAKE = """
     ), conversations as (
         insert into app.conversations (family_id, user_id, id, title)
         select $1, user_id, conversation_id, 'A talk' from people
+    ), kept_answers as (
+        insert into app.kept_answers (family_id, user_id, idempotency_key, request_hash, status)
+        select $1, user_id, 'saturday', sha256('flour'), 201 from people
+    ), attempts as (
+        insert into app.attempts (attempt_type, subject_hash)
+        select 'sign_in', sha256(user_id::text::bytea) from people
     )
     insert into app.messages (family_id, user_id, conversation_id, id, role, content)
     select $1, user_id, conversation_id, md5(role || n)::uuid, 'user', 'Message ' || n

@@ -190,6 +190,11 @@ ATTACKS = [
     ("nobody", "app.switch_family('{family}')", "None"),
     ("impostor", "app.switch_family('{family}')", "None"),
     ("impostor", "app.switch_family(null)", "None"),
+    ("nobody", "app.count_attempt(null, null, null, null)", "23502"),
+    ("nobody", "app.count_attempt('sign_in', sha256('a'), -1, null)", "None"),
+    ("nobody", "app.forgive_attempts(null, null, null)", "None"),
+    ("nobody", "app.forget_answers('saturday')", "None"),
+    ("impostor", "app.forget_answers('saturday')", "None"),
     ("thief", "app.switch_family('{home}') ->> 'role'", "admin"),
 ]
 

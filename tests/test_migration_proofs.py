@@ -52,6 +52,9 @@ ROWS = {
     "conversations": f"(family_id, user_id, id, title) values ({FAMILY}, {ANN}, {TALK}, 'A talk')",
     "messages": "(family_id, user_id, conversation_id, role, content)"
     f" values ({FAMILY}, {ANN}, {TALK}, 'user', 'Hello')",
+    "kept_answers": "(family_id, user_id, idempotency_key, request_hash, status)"
+    f" values ({FAMILY}, {ANN}, 'saturday', sha256('flour'), 201)",
+    "attempts": "(attempt_type, subject_hash) values ('sign_in', sha256('ann'))",
 }
 
 TABLES = """
@@ -206,11 +209,13 @@ LOCKS = {
     "apply 0005_sessions": {"users": WRITERS_WAIT, "family_memberships": WRITERS_WAIT},
     "apply 0007_tasks": {"family_memberships": WRITERS_WAIT},
     "apply 0008_conversations": {"family_memberships": WRITERS_WAIT},
+    "apply 0009_kept_answers": {"family_memberships": WRITERS_WAIT},
     # And takes them away again.
     "roll back 0004_families": {"users": ALL_WAIT},
     "roll back 0005_sessions": {"users": ALL_WAIT, "family_memberships": ALL_WAIT},
     "roll back 0007_tasks": {"family_memberships": ALL_WAIT},
     "roll back 0008_conversations": {"family_memberships": ALL_WAIT},
+    "roll back 0009_kept_answers": {"family_memberships": ALL_WAIT},
 }
 
 # A deployer's locks, as others see them: what it has just made is not there for them.

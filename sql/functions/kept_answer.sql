@@ -7,7 +7,7 @@
 -- requires: 0009_kept_answers current_user_id current_family_id forget_answers
 
 create or replace function app.kept_answer(idempotency_key text)
-    returns table (request_hash bytea, status smallint, body text, etag_version bigint)
+    returns table (request_hash bytea, status bigint, body text, etag_version bigint)
     language plpgsql
     volatile
     set search_path = pg_catalog, pg_temp

@@ -14,7 +14,7 @@ create table app.kept_answers (
     idempotency_key text not null,
 
     request_hash bytea not null,
-    status smallint not null,
+    status bigint not null,
     body text,
     etag_version bigint,
 

@@ -1,9 +1,21 @@
 -- Accounts: what the sign-in endpoints run. All of it goes through the functions of app_auth.
 
+-- name: count_attempt
+select app.count_attempt(
+    :attempt_type, :subject_hash, :most::integer, make_interval(secs => :seconds)
+)::text;
+
+-- name: forgive_attempts
+select app.forgive_attempts(:attempt_type, :subject_hash, :most::integer);
+
 -- name: sign_up
 select app.sign_up(
     :email, :password_hash, :full_name, :family_name, :time_zone, :token_hash, :expires_at
 )::text;
+
+-- name: fold_email
+-- Which account an address means: what is counted has to be what is found.
+select lower(:email::text);
 
 -- name: find_credentials
 select user_id, password_hash
@@ -29,7 +41,7 @@ select nullif(app.change_password(:old_hash, :new_hash), false)::text;
 select app.switch_family(:to_family_id)::text;
 
 -- name: get_me
-select app.user_json(u)::text
+select app.user_json(u)::text as body, u.row_version
 from app.users as u
 where u.id = :user_id;
 
@@ -40,8 +52,20 @@ set
     time_zone = coalesce(patch.fields ->> 'time_zone', u.time_zone),
     is_notified = coalesce((patch.fields ->> 'is_notified')::boolean, u.is_notified)
 from (select :patch::jsonb as fields) as patch
-where u.id = :user_id
-returning app.user_json(u)::text;
+where
+    u.id = :user_id
+    and (:if_match::bigint[] is null or u.row_version = any(:if_match))
+returning app.user_json(u)::text as body, u.row_version;
 
 -- name: retire_account
-select nullif(app.retire_account(), false)::text;
+with unchanged as materialized (
+    select
+    from app.users as u
+    where
+        u.id = :user_id
+        and (:if_match::bigint[] is null or u.row_version = any(:if_match))
+    for update
+)
+
+select case when app.retire_account() then 'true' end as body, null::bigint as row_version
+where exists (select from unchanged);
