@@ -399,6 +399,26 @@ LIMITS: dict[str, tuple[Values, Values]] = {
         [{"content": text} for text in ("ß", "ß" * 5000)],
         [{"content": text} for text in ("", "ß" * 5001)],
     ),
+    "kept_answers_idempotency_key_is_1_to_255_characters": (
+        [{"idempotency_key": text} for text in ("ß", "ß" * 255)],
+        [{"idempotency_key": text} for text in ("", "ß" * 256)],
+    ),
+    "kept_answers_request_hash_is_a_sha256": (
+        [{"request_hash": bytes(32)}],
+        [{"request_hash": bytes(size)} for size in (0, 31, 33)],
+    ),
+    "kept_answers_status_is_one_of_success": (
+        [{"status": status} for status in (200, 299)],
+        [{"status": status} for status in (199, 300)],
+    ),
+    "kept_answers_body_has_at_most_4_mebibytes": (
+        [{"body": text} for text in (None, "a" * 4 * 1024 * 1024)],
+        [{"body": "a" * (4 * 1024 * 1024 + 1)}],
+    ),
+    "attempts_subject_hash_is_a_sha256": (
+        [{"subject_hash": bytes(32)}],
+        [{"subject_hash": bytes(size)} for size in (0, 31, 33)],
+    ),
 }
 
 
@@ -442,6 +462,7 @@ async def test_every_check_has_its_limits_tried(root: asyncpg.Connection) -> Non
         ("message_role", ["user", "assistant"]),
         ("member_role", ["owner", "admin", "member"]),
         ("audit_action", ["insert", "update", "delete"]),
+        ("attempt_type", ["sign_in", "sign_up", "password_change"]),
     ],
 )
 async def test_an_enumeration_has_these_values(

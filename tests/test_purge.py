@@ -82,7 +82,8 @@ async def test_a_purged_user_goes_with_all_that_is_theirs_in_every_family(
     gone, lost, new = difference(before, await snapshot(root))
     audited = {"family_memberships": 2, "tasks": 4, "conversations": 2, "messages": MESSAGES + 2}
     assert done == "DELETE 1"
-    assert lost == {"users": 1, "credentials": 1, "sessions": 2, "refresh_tokens": 2, **audited}
+    signed_in = {"credentials": 1, "sessions": 2, "refresh_tokens": 2, "kept_answers": 2}
+    assert lost == {"users": 1, **signed_in, **audited}
     assert new == {"audit_log": sum(audited.values())}
     assert all(str(guest) in row for table, row in gone if table != "refresh_tokens")
     assert naming(guest, await snapshot(root)) == {"audit_log", "account_events"}
@@ -105,7 +106,7 @@ async def test_a_purged_family_goes_with_all_that_is_its_own_and_leaves_the_peop
         "messages": 3 * MESSAGES,
     }
     assert done == "DELETE 1"
-    assert lost == {**audited, "sessions": 3}
+    assert lost == {**audited, "sessions": 3, "kept_answers": 3}
     assert new == {"audit_log": sum(audited.values()), "sessions": 3}  # standing in no family now
     assert all(str(home.family_id) in row for _, row in gone)
     assert naming(home.family_id, await snapshot(root)) == {"audit_log"}

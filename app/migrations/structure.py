@@ -131,7 +131,10 @@ CATALOG = r"""
                 case when attnotnull then 'not null' end,
                 case attidentity when 'a' then 'always' when 'd' then 'by default' end,
                 case attgenerated when '' then 'default ' else 'generated ' end
-                    || pg_get_expr(adbin, adrelid), 'with ' || attoptions::text)
+                    || pg_get_expr(adbin, adrelid),
+                -- PostgreSQL 15.20 numbers columns there by itself.
+                (select 'with ' || string_agg(o, ', ' order by o)
+                    from unnest(attoptions) o where o !~ '^pg_attver='))
         from tables t
         join pg_attribute a on attrelid = t.oid and attnum > 0 and not attisdropped
         join pg_type y on y.oid = atttypid
