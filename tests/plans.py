@@ -480,6 +480,7 @@ def _plain(value: str | Iterable[str], names: tuple[str, ...]) -> str:
     text = value if isinstance(value, str) else ", ".join(value)
     text = _CONTEXT.sub(r"current_\1()", text)
     text = re.sub(r"\$(\d+)", lambda found: f":{names[int(found[1]) - 1]}", text)
+    text = re.sub(r"'\d{5,}'", "its oid", text)  # which one, depends on what was made before
     text = re.sub(r"::(?:timestamp with time zone|[a-z_.]+)(?:\[\])?", "", text)
     return re.sub(r"\b([a-z])_\d+\b", r"\1", text)  # a, a_1, a_2: one alias for each partition
 
