@@ -12,7 +12,7 @@ from app.models import List
 from app.operations import Endpoint, Handler, handler, run_batch
 
 
-async def _batch(request: Request) -> Response:
+async def batch(request: Request) -> Response:
     return await run_batch(request, TABLE)
 
 
@@ -28,6 +28,7 @@ TABLE = (
         answer=models.SignedIn,
         status=201,
         signed_in=False,
+        problems=(errors.CONFLICT,),
     ),
     Endpoint(
         method="POST",
@@ -38,6 +39,7 @@ TABLE = (
         body=models.SignIn,
         answer=models.SignedIn,
         signed_in=False,
+        problems=(errors.INVALID_CREDENTIALS,),
     ),
     Endpoint(
         method="POST",
@@ -48,6 +50,7 @@ TABLE = (
         body=models.Refresh,
         answer=models.SignedIn,
         signed_in=False,
+        problems=(errors.INVALID_REFRESH_TOKEN,),
     ),
     Endpoint(
         method="POST",
@@ -57,6 +60,7 @@ TABLE = (
         takes_key=False,
         status=204,
         in_family=False,
+        problems=(errors.NOT_FOUND,),
     ),
     Endpoint(
         method="POST",
@@ -94,6 +98,7 @@ TABLE = (
         status=204,
         visible_by="get_me",
         in_family=False,
+        problems=(errors.LAST_OWNER,),
     ),
     # Families
     Endpoint(
@@ -170,6 +175,7 @@ TABLE = (
         body=models.MemberPatch,
         answer=models.Member,
         visible_by="get_member",
+        problems=(errors.LAST_OWNER,),
     ),
     Endpoint(
         method="DELETE",
@@ -178,6 +184,7 @@ TABLE = (
         query="retire_member",
         status=204,
         visible_by="get_member",
+        problems=(errors.LAST_OWNER,),
     ),
     # Tasks
     Endpoint(
@@ -295,10 +302,17 @@ TABLE = (
         method="POST",
         path="/v1/batch",
         summary="Do up to 100 operations in one transaction: all of them or none",
-        handler=_batch,
+        handler=batch,
         body=models.Batch,
         answer=models.BatchDone,
         in_family=False,
+        problems=(
+            errors.FORBIDDEN,
+            errors.NOT_FOUND,
+            errors.CONFLICT,
+            errors.LAST_OWNER,
+            errors.STALE,
+        ),
     ),
 )
 

@@ -1,6 +1,6 @@
 """Errors as the client sees them: RFC 9457 problem documents, and the way there from SQLSTATE.
 
-`docs/error-codes.md` lists every code; a test holds the two together.
+`docs/error-codes.md` and `/problems` list every code; a test holds them together.
 """
 
 import json
@@ -14,34 +14,156 @@ from starlette.responses import Response
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of problem: its code (the end of its `type` URI), HTTP status and title."""
+    """A kind of problem.
+
+    Args:
+        code: The end of its `type` URI.
+        status: The HTTP status.
+        title: A sentence, the same for every problem of the kind.
+        when: When it happens, and what to do; Markdown.
+    """
 
     code: str
     status: int
     title: str
+    when: str
+
+    @property
+    def uri(self) -> str:
+        """Its `type`, which leads to a page about it."""
+        return f"/problems/{self.code}"
 
 
-MALFORMED = Kind("malformed", 400, "The request could not be read.")
-UNAUTHENTICATED = Kind("unauthenticated", 401, "Sign in first.")
-INVALID_CREDENTIALS = Kind("invalid-credentials", 401, "E-mail address or password is wrong.")
-INVALID_REFRESH_TOKEN = Kind("invalid-refresh-token", 401, "The refresh token is not valid.")
-STALE_CONTEXT = Kind("stale-context", 401, "The token is no longer true; refresh it.")
-FORBIDDEN = Kind("forbidden", 403, "You may not do this.")
-NO_FAMILY = Kind("no-family", 403, "You stand in no family; make one or switch to one.")
-NOT_FOUND = Kind("not-found", 404, "There is no such thing here.")
-METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405, "This method is not supported here.")
-CONFLICT = Kind("conflict", 409, "The request conflicts with what is there.")
-LAST_OWNER = Kind("last-owner", 409, "A family keeps at least one owner.")
-STALE = Kind("stale", 412, "The thing has changed since; read it again.")
-TOO_LARGE = Kind("too-large", 413, "The request body is too large.")
-UNSUPPORTED_MEDIA = Kind("unsupported-media-type", 415, "The body must be plain JSON.")
-INVALID = Kind("invalid", 422, "The request contains invalid values.")
-KEY_REUSED = Kind("key-reused", 422, "The Idempotency-Key was used for another request.")
-TOO_MANY = Kind("too-many-attempts", 429, "There were too many attempts; wait before the next.")
-HEADERS_TOO_LARGE = Kind("headers-too-large", 431, "The request headers are too large.")
-INTERNAL = Kind("internal", 500, "Something went wrong on our side.")
-UNAVAILABLE = Kind("unavailable", 503, "Something this needs is not available; try again.")
-TIMEOUT = Kind("timeout", 504, "The request took too long.")
+MALFORMED = Kind(
+    "malformed",
+    400,
+    "The request could not be read.",
+    "the body is not JSON, or the request cannot be read",
+)
+UNAUTHENTICATED = Kind(
+    "unauthenticated",
+    401,
+    "Sign in first.",
+    "no access token, or one that is not valid",
+)
+INVALID_CREDENTIALS = Kind(
+    "invalid-credentials",
+    401,
+    "E-mail address or password is wrong.",
+    "sign-in with a wrong address or password; which of the two is not said",
+)
+INVALID_REFRESH_TOKEN = Kind(
+    "invalid-refresh-token",
+    401,
+    "The refresh token is not valid.",
+    "a refresh token that is unknown, expired, revoked or used before",
+)
+STALE_CONTEXT = Kind(
+    "stale-context",
+    401,
+    "The token is no longer true; refresh it.",
+    "the token was true once: the member was removed or got another role, the account or "
+    "family was retired, the session was ended. Refresh, or sign in",
+)
+FORBIDDEN = Kind(
+    "forbidden",
+    403,
+    "You may not do this.",
+    "you see it, but may not do this",
+)
+NO_FAMILY = Kind(
+    "no-family",
+    403,
+    "You stand in no family; make one or switch to one.",
+    "you stand in no family: make one, or switch to one",
+)
+NOT_FOUND = Kind(
+    "not-found",
+    404,
+    "There is no such thing here.",
+    "it is not there, or not for you: the answer is the same",
+)
+METHOD_NOT_ALLOWED = Kind(
+    "method-not-allowed",
+    405,
+    "This method is not supported here.",
+    "the path exists, but not with this method",
+)
+CONFLICT = Kind(
+    "conflict",
+    409,
+    "The request conflicts with what is there.",
+    "a unique or foreign key stands against it; `detail` says which in words",
+)
+LAST_OWNER = Kind(
+    "last-owner",
+    409,
+    "A family keeps at least one owner.",
+    "it would leave a family without an owner",
+)
+STALE = Kind(
+    "stale",
+    412,
+    "The thing has changed since; read it again.",
+    "`If-Match` names another version than the one that is there; `ETag` has that one. Read "
+    "it again, and decide",
+)
+TOO_LARGE = Kind(
+    "too-large",
+    413,
+    "The request body is too large.",
+    "the body is larger than `MAX_BODY_BYTES`",
+)
+UNSUPPORTED_MEDIA = Kind(
+    "unsupported-media-type",
+    415,
+    "The body must be plain JSON.",
+    "the body is not sent as `application/json`, or is compressed",
+)
+INVALID = Kind(
+    "invalid",
+    422,
+    "The request contains invalid values.",
+    "values that are wrong; `errors` points at each",
+)
+KEY_REUSED = Kind(
+    "key-reused",
+    422,
+    "The Idempotency-Key was used for another request.",
+    "the `Idempotency-Key` was used within a day for a request that is not this one",
+)
+TOO_MANY = Kind(
+    "too-many-attempts",
+    429,
+    "There were too many attempts; wait before the next.",
+    "too many attempts to sign in or up, or to change the password; `Retry-After` says in how "
+    "many seconds there may be another",
+)
+HEADERS_TOO_LARGE = Kind(
+    "headers-too-large",
+    431,
+    "The request headers are too large.",
+    "the headers have more than 16384 bytes together",
+)
+INTERNAL = Kind(
+    "internal",
+    500,
+    "Something went wrong on our side.",
+    "our fault; the log has it under the `request_id`",
+)
+UNAVAILABLE = Kind(
+    "unavailable",
+    503,
+    "Something this needs is not available; try again.",
+    "the database is away, busy or restarting, or a token's issuer does not answer; "
+    "`Retry-After` says when to try again",
+)
+TIMEOUT = Kind(
+    "timeout",
+    504,
+    "The request took too long.",
+    "the request, or a statement of it, took longer than it may (`REQUEST_TIMEOUT`)",
+)
 
 KINDS = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
 
@@ -113,10 +235,7 @@ def from_database(error: asyncpg.PostgresError, comments: Mapping[str, str]) -> 
     """
     state = error.sqlstate or ""
     kind = SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or INTERNAL
-    headers = {"Retry-After": "1"} if kind is UNAVAILABLE else None
-    return Problem(
-        kind, comments.get(getattr(error, "constraint_name", None) or ""), headers=headers
-    )
+    return Problem(kind, comments.get(getattr(error, "constraint_name", None) or ""))
 
 
 def from_validation(errors: Sequence[ErrorDetails], *, inside: str) -> Problem:
@@ -138,7 +257,7 @@ def problem_response(problem: Problem, request_id: str | None) -> Response:
     """Render a problem document (RFC 9457)."""
     kind = problem.kind
     document: dict[str, object] = {
-        "type": f"/problems/{kind.code}",
+        "type": kind.uri,
         "title": kind.title,
         "status": kind.status,
         "code": kind.code,
@@ -152,6 +271,8 @@ def problem_response(problem: Problem, request_id: str | None) -> Response:
     headers = dict(problem.headers)
     if kind.status == 401:
         headers.setdefault("WWW-Authenticate", "Bearer")
+    if kind is UNAVAILABLE:
+        headers.setdefault("Retry-After", "1")
     return Response(
         json.dumps(document, ensure_ascii=False, separators=(",", ":")),
         status_code=kind.status,

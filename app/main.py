@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from app import endpoints, errors
+from app import endpoints, errors, openapi
 from app.database import Database, DatabaseError, Transaction
 from app.errors import Problem, problem_response
 from app.health import Health, unsafe
@@ -107,11 +107,8 @@ def create_app(settings: Settings, *, on_ready: Callable[[], None] = lambda: Non
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST", "PATCH", "DELETE"],
-                allow_headers=[
-                    *("Authorization", "Content-Type", "X-Request-Id"),
-                    *("If-Match", "If-None-Match", "Idempotency-Key"),
-                ],
-                expose_headers=["ETag", "Idempotency-Replayed", "Retry-After", "X-Request-Id"],
+                allow_headers=["Authorization", "Content-Type", *openapi.PARAMETERS],
+                expose_headers=list(openapi.HEADERS),
             ),
             Middleware(Problems),
             Middleware(Attended, deadline=settings.request_timeout),

@@ -253,5 +253,5 @@ def _problem(request: Request, error: Exception) -> Problem:
     if isinstance(error, asyncpg.DataError | UnicodeEncodeError):
         return Problem(errors.INVALID)
     if isinstance(error, DatabaseError | asyncpg.InterfaceError | OSError | TimeoutError):
-        return Problem(errors.UNAVAILABLE, headers={"Retry-After": "1"})
+        return Problem(errors.UNAVAILABLE)
     return Problem(errors.INTERNAL)

@@ -57,6 +57,7 @@ class Endpoint:
         in_family: Whether it needs a family in the context.
         signed_in: Whether it needs a token.
         takes_key: Whether a POST may carry an `Idempotency-Key`.
+        problems: The kinds of problem it can meet that the rest of the row does not tell.
     """
 
     method: str
@@ -73,6 +74,22 @@ class Endpoint:
     in_family: bool = True
     signed_in: bool = True
     takes_key: bool = True
+    problems: tuple[errors.Kind, ...] = ()
+
+    @property
+    def is_versioned(self) -> bool:
+        """Whether it shows one thing that has versions."""
+        return self.answer is not None and "row_version" in self.answer.model_fields
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether it heeds `If-Match`."""
+        return self.method in {"PATCH", "DELETE"}
+
+    @property
+    def is_idempotent(self) -> bool:
+        """Whether it heeds `Idempotency-Key`."""
+        return self.method == "POST" and self.takes_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +147,7 @@ def handler(row: Endpoint) -> Handler:
             **(parse_body(content, row.body).values() if row.body else {}),
             **request.path_params,
         }
-        wanted = if_match(request, prefix=_prefix(row, context))
+        wanted = if_match(request, prefix=_prefix(row, context)) if row.is_conditional else None
 
         async def work(transaction: Transaction) -> Answer:
             return await _perform(row, transaction, context, values, wanted)
@@ -197,7 +214,7 @@ def _step(
         if found is None or row.method != operation.method or row.query is None:
             continue
         _need_family(row, context)
-        if operation.if_match is not None and row.method not in {"PATCH", "DELETE"}:
+        if operation.if_match is not None and not row.is_conditional:
             entry = {"pointer": "/if_match", "detail": "goes with PATCH and DELETE"}
             raise Problem(errors.INVALID, errors=[entry])
         if (operation.body is None) != (row.body is None):

@@ -34,6 +34,7 @@ from app.main import create_app
 from app.settings import Settings, sql_directory
 from app.system_user import current_user
 from tests.conftest import Cluster
+from tests.documented import is_documented
 from tests.households import Household, make_household
 
 JWT_SECRET = "a secret that only the tests know, 32 bytes and more"
@@ -212,7 +213,13 @@ def _client(url: str) -> httpx.AsyncClient:
     number = next(_networks)
     headers = {"X-Forwarded-For": f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"}
     # Without TLS there is nothing to verify, and reading the certificates takes longer than a test.
-    return httpx.AsyncClient(base_url=url, headers=headers, timeout=30, verify=False)  # noqa: S501
+    return httpx.AsyncClient(
+        base_url=url,
+        headers=headers,
+        timeout=30,
+        verify=False,  # noqa: S501
+        event_hooks={"response": [is_documented]},
+    )
 
 
 NewPerson = Callable[..., Awaitable[Person]]

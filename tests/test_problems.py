@@ -55,10 +55,10 @@ def _code(answer: httpx.Response) -> str:
 # The registry.
 
 
-def test_every_kind_is_documented_with_its_status_and_nothing_else_is() -> None:
-    documented = re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", DOCUMENT, re.M)
+def test_every_kind_is_documented_as_it_is_and_nothing_else_is() -> None:
+    documented = re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \| (.+) \|$", DOCUMENT, re.M)
 
-    assert documented == [(kind.code, str(kind.status)) for kind in KINDS]
+    assert documented == [(kind.code, str(kind.status), kind.when) for kind in KINDS]
 
 
 def test_every_sqlstate_is_documented_with_its_code_and_nothing_else_is() -> None:
@@ -168,7 +168,9 @@ async def clumsy(own_hearth: Hearth, serve: Serve, new_person: NewPerson) -> Asy
         """,
     )
     with serve(own_hearth.settings()) as url:
-        yield await new_person(at=url)
+        person = await new_person(at=url)
+        person.client.event_hooks = {}  # the document knows no task that fails like this
+        yield person
 
 
 async def test_every_sqlstate_becomes_its_problem(clumsy: Person) -> None:
