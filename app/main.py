@@ -1,6 +1,5 @@
 """The HTTP door: an ASGI application around the table of endpoints."""
 
-import html
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,10 +12,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from app import endpoints, errors, openapi
+from app import docs, endpoints, errors, openapi
 from app.database import Database, DatabaseError, Transaction
 from app.errors import Problem, problem_response
 from app.health import Health, unsafe
@@ -98,7 +97,7 @@ def create_app(settings: Settings, *, on_ready: Callable[[], None] = lambda: Non
             Route("/health/ready", _ready),
             Route("/health/database", _health_of_database),
             Route("/metrics", _metrics),
-            Route("/docs", _docs),
+            *docs.routes(endpoints.TABLE),
             Route("/", _front_door),
         ],
         middleware=[
@@ -158,34 +157,3 @@ async def _metrics(request: Request) -> Response:
 
 async def _front_door(_: Request) -> Response:
     return RedirectResponse("/docs")
-
-
-async def _docs(_: Request) -> Response:
-    rows = "\n".join(
-        f"<tr><td>{row.method}<td><code>{html.escape(row.path.replace(':uuid', ''))}</code>"
-        f"<td>{html.escape(row.summary)}<td>{'token' if row.signed_in else ''}</tr>"
-        for row in endpoints.TABLE
-    )
-    return HTMLResponse(_PAGE.replace("ROWS", rows))
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Hearth: the endpoints</title>
-<style>
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; width: 100%; }
-td { border-top: 1px solid #ddd; padding: .3rem .8rem .3rem 0; vertical-align: top; }
-td:first-child { font-weight: 600; }
-</style>
-<h1>Hearth</h1>
-<p>Sign up or in for a token, then send it as <code>Authorization: Bearer …</code>. Lists answer
-<code>{"items": […], "next": cursor}</code> and take <code>limit</code> and <code>cursor</code>.
-Errors are problem documents (RFC 9457). <a href="/health">Health</a>.</p>
-<table>
-ROWS
-</table>
-</html>
-"""
