@@ -452,3 +452,17 @@ async def test_a_parameter_that_is_given_twice_is_pointed_at(ann: Person) -> Non
 
     assert _code(answer) == "invalid"
     assert [error["parameter"] for error in answer.json()["errors"]] == ["limit"]
+
+
+@pytest.mark.parametrize("value", ["yes", "on", "1", "t", "True", "", "null"])
+async def test_a_flag_of_a_query_is_true_or_false(ann: Person, value: str) -> None:
+    answer = await ann.client.get("/v1/tasks", params={"is_completed": value})
+
+    assert _code(answer) == "invalid"
+    assert [error["parameter"] for error in answer.json()["errors"]] == ["is_completed"]
+
+
+def test_what_is_unavailable_says_when_to_come_back_whatever_the_reason() -> None:
+    answer = errors.problem_response(errors.Problem(errors.UNAVAILABLE, "Not now."), None)
+
+    assert answer.headers["Retry-After"] == "1"
