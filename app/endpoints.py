@@ -28,7 +28,7 @@ TABLE = (
         answer=models.SignedIn,
         status=201,
         signed_in=False,
-        problems=(errors.CONFLICT,),
+        problems=(errors.CONFLICT, errors.TOO_MANY),
     ),
     Endpoint(
         method="POST",
@@ -39,7 +39,7 @@ TABLE = (
         body=models.SignIn,
         answer=models.SignedIn,
         signed_in=False,
-        problems=(errors.INVALID_CREDENTIALS,),
+        problems=(errors.INVALID_CREDENTIALS, errors.TOO_MANY),
     ),
     Endpoint(
         method="POST",
@@ -71,6 +71,7 @@ TABLE = (
         body=models.PasswordChange,
         status=204,
         in_family=False,
+        problems=(errors.TOO_MANY,),
     ),
     Endpoint(
         method="GET",

@@ -104,7 +104,6 @@ HEADERS: Mapping[str, Json] = {
 _HEADERS_OF_STATUS = {
     304: ("ETag",),
     401: ("WWW-Authenticate",),
-    412: ("ETag",),
     429: ("Retry-After",),
     503: ("Retry-After",),
 }
@@ -188,7 +187,7 @@ def problems_of(row: Endpoint) -> list[Kind]:
         or row.nothing is not errors.NOT_FOUND
     )
     follows = {
-        errors.MALFORMED: row.method != "GET",
+        errors.MALFORMED: True,  # a header that does not go with the method
         errors.UNAUTHENTICATED: row.signed_in,
         errors.STALE_CONTEXT: row.signed_in,
         errors.FORBIDDEN: row.visible_by is not None,
