@@ -82,7 +82,7 @@ HEADERS: Mapping[str, Json] = {
     "ETag": {
         "description": "The version of the thing.",
         "required": True,
-        "schema": {"type": "string", "pattern": '^"[0-9]+"$'},
+        "schema": {"type": "string", "pattern": '^"([0-9a-f]{32}-)?[0-9]+"$'},
     },
     "Idempotency-Replayed": {
         "description": "Whether the answer was given before, to the same request.",
