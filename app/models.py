@@ -60,8 +60,15 @@ def _read_day(value: object) -> object:
     return date.fromisoformat(value)
 
 
+# As in app.is_time_zone, which decides.
+_ZONE = (
+    "UTC|[A-Z][A-Za-z]*(/[A-Z][A-Za-z_]*(-[A-Za-z]+)*)+"
+    r"|Etc/GMT(\+([0-9]|1[0-2])|-([0-9]|1[0-4]))?"
+)
+
+
 def _is_time_zone(name: str) -> str:
-    if name != "UTC" and ("/" not in name or name not in _time_zones()):
+    if not re.fullmatch(_ZONE, name) or name not in _time_zones():
         raise ValueError("must be a time zone such as Europe/Vienna")
     return name
 
@@ -99,7 +106,7 @@ TimeZone = Annotated[
     AfterValidator(_is_time_zone),
     Field(
         description="the name of a time zone of the IANA database",
-        json_schema_extra={"format": "time-zone"},
+        json_schema_extra={"format": "time-zone", "pattern": f"^({_ZONE})$"},
     ),
 ]
 Email = Annotated[

@@ -6,8 +6,9 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
-from app.models import Page
+from app.models import Page, TimeZone
 from tests.fixtures import Hearth, wait_until_blocked
 from tests.households import Household, act_as, attempt, make_household, row_id
 
@@ -178,6 +179,24 @@ async def test_the_server_knows_a_time_zone_or_not(
     root: asyncpg.Connection, name: str | None, known: bool
 ) -> None:
     assert await root.fetchval("select app.is_time_zone($1)", name) is known
+
+
+async def test_the_models_take_only_names_that_the_check_takes(root: asyncpg.Connection) -> None:
+    zones = await root.fetch(
+        "select name, app.is_time_zone(name) as is_known from pg_timezone_names"
+    )
+    time_zone = TypeAdapter(TimeZone)
+
+    def is_taken(name: str) -> bool:
+        try:
+            return time_zone.validate_python(name) == name
+        except ValidationError:
+            return False
+
+    taken = {zone["name"] for zone in zones if is_taken(zone["name"])}
+
+    assert "Europe/Vienna" in taken
+    assert taken - {zone["name"] for zone in zones if zone["is_known"]} == set()
 
 
 # cursor_of
