@@ -102,7 +102,11 @@ async def test_every_row_that_a_login_reaches_is_the_contexts_own(
         f" {sum(not each.counterexample for each in found)} / {len(found)} theorems"
         f" ({sum(each.is_trivial for each in found)} of commands that are not granted)",
     )
-    broken = [f"{each.name}: {each.counterexample}" for each in found if each.counterexample]
+    broken = [
+        f"sql/policies/{each.table.name}.sql: {each.name}: {each.counterexample}"
+        for each in found
+        if each.counterexample
+    ]
     assert not broken, "\n".join(broken)
 
 

@@ -1,5 +1,6 @@
 """The files and the database they make."""
 
+import difflib
 import os
 import re
 
@@ -17,7 +18,12 @@ from tests.schema import dump
 def test_the_committed_dump_is_what_the_files_make(own_hearth: Hearth) -> None:
     committed = (sql_directory() / "schema.sql").read_text()
 
-    assert dump(own_hearth.superuser_url) == committed, "run: make schema"
+    made = dump(own_hearth.superuser_url)
+
+    differences = difflib.unified_diff(
+        committed.splitlines(), made.splitlines(), "sql/schema.sql", "what the files make", n=1
+    )
+    assert made == committed, "\n".join(["run: make schema", *differences])
 
 
 def test_only_the_database_and_the_migrations_hold_sql() -> None:

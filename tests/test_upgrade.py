@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
+import asyncpg
 import httpx
 import psycopg
 import pytest
@@ -17,6 +18,8 @@ from app.settings import sql_directory
 from app.system_user import user_for
 from tests.conftest import Cluster
 from tests.fixtures import PASSWORD, Hearth, Serve, bootstrap
+from tests.households import make_household
+from tests.rows import all_rows
 
 pytestmark = pytest.mark.skipif(
     os.environ.get("HEARTH_TEST_PG", "18") != "18",
@@ -63,7 +66,20 @@ def _users(hearth: Hearth) -> dict[str, UUID]:
     return dict(rows)
 
 
-def test_after_an_upgrade_the_next_migrate_switches_new_ids_and_leaves_the_rest(
+def _health(url: str) -> tuple[str, str]:
+    report = httpx.get(f"{url}/health").json()
+    return report["state"], report["checks"]["database"]["new_id"]
+
+
+async def _add_a_household(hearth: Hearth) -> None:
+    root = await asyncpg.connect(hearth.superuser_url)
+    try:
+        await make_household(root)
+    finally:
+        await root.close()
+
+
+async def test_after_an_upgrade_the_next_migrate_switches_new_ids_and_leaves_the_rest(
     place: Path, serve: Serve
 ) -> None:
     def sign_up(url: str, email: str) -> None:
@@ -75,22 +91,27 @@ def test_after_an_upgrade_the_next_migrate_switches_new_ids_and_leaves_the_rest(
         migrations.migrate(hearth.url("hearth_deployer"), sql_directory())
         with serve(hearth.settings()) as url:
             sign_up(url, "old@example.com")
-        old = _users(hearth)
+        await _add_a_household(hearth)
+        old, rows = _users(hearth), await all_rows(hearth)
     _upgrade(place / "old", place / "new")
 
     with _running(place / "new", 18) as hearth:
         deployer = hearth.url("hearth_deployer")
         upgraded = migrations.status(deployer, sql_directory())
+        with serve(hearth.settings()) as url:
+            health = [_health(url)]
         migrations.migrate(deployer, sql_directory())
         migrated = migrations.status(deployer, sql_directory())
+        migrated_rows = await all_rows(hearth)
         with serve(hearth.settings()) as url:
             sign_up(url, "new@example.com")
-            health = httpx.get(f"{url}/health").json()
+            health.append(_health(url))
         users = _users(hearth)
 
     assert "functions/new_id.sql" in {item.file for item in upgraded.items}
     assert migrated.is_consistent
-    assert health["state"] == "healthy"
-    assert health["checks"]["database"]["new_id"] == "uuidv7"
-    assert users["old@example.com"] == old["old@example.com"]
+    assert health == [("healthy", "gen_random_uuid"), ("healthy", "uuidv7")]
+    assert len(rows) > 30
+    assert migrated_rows == rows
     assert (users["old@example.com"].version, users["new@example.com"].version) == (4, 7)
+    assert users["old@example.com"] == old["old@example.com"]
