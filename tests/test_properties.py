@@ -19,7 +19,7 @@ from schemathesis import Case, Response
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from tests.documented import DOCUMENT
-from tests.fixtures import PASSWORD
+from tests.fixtures import PASSWORD, NewHearth, Serve
 from tests.tally import tally
 
 schemathesis.openapi.format(
@@ -120,6 +120,13 @@ class Visitor:
         is_read = case.method == "GET" or answer.status_code >= 400
         if not is_read and (case.method == "DELETE" or not is_at_home):
             self._token = None
+
+
+@pytest.fixture(scope="module")
+def service(new_hearth: NewHearth, serve: Serve) -> Iterator[str]:
+    """Yield a service on a database of its own: thousands of rows are no place for other tests."""
+    with new_hearth("properties") as hearth, serve(hearth.settings()) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
