@@ -317,8 +317,11 @@ def states(table: Table) -> list[tuple[str, Row]]:
     ]
 
 
-async def measure(connection: asyncpg.Connection) -> Matrix:
-    """Measure it all, on a superuser's connection on which no context was set before."""
+async def measure(connection: asyncpg.Connection, only: str | None = None) -> Matrix:
+    """Measure it all, on a superuser's connection on which no context was set before.
+
+    `only` is the one section that is measured; the matrix still knows all tables.
+    """
     matrix = Matrix()
     transaction = connection.transaction()
     await transaction.start()
@@ -331,6 +334,7 @@ async def measure(connection: asyncpg.Connection) -> Matrix:
         )
         tables = [Table(**row) for row in await connection.fetch(_TABLES)]
         matrix.tables = tables
+        tables = [table for table in tables if only in (None, table.section)]
         await connection.execute("set local session_replication_role = replica")
         for table in tables:
             section = matrix.sections.setdefault(table.section, Section(table))

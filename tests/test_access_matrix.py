@@ -1,11 +1,13 @@
 """The access matrix of docs/access-matrix.md, measured again on this server."""
 
+from collections.abc import Awaitable, Callable
+
 import asyncpg
 import pytest
 
 from app.settings import sql_directory
 from tests.access import CALLERS, LOGINS, Matrix, measure
-from tests.access_matrix import PAGE, differences, page, read
+from tests.access_matrix import COLUMN_COMMANDS, PAGE, differences, page, read
 from tests.fixtures import Hearth
 from tests.tally import tally
 
@@ -16,14 +18,33 @@ TITLES = sorted({path.stem for path in (sql_directory() / "policies").glob("*.sq
 TO_DO = "run `make matrix`, and review what it changes in docs/access-matrix.md"
 
 
+Measured = Callable[[str], Awaitable[Matrix]]
+
+
 @pytest.fixture(scope="session")
-async def matrix(hearth: Hearth) -> Matrix:
-    """Return what this server answers."""
-    connection = await asyncpg.connect(hearth.superuser_url, statement_cache_size=0)
-    try:
-        matrix = await measure(connection)
-    finally:
-        await connection.close()
+def measured(hearth: Hearth) -> Measured:
+    """Return what asks this server about a section, once; about none, it tells the tables."""
+    parts: dict[str, Matrix] = {}
+
+    async def part(title: str) -> Matrix:
+        if title not in parts:
+            connection = await asyncpg.connect(hearth.superuser_url, statement_cache_size=0)
+            try:
+                parts[title] = await measure(connection, only=title)
+            finally:
+                await connection.close()
+        return parts[title]
+
+    return part
+
+
+@pytest.fixture(scope="session")
+async def matrix(measured: Measured) -> Matrix:
+    """Return what this server answers, all of it."""
+    bare = await measured("no section")
+    matrix = Matrix(bare.tables, {}, bare.assertions)
+    for title in dict.fromkeys(table.section for table in matrix.tables):
+        matrix.sections |= (await measured(title)).sections
     partitions = sum(table.parent is not None for table in matrix.tables)
     tally(
         "isolation matrix",
@@ -40,9 +61,37 @@ async def test_every_table_and_partition_has_its_section(matrix: Matrix) -> None
     assert not gone, f"a section for {', '.join(sorted(gone))}, which is no table: {TO_DO}"
 
 
+async def test_each_role_is_granted_the_columns_of_the_matrix(root: asyncpg.Connection) -> None:
+    # Measured below as well, with all else; this only reads the catalog, and answers at once.
+    query = """
+        select c.relname, r.rolname, command, bool_and(is_held) as is_all,
+            string_agg(a.attname, ', ' order by a.attnum) filter (where is_held) as columns
+        from pg_class as c
+        join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+        join pg_roles as r on r.rolname = any($1)
+        cross join unnest($2::text[]) as command
+        cross join has_column_privilege(r.oid, c.oid, a.attnum, command) as is_held
+        where c.relnamespace = 'app'::regnamespace and c.relkind in ('r', 'p')
+            and not c.relispartition
+            and (command = 'select' or a.attgenerated = '')
+        group by c.relname, r.rolname, command
+    """
+
+    wrong = []
+    for table, role, command, is_all, columns in await root.fetch(query, LOGINS, COLUMN_COMMANDS):
+        found = "all" if is_all else columns or ""
+        written = dict(
+            zip(COLUMN_COMMANDS, WRITTEN[table].columns.get(role, [""] * 3), strict=True)
+        )
+        if found != written[command]:
+            wrong.append(f"{table}: {role} may {command} {found}, expected {written[command]}")
+    assert not wrong, "\n".join([TO_DO, *wrong])
+
+
 @pytest.mark.parametrize("title", TITLES)
-async def test_everybody_may_do_what_the_matrix_says(matrix: Matrix, title: str) -> None:
+async def test_everybody_may_do_what_the_matrix_says(measured: Measured, title: str) -> None:
     assert title in WRITTEN, f"no section for {title}: {TO_DO}"
+    matrix = await measured(title)
 
     found = differences(title, WRITTEN[title], matrix.sections[title])
 
