@@ -245,6 +245,35 @@ async def test_the_trail_is_append_only_for_everybody(
     }
 
 
+async def test_rows_leave_one_by_one_and_not_by_truncate_even_for_a_superuser(
+    root: asyncpg.Connection,
+) -> None:
+    tables = await root.fetch(
+        "select relname from pg_class"
+        " where relnamespace = 'app'::regnamespace and relkind in ('r', 'p')"
+    )
+
+    unguarded = set()
+    for (table,) in tables:
+        savepoint = root.transaction()
+        await savepoint.start()
+        try:
+            await root.execute(f"truncate app.{table} cascade")
+        except asyncpg.PostgresError as refused:
+            if refused.table_name == table:  # and not another one, to which it cascades
+                continue
+        finally:
+            await savepoint.rollback()
+        unguarded.add(table)
+
+    assert unguarded == {
+        # Of accounts, whose rows are not in the trail.
+        *("users", "credentials", "sessions", "refresh_tokens"),
+        # Kept for a day.
+        *("attempts", "kept_answers"),
+    }
+
+
 async def test_nobody_appends_to_the_trail_but_its_trigger(
     root: asyncpg.Connection, home: Household
 ) -> None:

@@ -1,6 +1,8 @@
 """What the functions and checks of the schema promise, one by one."""
 
 import asyncio
+import json
+import re
 from datetime import UTC, date, datetime
 from uuid import uuid4
 
@@ -114,6 +116,44 @@ async def test_policies_are_checked_once_where_the_query_names_the_family(
     assert "app.current_" not in plan
 
 
+# assert_membership
+
+
+async def test_a_plan_that_is_kept_asserts_the_membership_anew(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    await act_as(root, "app_api", **home.context("admin"))
+    await root.execute("prepare assertion as select app.assert_membership()")
+    await root.execute("execute assertion")
+
+    await act_as(root, "app_api", **home.context("admin") | {"member_role": "owner"})
+    answer = await attempt(root, "execute assertion")
+
+    await root.execute("deallocate assertion")
+    assert answer == "ZH001"
+
+
+# event_metadata
+
+
+async def test_each_event_of_a_connection_names_the_request_that_made_it(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    requests = {str(uuid4()), str(uuid4())}
+
+    for request_id in requests:
+        await act_as(root, "app_api", **home.context("owner") | {"request_id": request_id})
+        await root.execute("select app.change_password('$argon2id$', '$argon2id$')")
+
+    await root.execute("set local role none")
+    named = await root.fetch(
+        "select metadata ->> 'request_id' from app.account_events"
+        " where user_id = $1 and event_type = 'password_changed'",
+        home.users["owner"],
+    )
+    assert {name for (name,) in named} == requests
+
+
 # touch
 
 
@@ -222,6 +262,21 @@ async def test_a_cursor_comes_back_as_the_row_it_stands_for(
     assert (values["after_at"], values["after_id"]) == (at, row_id)
 
 
+# What a retired account cannot do
+
+
+async def test_a_retired_account_shows_no_hash_and_gets_no_family(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    user_id = home.users["member"]
+    await root.execute("update app.users set deleted_at = now() where id = $1", user_id)
+    await act_as(root, "app_api", user_id=user_id)
+
+    find = "select from app.find_credentials($1)"
+    assert await attempt(root, find, f"{user_id}@example.com") == "SELECT 0"
+    assert await attempt(root, "select app.create_family('Mine', null)") == "ZH001"
+
+
 # keep_an_owner
 
 
@@ -278,6 +333,15 @@ async def test_a_retired_family_needs_no_owner(root: asyncpg.Connection, home: H
     assert await attempt(root, leave, home.family_id) == "UPDATE 3"
 
 
+async def test_the_only_owner_stays_whatever_role_the_context_claims(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    # As a member they may not lock the family: the trigger function lends that.
+    await act_as(root, "app_api", **home.context("owner") | {"member_role": "member"})
+
+    assert await attempt(root, "update app.family_memberships set role = 'member'") == "ZH002"
+
+
 async def test_of_two_owners_who_demote_each_other_at_once_one_stays(own_hearth: Hearth) -> None:
     root, first, second = [
         await asyncpg.connect(own_hearth.url(login))
@@ -300,6 +364,23 @@ async def test_of_two_owners_who_demote_each_other_at_once_one_stays(own_hearth:
     assert refused.value.sqlstate == "ZH002"
     for connection in (root, first, second):
         await connection.close()
+
+
+# restore_family
+
+
+async def test_a_family_does_not_come_back_without_an_active_owner(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    for retire in (
+        "update app.families set deleted_at = now() where id = $1",
+        "update app.family_memberships set deleted_at = now()"
+        " where family_id = $1 and role = 'owner'",
+    ):
+        await root.execute(retire, home.family_id)
+    await act_as(root, "app_ops")
+
+    assert await attempt(root, "select app.restore_family($1)", home.family_id) == "ZH002"
 
 
 # Messages
@@ -349,6 +430,96 @@ async def test_messages_of_one_transaction_keep_their_order(
     )
     assert [content for content, _ in heard] == said
     assert len({created_at for _, created_at in heard}) == len(said)
+
+
+# Columns: what each must have, and what it must refer to.
+
+
+async def copied_with(root: asyncpg.Connection, given: str | None) -> dict[str, str]:
+    """Copy a row of each table once for each of its columns, which is given this text there.
+
+    The copy has a key of its own, and nothing where a column may have nothing. Return, by column,
+    what came of it.
+    """
+    tables = await root.fetch("""
+        select c.relname as name,
+            array_agg(a.attname::text) as columns,
+            json_object_agg(a.attname, null) filter (where not a.attnotnull) as may_be_null,
+            json_object_agg(a.attname, case a.atttypid
+                when 'bytea'::regtype then sha256('a key')::text
+                else gen_random_uuid()::text
+            end) filter (
+                where a.attnum = any(k.conkey) and a.attname not in ('family_id', 'occurred_at')
+            ) as own_key
+        from pg_class as c
+        join pg_constraint as k on k.conrelid = c.oid and k.contype = 'p'
+        join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and a.attgenerated = ''
+        where c.relnamespace = 'app'::regnamespace and not c.relispartition
+        group by c.relname
+    """)
+    answers = {}
+    for table in tables:
+        columns = ", ".join(table["columns"])
+        copy = (
+            f"insert into app.{table['name']} ({columns}) select {columns} from (select"
+            f" (jsonb_populate_record(t, $1)).* from app.{table['name']} as t limit 1) as changed"
+        )
+        for column in table["columns"]:
+            nothing, key = (json.loads(table[part] or "{}") for part in ("may_be_null", "own_key"))
+            changes = json.dumps(nothing | key | {column: given})
+            answers[f"{table['name']}.{column}"] = await attempt(root, copy, changes)
+    return answers
+
+
+async def test_only_these_columns_may_be_empty(root: asyncpg.Connection, home: Household) -> None:
+    await root.execute("set local session_replication_role = replica")  # no triggers, no keys
+
+    answers = await copied_with(root, None)
+
+    assert {column for column, answer in answers.items() if answer != "23502"} == {
+        # not retired, not revoked, not completed
+        *("users.deleted_at", "families.deleted_at", "family_memberships.deleted_at"),
+        *("sessions.revoked_at", "tasks.completed_at"),
+        # a user may have no family, and a chain has a first link
+        *("sessions.family_id", "refresh_tokens.replaces_hash"),
+        # what people may leave out
+        *("tasks.description", "tasks.due_on"),
+        # an insert has no before, a delete no after; a check tells which
+        *("audit_log.before", "audit_log.after"),
+        # written without a context, and not private to anybody
+        *("audit_log.actor_id", "audit_log.actor_role", "audit_log.private_to"),
+        # not every answer has them
+        *("kept_answers.body", "kept_answers.etag_version"),
+    }
+
+
+async def test_what_names_another_row_must_name_one_that_exists(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    answers = await copied_with(root, str(uuid4()))
+
+    names = {column for column in answers if re.search("_id$|replaces", column)}
+    assert {column for column in names if answers[column] != "23503"} == {
+        # the record outlives what it tells of
+        *("account_events.user_id", "audit_log.actor_id", "audit_log.family_id"),
+    }
+
+
+async def test_a_chain_of_tokens_ends_where_a_link_is_deleted(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    session_id = home.sessions["owner"]
+    await root.execute(
+        "insert into app.refresh_tokens (token_hash, session_id, replaces_hash)"
+        " select sha256('second'), $1, token_hash from app.refresh_tokens where session_id = $1"
+        " union all select sha256('third'), $1, sha256('second')",
+        session_id,
+    )
+
+    await root.execute("delete from app.refresh_tokens where token_hash = sha256('second')")
+
+    left = "select count(*) from app.refresh_tokens where session_id = $1"
+    assert await root.fetchval(left, session_id) == 1
 
 
 # Limits: each check is passed by what is just inside and broken by what is just outside.

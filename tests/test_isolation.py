@@ -164,6 +164,7 @@ ATTACKS = [
     ("nobody", "app.sign_up(null, null, null, null, null, null, null)", "23502"),
     ("nobody", SIGN_UP.format("upper('{email}')", "'$argon2id$'"), "23505"),
     ("nobody", SIGN_UP.format("'x@example.com'", "'a password'"), "23514"),
+    ("impostor", SIGN_UP.format("'x@example.com'", "'$argon2id$'"), DENIED),
     ("nobody", "app.find_credentials(null)", "None"),
     ("nobody", "app.find_credentials('%')", "None"),
     ("nobody", "app.open_session('{user}', null, sha256('new'), now())", "None"),

@@ -1,0 +1,55 @@
+"""Defence in depth: what the policies forbid stays forbidden when somebody grants too much."""
+
+import asyncpg
+import pytest
+
+from tests.households import RUNTIME, Household, act_as, attempt
+
+DENIED = "42501"
+
+# Nothing is read, so only the policy for the command stands between.
+GIVEN_AWAY = [
+    "update app.users set id = gen_random_uuid()",
+    "update app.families set id = gen_random_uuid()",
+    "update app.family_memberships set user_id = '{admin}'",
+    "update app.family_memberships set family_id = gen_random_uuid()",
+    "update app.tasks set user_id = '{admin}', visibility = 'private'",
+    "update app.tasks set family_id = gen_random_uuid()",
+    "update app.conversations set user_id = '{admin}'",
+    "update app.conversations set family_id = gen_random_uuid()",
+]
+
+# Who makes an account, a family or a session makes it alive, and who restores brings back.
+BORN_DEAD = [
+    "insert into app.users (email, full_name, deleted_at) values ('x@example.com', 'X', now())",
+    "insert into app.families (name, deleted_at) values ('X', now())",
+    "insert into app.family_memberships (family_id, user_id, role, display_name, deleted_at)"
+    " values (gen_random_uuid(), '{admin}', 'owner', 'X', now())",
+    "insert into app.sessions (user_id, expires_at, revoked_at)"
+    " values ('{admin}', 'infinity', now())",
+]
+
+
+@pytest.fixture
+async def granted_all(root: asyncpg.Connection) -> None:
+    """Grant every role every privilege on every table."""
+    await root.execute(f"grant all on all tables in schema app to {', '.join(RUNTIME)}")
+
+
+@pytest.mark.parametrize("statement", GIVEN_AWAY)
+async def test_who_may_write_every_column_gives_no_row_away(
+    root: asyncpg.Connection, home: Household, granted_all: None, statement: str
+) -> None:
+    role = "admin" if "families" in statement else "member"  # who may update one at all
+    await act_as(root, "app_api", **home.context(role))
+
+    assert await attempt(root, statement.format(admin=home.users["admin"])) == DENIED
+
+
+@pytest.mark.parametrize("statement", BORN_DEAD)
+async def test_who_may_write_every_column_makes_nothing_that_is_retired_already(
+    root: asyncpg.Connection, home: Household, granted_all: None, statement: str
+) -> None:
+    await act_as(root, "app_auth")
+
+    assert await attempt(root, statement.format(admin=home.users["admin"])) == DENIED
