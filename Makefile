@@ -32,6 +32,9 @@ test-%: .venv/installed
 	@echo "tests on PostgreSQL $*"
 	@HEARTH_TEST_PG=$* $(RUN) pytest $(ARGS)
 
+mutations: .venv/installed ## weaken the schema step by step, see tests fail (ARGS=--help)
+	@$(RUN) tests.mutations $(ARGS)
+
 rehearse: .venv/installed ## migrations up, down, up, on the empty database DIRECT_URL
 	@sh tests/rehearse.sh
 
@@ -76,4 +79,4 @@ install: .venv/installed ## make or refresh .venv
 	    --constraint constraints.txt --editable '.[dev]'
 	@touch .venv/installed
 
-.PHONY: help up test lint types squawk rehearse compare rules format schema matrix plans lock clean install
+.PHONY: help up test lint types squawk mutations rehearse compare rules format schema matrix plans lock clean install

@@ -72,7 +72,8 @@ def cluster() -> Iterator[Cluster]:
     if given := os.environ.get("TEST_DATABASE_URL"):
         parts = {name: str(value) for name, value in conninfo_to_dict(given).items()}
         host, port = parts.get("host", "localhost"), int(parts.get("port", "5432"))
-        yield Cluster(host, port, parts.get("user", "postgres"), parts.get("password"))
+        user, template = parts.get("user", "postgres"), os.environ.get("HEARTH_TEST_TEMPLATE")
+        yield Cluster(host, port, user, parts.get("password"), template_dbname=template)
         return
 
     # Not below pytest's own temporary directory, which the next run would close to the server.

@@ -23,7 +23,6 @@ import structlog
 import uvicorn
 from argon2 import PasswordHasher
 from pytest_postgresql import factories
-from pytest_postgresql.executors import NoopExecutor
 from pytest_postgresql.janitor import DatabaseJanitor
 from structlog.testing import LogCapture
 from structlog.typing import EventDict
@@ -93,12 +92,18 @@ def _install(
     migrations.migrate(cluster.url("hearth_deployer", dbname), sql_directory())
 
 
-# pytest-postgresql makes the template once a run and copies it for whoever asks.
-template = factories.postgresql_noproc(depends_on="cluster", dbname="hearth", load=[_install])
+# pytest-postgresql makes it once a run.
+migrated = factories.postgresql_noproc(depends_on="cluster", dbname="hearth", load=[_install])
+
+
+@pytest.fixture(scope="session")
+def template(cluster: Cluster, request: pytest.FixtureRequest) -> str:
+    """Return the database that is copied for whoever asks; tests/mutations.py brings its own."""
+    return cluster.template_dbname or str(request.getfixturevalue("migrated").template_dbname)
 
 
 @contextmanager
-def copy_of_template(cluster: Cluster, template: NoopExecutor, name: str) -> Iterator[Hearth]:
+def copy_of_template(cluster: Cluster, template: str, name: str) -> Iterator[Hearth]:
     """Make a database, migrated and empty, for as long as it is needed."""
     hearth = Hearth(cluster, name)
     with DatabaseJanitor(
@@ -106,7 +111,7 @@ def copy_of_template(cluster: Cluster, template: NoopExecutor, name: str) -> Ite
         host=cluster.host,
         port=cluster.port,
         dbname=name,
-        template_dbname=template.template_dbname,
+        template_dbname=template,
         password=cluster.password,
     ):
         # A copy has its template's content, but neither its owner nor its privileges.
@@ -114,6 +119,7 @@ def copy_of_template(cluster: Cluster, template: NoopExecutor, name: str) -> Ite
             root.execute(f'alter database "{name}" owner to hearth_deployer')
             root.execute(f'revoke all on database "{name}" from public')
             root.execute(f'grant connect on database "{name}" to app_api, app_reader')
+            root.execute(os.environ.get("HEARTH_TEST_MUTATION", ""))
         yield hearth
 
 
@@ -121,21 +127,21 @@ NewHearth = Callable[[str], AbstractContextManager[Hearth]]
 
 
 @pytest.fixture(scope="session")
-def hearth(cluster: Cluster, template: NoopExecutor) -> Iterator[Hearth]:
+def hearth(cluster: Cluster, template: str) -> Iterator[Hearth]:
     """Yield the database that tests share."""
     with copy_of_template(cluster, template, "hearth_shared") as hearth:
         yield hearth
 
 
 @pytest.fixture
-def own_hearth(cluster: Cluster, template: NoopExecutor) -> Iterator[Hearth]:
+def own_hearth(cluster: Cluster, template: str) -> Iterator[Hearth]:
     """Yield a migrated, empty database for one test."""
     with copy_of_template(cluster, template, "hearth_own") as hearth:
         yield hearth
 
 
 @pytest.fixture(scope="session")
-def new_hearth(cluster: Cluster, template: NoopExecutor) -> NewHearth:
+def new_hearth(cluster: Cluster, template: str) -> NewHearth:
     """Return what makes a migrated, empty database: `with new_hearth("crowd") as hearth`."""
 
     return lambda name: copy_of_template(cluster, template, f"hearth_{name}")

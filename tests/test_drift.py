@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from pytest_postgresql.executors import NoopExecutor
 
 from app import migrations
 from app.migrations import MigrationError
@@ -407,7 +406,7 @@ REFUSED = {
 
 
 @pytest.fixture(scope="module")
-def mended_hearth(cluster: Cluster, template: NoopExecutor) -> Iterator[Hearth]:
+def mended_hearth(cluster: Cluster, template: str) -> Iterator[Hearth]:
     """Yield a database that is broken and mended again and again."""
     with copy_of_template(cluster, template, "hearth_mended") as hearth:
         yield hearth
