@@ -456,6 +456,7 @@ async def copied_with(
         from pg_class as c
         join pg_constraint as k on k.conrelid = c.oid and k.contype = 'p'
         join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and a.attgenerated = ''
+            and not a.attisdropped
         where c.relnamespace = 'app'::regnamespace and not c.relispartition
         group by c.relname
     """)
