@@ -432,6 +432,19 @@ async def test_messages_of_one_transaction_keep_their_order(
     assert len({created_at for _, created_at in heard}) == len(said)
 
 
+# Kept answers and attempts
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["update app.kept_answers set status = 200", "update app.attempts set id = app.new_id()"],
+)
+async def test_what_was_answered_or_attempted_does_not_change_even_for_a_superuser(
+    root: asyncpg.Connection, home: Household, change: str
+) -> None:
+    assert await attempt(root, change) == "ZH003"
+
+
 # Columns: what each must have, and what it must refer to.
 
 
