@@ -105,7 +105,7 @@ def create_app(settings: Settings, *, on_ready: Callable[[], None] = lambda: Non
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
-                allow_methods=["GET", "POST", "PATCH", "DELETE"],
+                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
                 allow_headers=["Authorization", "Content-Type", *openapi.PARAMETERS],
                 expose_headers=list(openapi.HEADERS),
             ),

@@ -48,16 +48,23 @@ def _is_not_blank(text: str) -> str:
     return text
 
 
-_DAY = "^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}$"
+DAY = "^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}$"
+
+
+def day_of(text: str) -> date:
+    """Return the day that a text stands for.
+
+    Raises:
+        ValueError: It stands for none, or for one of another millennium.
+    """
+    if not re.fullmatch(DAY, text):
+        raise ValueError("must be a day from 1900-01-01 to 2999-12-31")
+    return date.fromisoformat(text)
 
 
 def _read_day(value: object) -> object:
     # Pydantic takes a number in a string for seconds since 1970.
-    if not isinstance(value, str):
-        return value
-    if not re.fullmatch(_DAY, value):
-        raise ValueError("must be a day from 1900-01-01 to 2999-12-31")
-    return date.fromisoformat(value)
+    return day_of(value) if isinstance(value, str) else value
 
 
 # As in app.is_time_zone, which decides.
@@ -118,7 +125,7 @@ Day = Annotated[
     date,
     BeforeValidator(_read_day),
     Field(description="a day from 1900-01-01 to 2999-12-31"),
-    _matching(_DAY),
+    _matching(DAY),
 ]
 Flag = Annotated[bool, BeforeValidator(_read_flag)]
 Visibility = Annotated[
@@ -380,7 +387,7 @@ class MessageNew(Request):
 class Operation(Request):
     """A request to another endpoint, as a part of a batch."""
 
-    method: Literal["GET", "POST", "PATCH", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: Annotated[Text, StringConstraints(pattern=r"^/v1/", max_length=2000)]
     body: dict[str, Any] | None = None
     if_match: Annotated[str, StringConstraints(max_length=1000)] | None = None
@@ -624,7 +631,7 @@ class WrongValue(Response):
     """A value of the request that is wrong: where it stands, and why."""
 
     pointer: str = Field(default="", description="into the body (RFC 6901)")
-    parameter: str = Field(default="", description="the name of the query's parameter")
+    parameter: str = Field(default="", description="the parameter's name, of query or path")
     detail: str
 
 

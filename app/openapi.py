@@ -39,9 +39,11 @@ family; `/v1/families/{family_id}/token` switches to another. `/v1/auth/refresh`
 **Lists** answer `{"items": […], "next": "…"}`: hand `next` back as `cursor` for the page after it.
 
 **Changes** heed `If-Match` with the `ETag` that was seen, so that nobody overwrites what they have
-not read. Where a field is absent, it keeps its value; null empties it.
+not read. Where a field of a PATCH is absent, it keeps its value; null empties it. A PUT makes what
+is to be at its URL (201) or replaces it (200); with `If-Match` it makes nothing (404).
 
 **Retries.** A POST with an `Idempotency-Key` is done once within a day, however often it is sent.
+A PUT or a DELETE comes to the same without one.
 
 **Errors** are problem documents (RFC 9457); [every kind has a page](/problems)."""
 
@@ -109,6 +111,13 @@ _HEADERS_OF_STATUS = {
 }
 
 
+# What the convertors of paths take.
+_IN_PATH: Mapping[str, Json] = {
+    "uuid": {"type": "string", "format": "uuid"},
+    "day": {"type": "string", "format": "date", "pattern": models.DAY},
+}
+
+
 class _Schema(GenerateJsonSchema):
     """JSON Schema in which a page of tasks is a `TaskList`, and no title repeats a field's name."""
 
@@ -158,7 +167,7 @@ def document(table: Sequence[Endpoint]) -> Json:
 
 def path_of(row: Endpoint) -> str:
     """Return the path in OpenAPI's notation."""
-    return row.path.replace(":uuid", "")
+    return re.sub(r":\w+}", "}", row.path)
 
 
 def operation_id(row: Endpoint) -> str:
@@ -196,7 +205,7 @@ def problems_of(row: Endpoint) -> list[Kind]:
         errors.STALE: row.is_conditional,
         errors.TOO_LARGE: row.body is not None,
         errors.UNSUPPORTED_MEDIA: row.body is not None,
-        errors.INVALID: row.body is not None or row.parameters is not None,
+        errors.INVALID: row.body is not None or row.parameters is not None or ":day}" in row.path,
         errors.KEY_REUSED: row.is_idempotent,
         errors.HEADERS_TOO_LARGE: True,
         errors.INTERNAL: True,
@@ -248,7 +257,10 @@ def _operation(row: Endpoint, table: Sequence[Endpoint], schemas: Mapping[Any, J
     if row.body is not None:
         content = {"schema": schemas[row.body], "example": example_of(row.body)}
         operation["requestBody"] = {"required": True, "content": {"application/json": content}}
-    operation["responses"] = {str(row.status): _success(row, table, schemas)}
+    operation["responses"] = {
+        str(status): _success(row, status, table, schemas)
+        for status in ((row.status, 201) if row.is_upsert else (row.status,))
+    }
     if headers["If-None-Match"]:
         about = "The version at hand is still the one."
         operation["responses"]["304"] = {"description": about, "headers": _headers(304)}
@@ -258,10 +270,9 @@ def _operation(row: Endpoint, table: Sequence[Endpoint], schemas: Mapping[Any, J
 
 
 def _path_parameters(row: Endpoint) -> list[Json]:
-    schema = {"type": "string", "format": "uuid"}
     return [
-        {"name": name, "in": "path", "required": True, "schema": schema}
-        for name in re.findall(r"{(\w+):uuid}", row.path)
+        {"name": name, "in": "path", "required": True, "schema": _IN_PATH[convertor]}
+        for name, convertor in re.findall(r"{(\w+):(\w+)}", row.path)
     ]
 
 
@@ -280,11 +291,13 @@ def _query_parameter(name: str, field: Json) -> Json:
     return {"name": name, "in": "query", "description": about, "schema": field}
 
 
-def _success(row: Endpoint, table: Sequence[Endpoint], schemas: Mapping[Any, Json]) -> Json:
+def _success(
+    row: Endpoint, status: int, table: Sequence[Endpoint], schemas: Mapping[Any, Json]
+) -> Json:
     brings = {"ETag": row.is_versioned, "Idempotency-Replayed": row.is_idempotent}
     response: Json = {
-        "description": HTTPStatus(row.status).phrase,
-        "headers": _headers(row.status, *(name for name, is_so in brings.items() if is_so)),
+        "description": HTTPStatus(status).phrase,
+        "headers": _headers(status, *(name for name, is_so in brings.items() if is_so)),
     }
     if row.answer is not None:
         content = {"schema": schemas[row.answer], "example": example_of(row.answer)}

@@ -8,10 +8,12 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 
 import asyncpg
 from pydantic import BaseModel
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import Response
@@ -37,20 +39,42 @@ from app.requests import (
 Handler = Callable[[Request], Awaitable[Response]]
 
 
+class _DayConvertor(Convertor[date | None]):
+    """A day in a path, such as `{date:day}`; `None` for whatever else stands there.
+
+    While routes are matched nobody knows yet who asks: it is refused later, and by name.
+    """
+
+    regex = "[^/]+"
+
+    def convert(self, value: str) -> date | None:
+        try:
+            return models.day_of(value)
+        except ValueError:
+            return None
+
+    def to_string(self, value: date | None) -> str:
+        return str(value)
+
+
+register_url_convertor("day", _DayConvertor())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Endpoint:
     """A row of the table.
 
     Args:
         method: The HTTP method.
-        path: The path, in Starlette's notation. Its parameters are parameters of the query.
+        path: The path, in Starlette's notation; `day` is a convertor of ours. Its parameters are
+            parameters of the query.
         summary: What it does, in a line.
         query: The block of `sql/queries` that does it.
         handler: In the place of a query, for what is more than one.
         body: The model of the body; its fields are parameters of the query.
         parameters: The model of the query string; the same.
         answer: The model of the response; `None` for an empty one.
-        status: The status of success.
+        status: The status of success; of a PUT that made something new, 201.
         visible_by: Where a write touched nothing: the query that tells by a row that the caller
             sees the thing but may not do this (403), and by none that it is not there (404).
         nothing: What it means when the query gives nothing and there is no `visible_by`.
@@ -84,7 +108,12 @@ class Endpoint:
     @property
     def is_conditional(self) -> bool:
         """Whether it heeds `If-Match`."""
-        return self.method in {"PATCH", "DELETE"}
+        return self.method in {"PUT", "PATCH", "DELETE"}
+
+    @property
+    def is_upsert(self) -> bool:
+        """Whether it makes the thing at its URL, if there is none, or changes it."""
+        return self.method == "PUT" and self.is_versioned
 
     @property
     def is_idempotent(self) -> bool:
@@ -145,7 +174,8 @@ def handler(row: Endpoint) -> Handler:
         values = {
             **(parse_query(request.url.query, row.parameters).values() if row.parameters else {}),
             **(parse_body(content, row.body).values() if row.body else {}),
-            **request.path_params,
+            **_in_path(request.path_params),
+            "may_create": "If-Match" not in request.headers,
         }
         wanted = if_match(request, prefix=_prefix(row, context)) if row.is_conditional else None
 
@@ -215,13 +245,16 @@ def _step(
             continue
         _need_family(row, context)
         if operation.if_match is not None and not row.is_conditional:
-            entry = {"pointer": "/if_match", "detail": "goes with PATCH and DELETE"}
+            entry = {"pointer": "/if_match", "detail": "goes with PUT, PATCH and DELETE"}
             raise Problem(errors.INVALID, errors=[entry])
         if (operation.body is None) != (row.body is None):
             detail = "is missing" if row.body else "must be absent"
             raise Problem(errors.INVALID, errors=[{"pointer": "/body", "detail": detail}])
         values: dict[str, object] = {
-            name: convertors[name].convert(text) for name, text in found.groupdict().items()
+            **_in_path(
+                {name: convertors[name].convert(text) for name, text in found.groupdict().items()}
+            ),
+            "may_create": operation.if_match is None,
         }
         if row.parameters is not None:
             values |= parse_query(url.query, row.parameters).values()
@@ -245,6 +278,19 @@ def _result(answer: Answer) -> str:
 
 
 _compiled = cache(compile_path)
+
+
+def _in_path(values: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the parameters of a path.
+
+    Raises:
+        Problem: In the place of a day stands something else.
+    """
+    detail = "must be a day from 1900-01-01 to 2999-12-31"
+    entries = [{"parameter": name, "detail": detail} for name in values if values[name] is None]
+    if entries:
+        raise Problem(errors.INVALID, errors=entries)
+    return values
 
 
 def _prefix(row: Endpoint, context: Context) -> str:
@@ -282,7 +328,10 @@ async def _perform(
     found = await transaction.row(row.query, values)
     if found is not None and found["body"] is not None:
         body = found["body"] if row.answer is not None else None
-        return Answer(row.status, body, found.get("row_version"), prefix)
+        version = found.get("row_version")
+        # A row's first version is what an insert made.
+        status = 201 if row.is_upsert and version == 1 else row.status
+        return Answer(status, body, version, prefix)
     seen = await transaction.row(row.visible_by, values) if row.visible_by else None
     if seen is None:
         raise Problem(row.nothing)

@@ -172,12 +172,12 @@ def refuse_misplaced(request: Request) -> None:
         Problem: One of them does not go with the method.
     """
     for name, methods in (
-        ("If-Match", ("PATCH", "DELETE")),
+        ("If-Match", ("PUT", "PATCH", "DELETE")),
         ("If-None-Match", ("GET", "HEAD")),
         ("Idempotency-Key", ("POST",)),
     ):
         if name in request.headers and request.method not in methods:
-            raise Problem(errors.MALFORMED, f"{name}: goes with {' and '.join(methods)}.")
+            raise Problem(errors.MALFORMED, f"{name}: goes with {', '.join(methods)}.")
 
 
 def _header(request: Request, name: str) -> str | None:

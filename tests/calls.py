@@ -99,7 +99,7 @@ def example(query: str, facts: Mapping[str, object], **parameters: str) -> Mappi
     row = ENDPOINTS.get(query)
     if row is None:
         return {**facts, **_GIVEN[query]}
-    values = {**facts, "if_match": None}
+    values = {**facts, "if_match": None, "may_create": True}
     if row.parameters is not None:
         values |= row.parameters.model_validate(parameters).values()
     if row.body is not None:

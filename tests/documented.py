@@ -11,8 +11,14 @@ from tests.tally import tally
 DOCUMENT = openapi.document(TABLE)
 
 _ID = "[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}"
+
+
+def _of_a_parameter(found: re.Match[str]) -> str:
+    return _ID if found[1].endswith("_id") else "[^/]+"
+
+
 _OPERATIONS = [
-    (method.upper(), re.compile(re.sub(r"{\w+}", _ID, path)), operation)
+    (method.upper(), re.compile(re.sub(r"{(\w+)}", _of_a_parameter, path)), operation)
     for path, operations in DOCUMENT["paths"].items()
     for method, operation in operations.items()
 ]

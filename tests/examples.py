@@ -1,11 +1,30 @@
-"""An example of every request body, as the document has it, for tests of the whole table."""
+"""An example of every request, bodies as the document has them, for tests of the whole table."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
+from uuid import uuid4
 
 from app import models
 from app.endpoints import TABLE
+from app.operations import Endpoint
 
 BODIES: Mapping[type[models.Request], Mapping[str, Any]] = {
     row.body: row.body.example for row in TABLE if row.body
 }
+
+DAY = "2026-03-29"
+
+
+def path_to(row: Endpoint, ids: Mapping[str, object] | None = None) -> str:
+    """Return a path of a row: to these things, by the names that paths have for them.
+
+    An id that is not given is invented; the day is `DAY`.
+    """
+    known = ids or {}
+
+    def value(found: re.Match[str]) -> str:
+        name, convertor = found.groups()
+        return str(known.get(name, DAY if convertor == "day" else uuid4()))
+
+    return re.sub(r"{(\w+):(\w+)}", value, row.path)

@@ -126,6 +126,20 @@ def test_a_problem_that_a_row_tells_of_itself_is_documented() -> None:
     assert set(responses) - set(OPERATIONS["create_task"]["responses"]) == {"409"}
 
 
+def test_a_put_makes_or_replaces_what_is_to_be_on_a_day() -> None:
+    row = replace(GOOD, method="PUT", path="/v1/tasks/{date:day}", status=200)
+
+    operation = openapi.document([row])["paths"]["/v1/tasks/{date}"]["put"]
+
+    assert {"200", "201", "404", "412", "422"} <= set(operation["responses"])
+    assert operation["parameters"][0] == {
+        "name": "date",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string", "format": "date", "pattern": models.DAY},
+    }
+
+
 async def test_a_page_elsewhere_may_use_every_header_that_is_documented(
     hearth: Hearth, serve: Serve, anybody: httpx.AsyncClient
 ) -> None:

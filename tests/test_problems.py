@@ -15,7 +15,7 @@ from app.endpoints import TABLE
 from app.errors import KINDS, SQLSTATES
 from app.operations import Endpoint
 from app.settings import sql_directory
-from tests.examples import BODIES
+from tests.examples import BODIES, path_to
 from tests.fixtures import (
     PASSWORD,
     AsRole,
@@ -360,7 +360,7 @@ async def test_a_wrong_value_is_pointed_at_and_nothing_is_written(
     row: Endpoint, ann: Person, hearth: Hearth
 ) -> None:
     assert row.body is not None
-    path = re.sub(r"{\w+:uuid}", str(ann.user_id), row.path)
+    path = path_to(row)
     bad = list(_bad_bodies(row.body))
     before = await all_rows(hearth)
 

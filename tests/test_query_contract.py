@@ -201,9 +201,12 @@ def takes_null(field: FieldInfo) -> bool:
 def fields_given(row: Endpoint) -> Mapping[str, Kind]:
     """Return the parameters that an endpoint's query may have, by name."""
     given: dict[str, Kind] = {"user_id": "uuid", "family_id": "uuid"}
-    given |= dict.fromkeys(re.findall(r"{(\w+):uuid}", row.path), "uuid")
-    if row.method in {"PATCH", "DELETE"}:
+    convertors = {"uuid": "uuid", "day": "date"}
+    given |= {name: convertors[of] for name, of in re.findall(r"{(\w+):(\w+)}", row.path)}
+    if row.is_conditional:
         given["if_match"] = "int8[]"
+    if row.is_upsert:
+        given["may_create"] = "bool"
     if row.parameters:
         given |= {name: kind(f.annotation) for name, f in row.parameters.model_fields.items()}
     if row.parameters and issubclass(row.parameters, models.Page):
