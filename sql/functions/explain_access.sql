@@ -76,7 +76,7 @@ begin
     from pg_index as i
     inner join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
     where i.indrelid = v_table and i.indisprimary
-    order by a.attname = 'id' desc, a.attname = 'user_id' desc
+    order by a.attname = 'id' desc, a.attname = 'user_id' desc, a.attname = 'family_id', a.attnum
     limit 1;
 
     execute (

@@ -1,8 +1,8 @@
 -- record_audit: the one trigger function of the audit trail, after every write to a family's table.
 --
 -- Arguments of the trigger, all optional:
---     first     'private' when every row of the table is its user's alone. A row that says so
---               itself, by visibility = 'private', needs no argument.
+--     first     'private' when every row of the table is its user's alone, else 'family'. A row
+--               that says so itself, by visibility = 'private', needs no argument.
 --     the rest  columns whose text is not kept twice: the record holds its SHA-256 instead.
 --
 -- Definer, owned by app_audit: it lends the one privilege of appending to the trail. Nobody calls
@@ -66,10 +66,16 @@ begin
         v_family_id,
         lower(TG_OP)::app.audit_action,
         TG_TABLE_NAME,
-        -- A membership's key is its user; every other row of a family has an id.
+        -- What names the row within its family: its id, or else the rest of its primary key.
         case
             when v_row ? 'id' then jsonb_build_object('id', v_row -> 'id')
-            else jsonb_build_object('user_id', v_row -> 'user_id')
+            else (
+                select jsonb_object_agg(a.attname, v_row -> a.attname::text)
+                from pg_index as i
+                inner join pg_attribute as a
+                    on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+                where i.indrelid = TG_RELID and i.indisprimary and a.attname <> 'family_id'
+            )
         end,
         v_before,
         v_after,
