@@ -1,12 +1,12 @@
--- sign_up: a user, the password, a family with the user as its owner, and the first session; all of
--- it or nothing.
+-- sign_up: a user, the password, a family and the first session; all of it or nothing. The family
+-- is the user's own, or with an invitation the one that it leads to.
 --
 -- Definer, owned by app_auth: nobody is signed in yet, so no policy could let the rows in. It
 -- takes an address that has no account and makes rows for that account only; the unique key on the
 -- address raises 23505 otherwise.
 --
 -- owner: app_auth
--- requires: 0006_audit
+-- requires: 0011_invitations
 
 create or replace function app.sign_up(
     email text,
@@ -14,6 +14,7 @@ create or replace function app.sign_up(
     full_name text,
     family_name text,
     time_zone text,
+    invitation_hash bytea,
     token_hash bytea,
     expires_at timestamptz
 )
@@ -41,23 +42,29 @@ begin
     insert into app.credentials (user_id, password_hash)
     values (v_user_id, sign_up.password_hash);
 
-    insert into app.families (id, name, time_zone)
-    values (v_family_id, sign_up.family_name, sign_up.time_zone);
+    if sign_up.invitation_hash is not null then
+        perform app.accept_invitation(sign_up.invitation_hash);
+    else
+        insert into app.families (id, name, time_zone)
+        values (v_family_id, sign_up.family_name, sign_up.time_zone);
 
-    insert into app.family_memberships (family_id, user_id, role, display_name)
-    values (
-        v_family_id,
-        v_user_id,
-        'owner',
-        left(regexp_replace(sign_up.full_name, '^\s+', ''), 100)
-    );
+        insert into app.family_memberships (family_id, user_id, role, display_name)
+        values (
+            v_family_id,
+            v_user_id,
+            'owner',
+            left(regexp_replace(sign_up.full_name, '^\s+', ''), 100)
+        );
+    end if;
 
     return app.begin_session('signed_up', v_user_id, sign_up.token_hash, sign_up.expires_at);
 end
 $$;
 
-comment on function app.sign_up(text, text, text, text, text, bytea, timestamptz) is
-    'Makes an account with a family of its own and signs it in.';
+comment on function app.sign_up(text, text, text, text, text, bytea, bytea, timestamptz) is
+    'Makes an account, with a family of its own or an invitation to one, and signs it in.';
 
-revoke all on function app.sign_up(text, text, text, text, text, bytea, timestamptz) from public;
-grant execute on function app.sign_up(text, text, text, text, text, bytea, timestamptz) to app_api;
+revoke all on function app.sign_up(text, text, text, text, text, bytea, bytea, timestamptz)
+    from public;
+grant execute on function app.sign_up(text, text, text, text, text, bytea, bytea, timestamptz)
+    to app_api;

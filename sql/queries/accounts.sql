@@ -10,7 +10,8 @@ select app.forgive_attempts(:attempt_type, :subject_hash, :most::integer);
 
 -- name: sign_up
 select app.sign_up(
-    :email, :password_hash, :full_name, :family_name, :time_zone, :token_hash, :expires_at
+    :email, :password_hash, :full_name, :family_name, :time_zone, :invitation_hash, :token_hash,
+    :expires_at
 )::text;
 
 -- name: fold_email

@@ -49,12 +49,13 @@ select case when app.retire_family() then 'true' end as body, null::bigint as ro
 where exists (select from unchanged);
 
 -- name: list_members
+-- Those who are members, or those who were.
 with page as (
     select m, m.created_at, m.user_id, row_number() over (order by m.created_at, m.user_id) as n
     from app.family_memberships as m
     where
         m.family_id = :family_id
-        and m.is_active
+        and m.is_active = :is_active
         and (m.created_at, m.user_id) > (:after_at, :after_id)
     order by m.created_at, m.user_id
     limit :limit::integer + 1
@@ -99,3 +100,14 @@ where
     and m.is_active
     and (:if_match::bigint[] is null or m.row_version = any(:if_match))
 returning 'true' as body, null::bigint as row_version;
+
+-- name: get_retired_member
+select app.member_json(m)::text as body, m.row_version
+from app.family_memberships as m
+where m.family_id = :family_id and m.user_id = :member_id and not m.is_active;
+
+-- name: restore_member
+update app.family_memberships as m
+set deleted_at = null
+where m.family_id = :family_id and m.user_id = :member_id and not m.is_active
+returning app.member_json(m)::text as body, m.row_version;

@@ -1,0 +1,38 @@
+-- refuse_members: nobody is invited who is an active member already.
+--
+-- It fires after the row is in, so only who may invite into a family learns that an address belongs
+-- to one of its members, and of that family only.
+--
+-- Definer, owned by app_auth: it lends the reading of addresses, which are otherwise each person's
+-- own. It compares the one that was given and tells nothing but that it is a member's.
+--
+-- owner: app_auth
+-- requires: 0011_invitations
+
+create or replace function app.refuse_members()
+    returns trigger
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform from app.users as u
+    inner join app.family_memberships as m on m.user_id = u.id
+    where
+        lower(u.email) = lower(NEW.email)
+        and m.family_id = NEW.family_id
+        and m.is_active;
+    if found then
+        raise exception 'this person belongs to the family already'
+            using errcode = 'unique_violation', constraint = 'family_memberships_pkey';
+    end if;
+
+    return null;
+end
+$$;
+
+comment on function app.refuse_members() is
+    'Trigger: refuses to invite somebody who is a member already.';
+
+revoke all on function app.refuse_members() from public;
+grant execute on function app.refuse_members() to app_owner;  -- who makes the triggers

@@ -1,0 +1,91 @@
+-- Invitations: those of the family of the context, and how to accept one.
+
+-- name: list_invitations
+-- Those that are pending, or those that were, from the newest to the oldest; null for whom they are
+-- not meant: the policy shows members nothing, and an empty list would pass for nobody invited.
+with page as (
+    select
+        app.invitation_json(
+            i.id, i.user_id, i.email, i.role, i.is_pending, i.expires_at, i.accepted_at,
+            i.member_id, i.revoked_at, i.created_at, i.updated_at, i.row_version
+        ) as invitation,
+        i.created_at,
+        i.id,
+        row_number() over (order by i.created_at desc, i.id desc) as n
+    from app.invitations as i
+    where
+        i.family_id = :family_id
+        and i.is_pending = :is_pending
+        and (i.created_at, i.id) < (:after_at, :after_id)
+    order by i.created_at desc, i.id desc
+    limit :limit::integer + 1
+)
+
+select
+    json_build_object(
+        'items', coalesce(
+            json_agg(invitation order by n) filter (where n <= :limit::integer), '[]'
+        ),
+        'next', case
+            when count(*) > :limit::integer
+                then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
+        end
+    )::text as body
+from page
+having app.current_member_role() in ('owner', 'admin');
+
+-- name: create_invitation
+-- An invitation that is pending for the same address makes way: its token works no more.
+with secret as materialized (
+    select app.new_token() as token
+),
+
+replaced as (
+    update app.invitations as i
+    set revoked_at = now()
+    where i.family_id = :family_id and lower(i.email) = lower(:email) and i.is_pending
+    returning i.id
+)
+
+insert into app.invitations as i (family_id, user_id, email, role, token_hash)
+select
+    :family_id, :user_id::uuid, :email, :role::app.member_role,
+    sha256(convert_to(secret.token, 'UTF8'))
+from secret
+-- Which is asked first, so that the old one is revoked when the new one comes.
+where (select count(*) from replaced) >= 0
+returning
+    json_build_object(
+        'invitation', app.invitation_json(
+            i.id, i.user_id, i.email, i.role, i.is_pending, i.expires_at, i.accepted_at,
+            i.member_id, i.revoked_at, i.created_at, i.updated_at, i.row_version
+        ),
+        'token', (select secret.token from secret)
+    )::text as body,
+    null::bigint as row_version;
+
+-- name: get_invitation
+select
+    app.invitation_json(
+        i.id, i.user_id, i.email, i.role, i.is_pending, i.expires_at, i.accepted_at,
+        i.member_id, i.revoked_at, i.created_at, i.updated_at, i.row_version
+    )::text as body,
+    i.row_version
+from app.invitations as i
+where i.family_id = :family_id and i.id = :invitation_id and i.is_pending;
+
+-- name: revoke_invitation
+update app.invitations as i
+set revoked_at = now()
+where
+    i.family_id = :family_id
+    and i.id = :invitation_id
+    and i.is_pending
+    and (:if_match::bigint[] is null or i.row_version = any(:if_match))
+returning 'true' as body, null::bigint as row_version;
+
+-- name: accept_invitation
+select
+    json_build_object('family', app.family_json(joined.family), 'role', joined.role)::text as body,
+    null::bigint as row_version
+from app.accept_invitation(:token_hash) as joined;
