@@ -1,0 +1,304 @@
+-- Exercises, the family's catalogue, and each member's own logs of them. Below an exercise that is
+-- retired there is nothing to see, until it is restored.
+
+-- name: list_exercises
+-- From the newest to the oldest: those in use, or those retired.
+with page as (
+    select e, e.created_at, e.id, row_number() over (order by e.created_at desc, e.id desc) as n
+    from app.exercises as e
+    where
+        e.family_id = :family_id
+        and e.is_active = :is_active::boolean
+        and (e.created_at, e.id) < (:after_at, :after_id)
+    order by e.created_at desc, e.id desc
+    limit :limit::integer + 1
+)
+
+select
+    json_build_object(
+        'items', coalesce(
+            json_agg(app.exercise_json(e) order by n) filter (where n <= :limit::integer), '[]'
+        ),
+        'next', case
+            when count(*) > :limit::integer
+                then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
+        end
+    )::text as body
+from page;
+
+-- name: create_exercise
+insert into app.exercises as e (family_id, user_id, name, description, points)
+values (:family_id, :user_id, :name, :description, :points)
+returning app.exercise_json(e)::text as body, e.row_version;
+
+-- name: get_exercise
+select app.exercise_json(e)::text as body, e.row_version
+from app.exercises as e
+where e.family_id = :family_id and e.id = :exercise_id and e.is_active;
+
+-- name: get_retired_exercise
+select app.exercise_json(e)::text as body, e.row_version
+from app.exercises as e
+where e.family_id = :family_id and e.id = :exercise_id and not e.is_active;
+
+-- name: update_exercise
+update app.exercises as e
+set
+    name = coalesce(patch.fields ->> 'name', e.name),
+    description = case
+        when patch.fields ? 'description' then patch.fields ->> 'description'
+        else e.description
+    end,
+    points = coalesce((patch.fields ->> 'points')::integer, e.points)
+from (select :patch::jsonb as fields) as patch
+where
+    e.family_id = :family_id
+    and e.id = :exercise_id
+    and e.is_active
+    and (:if_match::bigint[] is null or e.row_version = any(:if_match))
+returning app.exercise_json(e)::text as body, e.row_version;
+
+-- name: retire_exercise
+update app.exercises as e
+set deleted_at = now()
+where
+    e.family_id = :family_id
+    and e.id = :exercise_id
+    and e.is_active
+    and (:if_match::bigint[] is null or e.row_version = any(:if_match))
+returning 'true' as body, null::bigint as row_version;
+
+-- name: restore_exercise
+update app.exercises as e
+set deleted_at = null
+where e.family_id = :family_id and e.id = :exercise_id and not e.is_active
+returning app.exercise_json(e)::text as body, e.row_version;
+
+-- name: list_exercise_logs
+-- The reader's own, from the last day to the first; those of a day by their ids. Of an exercise that
+-- is not there, null; of one that they have no logs of, an empty list.
+with page as (
+    select
+        l,
+        l.performed_on,
+        l.id,
+        row_number() over (order by l.performed_on desc, l.id desc) as n
+    from app.exercise_logs as l
+    where
+        l.family_id = :family_id
+        and l.user_id = :user_id
+        and l.exercise_id = :exercise_id
+        and l.performed_on >= case when :from_day::date is null then '-infinity' else :from_day end
+        and l.performed_on <= case when :to_day::date is null then 'infinity' else :to_day end
+        and (l.performed_on, l.id)
+            < ((:after_at::timestamptz at time zone 'UTC')::date, :after_id)
+    order by l.performed_on desc, l.id desc
+    limit :limit::integer + 1
+)
+
+select
+    json_build_object(
+        'items', coalesce(
+            json_agg(app.exercise_log_json(l) order by n) filter (where n <= :limit::integer), '[]'
+        ),
+        'next', case
+            when count(*) > :limit::integer
+                then max(app.cursor_of(performed_on::timestamp at time zone 'UTC', id))
+                    filter (where n = :limit::integer)
+        end
+    )::text as body
+from page
+having exists (
+    select from app.exercises as e
+    where e.family_id = :family_id and e.id = :exercise_id and e.is_active
+);
+
+-- name: create_exercise_log
+-- Of an exercise that is in use, else nothing is written and nothing comes back. Unless it is said,
+-- the day is today's where the family lives.
+insert into app.exercise_logs as l (
+    family_id, user_id, exercise_id, performed_on,
+    sets, reps, weight_kg, duration_s, distance_m, note
+)
+select
+    :family_id, :user_id, e.id,
+    coalesce(:performed_on::date, (now() at time zone f.time_zone)::date),
+    :sets::integer, :reps::integer, :weight_kg::numeric, :duration_s::integer,
+    :distance_m::numeric, :note
+from app.exercises as e
+cross join app.families as f
+where
+    e.family_id = :family_id
+    and e.id = :exercise_id
+    and e.is_active
+    and f.id = :family_id
+returning app.exercise_log_json(l)::text as body, l.row_version;
+
+-- name: get_exercise_log
+select app.exercise_log_json(l)::text as body, l.row_version
+from app.exercise_logs as l
+join app.exercises as e on e.family_id = :family_id and e.id = l.exercise_id
+where
+    l.family_id = :family_id
+    and l.id = :log_id
+    and l.exercise_id = :exercise_id
+    and e.is_active;
+
+-- name: update_exercise_log
+-- A measure that is absent keeps its value, a null takes it away.
+update app.exercise_logs as l
+set
+    performed_on = coalesce((patch.fields ->> 'performed_on')::date, l.performed_on),
+    sets = case
+        when patch.fields ? 'sets' then (patch.fields ->> 'sets')::integer
+        else l.sets
+    end,
+    reps = case
+        when patch.fields ? 'reps' then (patch.fields ->> 'reps')::integer
+        else l.reps
+    end,
+    weight_kg = case
+        when patch.fields ? 'weight_kg' then (patch.fields ->> 'weight_kg')::numeric
+        else l.weight_kg
+    end,
+    duration_s = case
+        when patch.fields ? 'duration_s' then (patch.fields ->> 'duration_s')::integer
+        else l.duration_s
+    end,
+    distance_m = case
+        when patch.fields ? 'distance_m' then (patch.fields ->> 'distance_m')::numeric
+        else l.distance_m
+    end,
+    note = case when patch.fields ? 'note' then patch.fields ->> 'note' else l.note end
+from (select :patch::jsonb as fields) as patch
+cross join app.exercises as e
+where
+    l.family_id = :family_id
+    and l.id = :log_id
+    and l.exercise_id = :exercise_id
+    and e.family_id = :family_id
+    and e.id = :exercise_id
+    and e.is_active
+    and (:if_match::bigint[] is null or l.row_version = any(:if_match))
+returning app.exercise_log_json(l)::text as body, l.row_version;
+
+-- name: delete_exercise_log
+delete from app.exercise_logs as l
+using app.exercises as e
+where
+    l.family_id = :family_id
+    and l.id = :log_id
+    and l.exercise_id = :exercise_id
+    and e.family_id = :family_id
+    and e.id = :exercise_id
+    and e.is_active
+    and (:if_match::bigint[] is null or l.row_version = any(:if_match))
+returning 'true' as body, null::bigint as row_version;
+
+-- name: get_exercise_records
+-- The best that the reader has done, by measure, and when first; null for what they have not done.
+-- Best of a set, but for the volume, which is that of a whole log.
+--
+-- The one-repetition maximum is estimated as Brzycki did it (Strength testing: predicting a one-rep
+-- max from reps-to-fatigue, JOPERD 64(1), 1993), and as he says from no more than ten repetitions.
+with best as (
+    select distinct on (of_one.measure) of_one.measure, of_one.value, l.performed_on, l.id
+    from app.exercise_logs as l
+    cross join lateral (
+        values
+            ('weight_kg', l.weight_kg),
+            ('reps', l.reps),
+            ('duration_s', l.duration_s),
+            ('distance_m', l.distance_m),
+            ('volume_kg', l.volume_kg),
+            (
+                'one_rep_max_kg',
+                case when l.reps <= 10 then round(l.weight_kg / (1.0278 - 0.0278 * l.reps), 2) end
+            )
+    ) as of_one (measure, value)
+    where
+        l.family_id = :family_id
+        and l.user_id = :user_id
+        and l.exercise_id = :exercise_id
+        and of_one.value is not null
+    order by of_one.measure, of_one.value desc, l.performed_on, l.created_at, l.id
+)
+
+select
+    json_object_agg(
+        m.measure,
+        case
+            when best.id is not null then json_build_object(
+                'value', best.value,
+                'performed_on', best.performed_on,
+                'log_id', best.id
+            )
+        end
+    )::text as body
+from
+    unnest(
+        array['weight_kg', 'reps', 'duration_s', 'distance_m', 'volume_kg', 'one_rep_max_kg']
+    ) as m (measure)
+left join best on best.measure = m.measure
+having exists (
+    select from app.exercises as e
+    where e.family_id = :family_id and e.id = :exercise_id and e.is_active
+);
+
+-- name: get_exercise_volume
+-- What the reader has done, by ISO week; a week without logs has zeros. Whole weeks, from the one
+-- of the first day to the one of the last. Where one end is not said there are twelve weeks, where
+-- none is, the last twelve where the family lives.
+--
+-- The weeks are materialized, so that their ends are plain values that the index looks up. What is
+-- computed on the way PostgreSQL 15 takes for a thing that might leak what the policy hides.
+with weeks as materialized (
+    select of_all.starts_on::date, of_all.starts_on::date + 6 as ends_on
+    from app.families as f
+    cross join lateral (select (now() at time zone f.time_zone)::date as day) as today
+    cross join lateral generate_series(
+        date_trunc(
+            'week', coalesce(:from_day::date, :to_day::date - 77, today.day - 77)::timestamp
+        ),
+        coalesce(:to_day::date, :from_day::date + 77, today.day)::timestamp,
+        interval '1 week'
+    ) as of_all (starts_on)
+    where f.id = :family_id
+)
+
+select
+    json_build_object(
+        'items', coalesce(
+            json_agg(
+                json_build_object(
+                    'week', to_char(w.starts_on, 'IYYY"-W"IW'),
+                    'starts_on', w.starts_on,
+                    'logs', done.logs,
+                    'volume_kg', coalesce(done.volume_kg, 0),
+                    'duration_s', coalesce(done.duration_s, 0),
+                    'distance_m', coalesce(done.distance_m, 0)
+                )
+                order by w.starts_on
+            ),
+            '[]'
+        ),
+        'next', null
+    )::text as body
+from weeks as w
+cross join lateral (
+    select
+        count(*) as logs,
+        sum(l.volume_kg) as volume_kg,
+        sum(coalesce(l.sets, 1) * l.duration_s) as duration_s,
+        sum(coalesce(l.sets, 1) * l.distance_m) as distance_m
+    from app.exercise_logs as l
+    where
+        l.family_id = :family_id
+        and l.user_id = :user_id
+        and l.exercise_id = :exercise_id
+        and l.performed_on between w.starts_on and w.ends_on
+) as done
+having exists (
+    select from app.exercises as e
+    where e.family_id = :family_id and e.id = :exercise_id and e.is_active
+);
