@@ -1,0 +1,88 @@
+-- habit_logs: those of one's own habits, and of those the family shares.
+--
+-- Only the owner writes them, whoever runs the family. What a log carries of its habit cannot be
+-- updated: the foreign key moves the visibility. app_ops reads what policies compare, for
+-- explain_access, and nothing of the content.
+--
+-- requires: 0013_habits current_user_id current_family_id
+
+revoke all on app.habit_logs from app_api, app_reader, app_auth, app_audit, app_ops;
+grant select on app.habit_logs to app_api, app_reader;
+grant delete on app.habit_logs to app_api;
+grant insert (
+    family_id, habit_id, logged_on, user_id, visibility, type, value, target_value, is_done, note,
+    entered_on
+) on app.habit_logs to app_api;
+grant update (value, target_value, is_done, note, entered_on) on app.habit_logs to app_api;
+grant select (family_id, habit_id, user_id, visibility) on app.habit_logs to app_ops;
+
+drop policy if exists tenant_floor on app.habit_logs;
+create policy tenant_floor
+    on app.habit_logs
+    as restrictive
+    for all
+    to app_api, app_reader
+    using (family_id = app.current_family_id());
+comment on policy tenant_floor on app.habit_logs is
+    'Whatever the other policies allow, never a row of another family.';
+
+drop policy if exists select_own_or_shared on app.habit_logs;
+create policy select_own_or_shared
+    on app.habit_logs
+    for select
+    to app_api, app_reader
+    using (
+        family_id = app.current_family_id()
+        and (user_id = app.current_user_id() or visibility = 'family')
+    );
+comment on policy select_own_or_shared on app.habit_logs is
+    'Their own, and what the family shares.';
+
+drop policy if exists select_ops on app.habit_logs;
+create policy select_ops
+    on app.habit_logs
+    for select
+    to app_ops
+    using (true);
+comment on policy select_ops on app.habit_logs is
+    'Maintenance sees every row, in the columns it is granted.';
+
+drop policy if exists insert_own on app.habit_logs;
+create policy insert_own
+    on app.habit_logs
+    for insert
+    to app_api
+    with check (
+        family_id = app.current_family_id()
+        and user_id = app.current_user_id()
+    );
+comment on policy insert_own on app.habit_logs is
+    'Only in their own name and in the family they act in.';
+
+drop policy if exists update_own on app.habit_logs;
+create policy update_own
+    on app.habit_logs
+    for update
+    to app_api
+    using (
+        family_id = app.current_family_id()
+        and user_id = app.current_user_id()
+    )
+    with check (
+        family_id = app.current_family_id()
+        and user_id = app.current_user_id()
+    );
+comment on policy update_own on app.habit_logs is
+    'Their own rows, which stay their own.';
+
+drop policy if exists delete_own on app.habit_logs;
+create policy delete_own
+    on app.habit_logs
+    for delete
+    to app_api
+    using (
+        family_id = app.current_family_id()
+        and user_id = app.current_user_id()
+    );
+comment on policy delete_own on app.habit_logs is
+    'Their own.';
