@@ -1,0 +1,397 @@
+-- Routines: what is done again and again, in the same steps, by one person or by the family.
+--
+-- The steps have versions. Saving them makes the next one, and none ever changes: what was done on
+-- a day is known by the version it was done in, and an old one can be brought back, as the newest. A
+-- routine always has a newest version: it is made with one, and a key of its own leads there.
+--
+-- Versions, steps and completions carry the owner and the visibility of their routine, and the
+-- foreign keys prove it, so that policies compare columns and need no join. Visibility follows the
+-- routine by cascade; nothing else of them moves.
+--
+-- A step may name a habit or an exercise. Of another member's private habit it shows the id and no
+-- more; when the habit is purged, the step stays and names nothing.
+--
+-- depends: 0013_habits
+
+set local role app_owner;
+
+create table app.routines (
+    family_id uuid not null,
+    id uuid not null default app.new_id(),
+    user_id uuid not null,
+
+    name text not null,
+    description text,
+    visibility app.visibility not null default 'private',
+    points integer not null default 1,
+
+    version integer not null default 1,
+
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    row_version bigint not null default 1,
+    deleted_at timestamptz,
+    is_active boolean not null generated always as (deleted_at is null) stored,
+
+    primary key (family_id, id),
+    -- What versions, steps and completions refer to: a routine with what policies compare. In this
+    -- order it also serves the cascade from family_memberships.
+    unique (family_id, user_id, id, visibility),
+    foreign key (family_id, user_id) references app.family_memberships (family_id, user_id)
+        on delete cascade,
+
+    constraint routines_name_is_1_to_100_characters
+        check (name ~ '\S' and length(name) <= 100),
+    constraint routines_description_is_at_most_1000_characters
+        check (length(description) <= 1000),
+    constraint routines_points_are_0_to_1000
+        check (points between 0 and 1000)
+);
+alter table app.routines enable row level security;
+alter table app.routines force row level security;
+
+-- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+alter table app.routines alter column family_id set (n_distinct = -0.001);
+
+-- Serves list_routines: what the family shares, the active ones apart from the retired.
+create index routines_shared_idx
+    on app.routines (family_id, is_active, created_at, id) where visibility = 'family';
+
+-- Serves list_routines: what is private to the reader.
+create index routines_private_idx
+    on app.routines (family_id, user_id, is_active, created_at, id) where visibility = 'private';
+
+-- Serves count_purgeable and purge_routines: nothing but what is retired, the oldest first.
+create index routines_deleted_at_idx on app.routines (deleted_at) where deleted_at is not null;
+
+create trigger _100_touch before update on app.routines
+    for each row execute function app.touch();
+create trigger _110_refuse_truncate before truncate on app.routines
+    for each statement
+    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
+create trigger _900_audit after insert or update or delete on app.routines
+    for each row execute function app.record_audit();
+
+comment on table app.routines is 'What is done again and again, in the same steps.';
+comment on column app.routines.family_id is 'The tenant.';
+comment on column app.routines.id is 'Names the routine within its family.';
+comment on column app.routines.user_id is 'Whose routine it is; it does not change hands.';
+comment on column app.routines.name is 'What it is called, 1 to 100 characters.';
+comment on column app.routines.description is 'More about it, up to 1000 characters.';
+comment on column app.routines.visibility is 'Whether the family sees it.';
+comment on column app.routines.points is 'What it is worth to do it on a day, 0 to 1000.';
+comment on column app.routines.version is 'The newest version of its steps, from 1.';
+comment on column app.routines.created_at is 'When the row was made; never changes.';
+comment on column app.routines.updated_at is 'When the row last changed; strictly increasing.';
+comment on column app.routines.row_version is
+    'Counts the changes of the row, from 1; those of the steps as well.';
+comment on column app.routines.deleted_at is
+    'When the routine was retired; null while it is active.';
+comment on column app.routines.is_active is 'True until the routine is retired.';
+comment on constraint routines_pkey on app.routines is 'This routine exists already.';
+comment on constraint routines_family_id_user_id_id_visibility_key on app.routines is
+    'This routine exists already.';
+comment on constraint routines_family_id_user_id_fkey on app.routines is
+    'The user does not belong to this family.';
+comment on constraint routines_name_is_1_to_100_characters on app.routines is
+    'The name must have 1 to 100 characters and not only blanks.';
+comment on constraint routines_description_is_at_most_1000_characters on app.routines is
+    'The description must have at most 1000 characters.';
+comment on constraint routines_points_are_0_to_1000 on app.routines is
+    'The points must be 0 to 1000.';
+comment on index app.routines_shared_idx is 'Serves list_routines: what the family shares.';
+comment on index app.routines_private_idx is
+    'Serves list_routines: what is private to the reader.';
+comment on index app.routines_deleted_at_idx is
+    'Serves count_purgeable and purge_routines.';
+comment on trigger _100_touch on app.routines is 'Keeps created_at, updated_at and row_version.';
+comment on trigger _110_refuse_truncate on app.routines is
+    'Rows leave one by one, so that the audit trail sees them.';
+comment on trigger _900_audit on app.routines is 'Writes the audit trail.';
+
+create table app.routine_versions (
+    family_id uuid not null,
+    routine_id uuid not null,
+    version integer not null,
+    user_id uuid not null,
+    visibility app.visibility not null,
+
+    author_id uuid,
+    restored_version integer,
+
+    created_at timestamptz not null default now(),
+
+    primary key (family_id, routine_id, version),
+    foreign key (family_id, routine_id, user_id, visibility)
+        references app.routines (family_id, id, user_id, visibility)
+        on update cascade on delete cascade,
+    foreign key (family_id, author_id) references app.family_memberships (family_id, user_id)
+        on delete set null (author_id),
+
+    constraint routine_versions_version_is_at_least_1
+        check (version >= 1),
+    constraint routine_versions_restored_version_is_an_earlier_one
+        check (restored_version between 1 and version - 1)
+);
+alter table app.routine_versions enable row level security;
+alter table app.routine_versions force row level security;
+
+-- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+alter table app.routine_versions alter column family_id set (n_distinct = -0.001);
+
+-- Serves the foreign key to family_memberships.
+create index routine_versions_family_id_author_id_idx
+    on app.routine_versions (family_id, author_id);
+
+-- The newest version is one that is there. Both are made in one statement, and they go together.
+alter table app.routines
+    add foreign key (family_id, id, version)
+    references app.routine_versions (family_id, routine_id, version) on delete restrict;
+
+-- The cascades pass: visibility follows the routine, and who has gone is named no more.
+create trigger _100_refuse_change before update on app.routine_versions
+    for each row when (pg_catalog.pg_trigger_depth() = 0)
+    execute function app.refuse_change('versions are immutable');
+create trigger _110_refuse_delete before delete on app.routine_versions
+    for each row when (pg_catalog.pg_trigger_depth() = 0)
+    execute function app.refuse_change('a version goes only with its routine');
+create trigger _120_refuse_truncate before truncate on app.routine_versions
+    for each statement execute function app.refuse_change('versions are immutable');
+create trigger _900_audit after insert or delete on app.routine_versions
+    for each row execute function app.record_audit();
+
+comment on table app.routine_versions is
+    'The steps of a routine, as they were saved at one time. Immutable.';
+comment on column app.routine_versions.family_id is 'The tenant.';
+comment on column app.routine_versions.routine_id is 'The routine.';
+comment on column app.routine_versions.version is 'Counts the versions of the routine, from 1.';
+comment on column app.routine_versions.user_id is 'The owner of the routine, whoever saved it.';
+comment on column app.routine_versions.visibility is 'The visibility of the routine; follows it.';
+comment on column app.routine_versions.author_id is
+    'Who saved it; null when they were purged.';
+comment on column app.routine_versions.restored_version is
+    'The version that it brought back; null where the steps were written anew.';
+comment on column app.routine_versions.created_at is 'When it was saved; never changes.';
+comment on constraint routine_versions_pkey on app.routine_versions is
+    'This version exists already.';
+comment on constraint routine_versions_family_id_routine_id_user_id_visibility_fkey
+    on app.routine_versions is 'The routine does not exist, or was just shared or made private.';
+comment on constraint routine_versions_family_id_author_id_fkey on app.routine_versions is
+    'The user does not belong to this family.';
+comment on constraint routine_versions_version_is_at_least_1 on app.routine_versions is
+    'The version must be at least 1.';
+comment on constraint routine_versions_restored_version_is_an_earlier_one
+    on app.routine_versions is 'A version restores one that was before it.';
+comment on index app.routine_versions_family_id_author_id_idx is
+    'Serves the foreign key to family_memberships.';
+comment on trigger _100_refuse_change on app.routine_versions is
+    'Lets the cascades through and nothing else.';
+comment on trigger _110_refuse_delete on app.routine_versions is
+    'Lets the cascade from routines through and nothing else.';
+comment on trigger _120_refuse_truncate on app.routine_versions is 'Versions are immutable.';
+comment on trigger _900_audit on app.routine_versions is 'Writes the audit trail.';
+
+comment on constraint routines_family_id_id_version_fkey on app.routines is
+    'The newest version does not exist.';
+
+-- The stub of the rule what a step may name; sql/functions/check_step.sql holds it.
+create function app.check_step()
+    returns trigger
+    language plpgsql
+as $$
+begin
+    raise exception 'functions are not installed yet' using hint = 'Run: hearth migrate';
+end
+$$;
+
+create table app.routine_steps (
+    family_id uuid not null,
+    routine_id uuid not null,
+    version integer not null,
+    position integer not null,
+    user_id uuid not null,
+    visibility app.visibility not null,
+
+    title text not null,
+    minutes integer not null,
+    habit_id uuid,
+    exercise_id uuid,
+
+    created_at timestamptz not null default now(),
+
+    primary key (family_id, routine_id, version, position),
+    foreign key (family_id, routine_id, version)
+        references app.routine_versions (family_id, routine_id, version) on delete cascade,
+    foreign key (family_id, routine_id, user_id, visibility)
+        references app.routines (family_id, id, user_id, visibility)
+        on update cascade on delete cascade,
+    foreign key (family_id, habit_id) references app.habits (family_id, id)
+        on delete set null (habit_id),
+    foreign key (family_id, exercise_id) references app.exercises (family_id, id)
+        on delete set null (exercise_id),
+
+    constraint routine_steps_position_is_1_to_100
+        check (position between 1 and 100),
+    constraint routine_steps_title_is_1_to_200_characters
+        check (title ~ '\S' and length(title) <= 200),
+    constraint routine_steps_minutes_are_1_to_1440
+        check (minutes between 1 and 1440),
+    constraint routine_steps_subject_is_a_habit_or_an_exercise
+        check (num_nonnulls(habit_id, exercise_id) <= 1)
+);
+alter table app.routine_steps enable row level security;
+alter table app.routine_steps force row level security;
+
+-- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+alter table app.routine_steps alter column family_id set (n_distinct = -0.001);
+
+-- Serves the foreign key to habits, and check_step.
+create index routine_steps_family_id_habit_id_idx on app.routine_steps (family_id, habit_id);
+
+-- Serves the foreign key to exercises, and check_step.
+create index routine_steps_family_id_exercise_id_idx on app.routine_steps (family_id, exercise_id);
+
+-- The cascades pass: visibility follows the routine, and what was purged is named no more.
+create trigger _100_refuse_change before update on app.routine_steps
+    for each row when (pg_catalog.pg_trigger_depth() = 0)
+    execute function app.refuse_change('steps are immutable');
+create trigger _110_refuse_delete before delete on app.routine_steps
+    for each row when (pg_catalog.pg_trigger_depth() = 0)
+    execute function app.refuse_change('a step goes only with its routine');
+create trigger _120_refuse_truncate before truncate on app.routine_steps
+    for each statement execute function app.refuse_change('steps are immutable');
+create trigger _200_check_step before insert on app.routine_steps
+    for each row execute function app.check_step();
+create trigger _900_audit after insert or delete on app.routine_steps
+    for each row execute function app.record_audit();
+
+comment on table app.routine_steps is 'What is done in a version of a routine. Immutable.';
+comment on column app.routine_steps.family_id is 'The tenant.';
+comment on column app.routine_steps.routine_id is 'The routine.';
+comment on column app.routine_steps.version is 'The version of the routine.';
+comment on column app.routine_steps.position is 'Its place among the steps, from 1.';
+comment on column app.routine_steps.user_id is 'The owner of the routine, whoever saved the step.';
+comment on column app.routine_steps.visibility is 'The visibility of the routine; follows it.';
+comment on column app.routine_steps.title is 'In a line, 1 to 200 characters.';
+comment on column app.routine_steps.minutes is 'How long it takes, in minutes.';
+comment on column app.routine_steps.habit_id is
+    'The habit that it is about, if any; empties when that is purged.';
+comment on column app.routine_steps.exercise_id is
+    'The exercise that it is about, if any; empties when that is purged.';
+comment on column app.routine_steps.created_at is 'When it was saved; never changes.';
+comment on constraint routine_steps_pkey on app.routine_steps is 'This step exists already.';
+comment on constraint routine_steps_family_id_routine_id_version_fkey on app.routine_steps is
+    'The version does not exist.';
+comment on constraint routine_steps_family_id_routine_id_user_id_visibility_fkey
+    on app.routine_steps is 'The routine does not exist, or was just shared or made private.';
+comment on constraint routine_steps_family_id_habit_id_fkey on app.routine_steps is
+    'The habit does not exist.';
+comment on constraint routine_steps_family_id_exercise_id_fkey on app.routine_steps is
+    'The exercise does not exist.';
+comment on constraint routine_steps_position_is_1_to_100 on app.routine_steps is
+    'A routine must have at most 100 steps.';
+comment on constraint routine_steps_title_is_1_to_200_characters on app.routine_steps is
+    'The title must have 1 to 200 characters and not only blanks.';
+comment on constraint routine_steps_minutes_are_1_to_1440 on app.routine_steps is
+    'The minutes must be 1 to 1440, which is a day.';
+comment on constraint routine_steps_subject_is_a_habit_or_an_exercise on app.routine_steps is
+    'A step must name a habit or an exercise, not both.';
+comment on index app.routine_steps_family_id_habit_id_idx is
+    'Serves the foreign key to habits, and check_step.';
+comment on index app.routine_steps_family_id_exercise_id_idx is
+    'Serves the foreign key to exercises, and check_step.';
+comment on trigger _100_refuse_change on app.routine_steps is
+    'Lets the cascades through and nothing else.';
+comment on trigger _110_refuse_delete on app.routine_steps is
+    'Lets the cascade from routines through and nothing else.';
+comment on trigger _120_refuse_truncate on app.routine_steps is 'Steps are immutable.';
+comment on trigger _200_check_step on app.routine_steps is
+    'A step comes with its version, and names only what its writer sees.';
+comment on trigger _900_audit on app.routine_steps is 'Writes the audit trail.';
+
+create table app.routine_completions (
+    family_id uuid not null,
+    user_id uuid not null,
+    routine_id uuid not null,
+    completed_on date not null,
+    owner_id uuid not null,
+    visibility app.visibility not null,
+
+    version integer not null,
+
+    created_at timestamptz not null default now(),
+    updated_at timestamptz not null default now(),
+    row_version bigint not null default 1,
+
+    -- In this order it also serves the cascade from family_memberships.
+    primary key (family_id, user_id, routine_id, completed_on),
+    foreign key (family_id, user_id) references app.family_memberships (family_id, user_id)
+        on delete cascade,
+    foreign key (family_id, routine_id, version)
+        references app.routine_versions (family_id, routine_id, version) on delete cascade,
+    foreign key (family_id, routine_id, owner_id, visibility)
+        references app.routines (family_id, id, user_id, visibility)
+        on update cascade on delete cascade,
+
+    constraint routine_completions_completed_on_is_in_the_calendar
+        check (completed_on between '1900-01-01' and '2999-12-31')
+);
+alter table app.routine_completions enable row level security;
+alter table app.routine_completions force row level security;
+
+-- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+alter table app.routine_completions alter column family_id set (n_distinct = -0.001);
+
+-- Serves list_routine_completions, and the cascade from routines.
+create index routine_completions_routine_idx
+    on app.routine_completions (family_id, routine_id, completed_on, user_id);
+
+-- Serves the cascade from routine_versions. With the rest of the key: a smaller one would be taken
+-- for the list as well, and all of a routine read and sorted.
+create index routine_completions_version_idx
+    on app.routine_completions (family_id, routine_id, version, completed_on, user_id);
+
+create trigger _100_touch before update on app.routine_completions
+    for each row execute function app.touch();
+create trigger _110_refuse_truncate before truncate on app.routine_completions
+    for each statement
+    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
+create trigger _900_audit after insert or update or delete on app.routine_completions
+    for each row execute function app.record_audit();
+
+comment on table app.routine_completions is 'Who has done a routine on which day.';
+comment on column app.routine_completions.family_id is 'The tenant.';
+comment on column app.routine_completions.routine_id is 'The routine.';
+comment on column app.routine_completions.user_id is 'Who has done it.';
+comment on column app.routine_completions.completed_on is
+    'The day on which it was done, in the family''s time zone.';
+comment on column app.routine_completions.owner_id is 'The owner of the routine.';
+comment on column app.routine_completions.visibility is
+    'The visibility of the routine; follows it.';
+comment on column app.routine_completions.version is
+    'The version that the routine had when it was last marked done.';
+comment on column app.routine_completions.created_at is 'When the row was made; never changes.';
+comment on column app.routine_completions.updated_at is
+    'When the row last changed; strictly increasing.';
+comment on column app.routine_completions.row_version is
+    'Counts the changes of the row, from 1.';
+comment on constraint routine_completions_pkey on app.routine_completions is
+    'The routine is marked done for this day already.';
+comment on constraint routine_completions_family_id_user_id_fkey on app.routine_completions is
+    'The user does not belong to this family.';
+comment on constraint routine_completions_family_id_routine_id_version_fkey
+    on app.routine_completions is 'The version does not exist.';
+comment on constraint routine_completions_family_id_routine_id_owner_id_visibili_fkey
+    on app.routine_completions is
+    'The routine does not exist, or was just shared or made private.';
+comment on constraint routine_completions_completed_on_is_in_the_calendar
+    on app.routine_completions is 'The day must lie between the years 1900 and 2999.';
+comment on index app.routine_completions_routine_idx is
+    'Serves list_routine_completions, and the cascade from routines.';
+comment on index app.routine_completions_version_idx is
+    'Serves the cascade from routine_versions.';
+comment on trigger _100_touch on app.routine_completions is
+    'Keeps created_at, updated_at and row_version.';
+comment on trigger _110_refuse_truncate on app.routine_completions is
+    'Rows leave one by one, so that the audit trail sees them.';
+comment on trigger _900_audit on app.routine_completions is 'Writes the audit trail.';

@@ -1,0 +1,410 @@
+-- Routines, newest first, with the versions of their steps, and on which days they were done. Below
+-- a routine that is retired nothing is there.
+
+-- name: list_routines
+-- The active ones, or the retired. What the family shares and what is private to the reader are two
+-- lists, each with an index in that order (see list_tasks).
+with seen as (
+    (
+        select r, r.created_at, r.id
+        from app.routines as r
+        where
+            r.family_id = :family_id
+            and r.visibility = 'family'
+            and r.is_active = :is_active::boolean
+            and (r.created_at, r.id) < (:after_at, :after_id)
+        order by r.created_at desc, r.id desc
+        limit :limit::integer + 1
+    )
+    union all
+    (
+        select r, r.created_at, r.id
+        from app.routines as r
+        where
+            r.family_id = :family_id
+            and r.user_id = :user_id
+            and r.visibility = 'private'
+            and r.is_active = :is_active::boolean
+            and (r.created_at, r.id) < (:after_at, :after_id)
+        order by r.created_at desc, r.id desc
+        limit :limit::integer + 1
+    )
+),
+
+page as (
+    select r, created_at, id, row_number() over (order by created_at desc, id desc) as n
+    from seen
+    order by created_at desc, id desc
+    limit :limit::integer + 1
+)
+
+select
+    json_build_object(
+        'items', coalesce(
+            json_agg(app.routine_json(r) order by n) filter (where n <= :limit::integer), '[]'
+        ),
+        'next', case
+            when count(*) > :limit::integer
+                then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
+        end
+    )::text as body
+from page;
+
+-- name: create_routine
+-- With its first version.
+with made as (
+    insert into app.routines as r (family_id, user_id, name, description, visibility, points)
+    values (:family_id, :user_id, :name, :description, :visibility, :points)
+    returning r
+),
+
+saved as (
+    insert into app.routine_versions as v (
+        family_id, routine_id, version, user_id, visibility, author_id
+    )
+    select (r).family_id, (r).id, (r).version, (r).user_id, (r).visibility, (r).user_id
+    from made
+    returning v.*
+),
+
+steps as (
+    insert into app.routine_steps as s (
+        family_id, routine_id, version, position, user_id, visibility, title, minutes, habit_id,
+        exercise_id
+    )
+    select
+        v.family_id, v.routine_id, v.version, step.position, v.user_id, v.visibility,
+        step.title, step.minutes, step.habit_id, step.exercise_id
+    from saved as v
+    cross join rows from (
+        jsonb_to_recordset(:steps::jsonb)
+            as (title text, minutes integer, habit_id uuid, exercise_id uuid)
+    ) with ordinality as step (title, minutes, habit_id, exercise_id, position)
+    returning s
+)
+
+select
+    app.with_steps(
+        app.routine_json(r),
+        (select json_agg(app.routine_step_json(s) order by (s).position) from steps)
+    )::text as body,
+    (r).row_version
+from made;
+
+-- name: get_routine
+select
+    app.with_steps(app.routine_json(r), (
+        select json_agg(app.routine_step_json(s) order by s.position)
+        from app.routine_steps as s
+        where s.family_id = :family_id and s.routine_id = r.id and s.version = r.version
+    ))::text as body,
+    r.row_version
+from app.routines as r
+where r.family_id = :family_id and r.id = :routine_id and r.is_active;
+
+-- name: get_retired_routine
+select
+    app.with_steps(app.routine_json(r), (
+        select json_agg(app.routine_step_json(s) order by s.position)
+        from app.routine_steps as s
+        where s.family_id = :family_id and s.routine_id = r.id and s.version = r.version
+    ))::text as body,
+    r.row_version
+from app.routines as r
+where r.family_id = :family_id and r.id = :routine_id and not r.is_active;
+
+-- name: update_routine
+update app.routines as r
+set
+    name = coalesce(patch.fields ->> 'name', r.name),
+    description = case
+        when patch.fields ? 'description' then patch.fields ->> 'description'
+        else r.description
+    end,
+    visibility = coalesce((patch.fields ->> 'visibility')::app.visibility, r.visibility),
+    points = coalesce((patch.fields ->> 'points')::integer, r.points)
+from (select :patch::jsonb as fields) as patch
+where
+    r.family_id = :family_id
+    and r.id = :routine_id
+    and r.is_active
+    and (:if_match::bigint[] is null or r.row_version = any(:if_match))
+returning
+    app.with_steps(app.routine_json(r), (
+        select json_agg(app.routine_step_json(s) order by s.position)
+        from app.routine_steps as s
+        where s.family_id = :family_id and s.routine_id = r.id and s.version = r.version
+    ))::text as body,
+    r.row_version;
+
+-- name: retire_routine
+update app.routines as r
+set deleted_at = now()
+where
+    r.family_id = :family_id
+    and r.id = :routine_id
+    and r.is_active
+    and (:if_match::bigint[] is null or r.row_version = any(:if_match))
+returning 'true' as body, null::bigint as row_version;
+
+-- name: restore_routine
+update app.routines as r
+set deleted_at = null
+where r.family_id = :family_id and r.id = :routine_id and not r.is_active
+returning
+    app.with_steps(app.routine_json(r), (
+        select json_agg(app.routine_step_json(s) order by s.position)
+        from app.routine_steps as s
+        where s.family_id = :family_id and s.routine_id = r.id and s.version = r.version
+    ))::text as body,
+    r.row_version;
+
+-- name: get_routine_steps
+-- The newest version; its number is what the entity tag is made of.
+select
+    app.with_steps(
+        app.routine_version_json(v), (
+            select json_agg(app.routine_step_json(s) order by s.position)
+            from app.routine_steps as s
+            where s.family_id = :family_id and s.routine_id = v.routine_id and s.version = v.version
+        )
+    )::text as body,
+    v.version::bigint as row_version
+from app.routines as r
+join app.routine_versions as v
+    on v.family_id = :family_id and v.routine_id = r.id and v.version = r.version
+where r.family_id = :family_id and r.id = :routine_id and r.is_active;
+
+-- name: save_routine_steps
+-- As the next version, also when they are as they were: who saved what and when is the history. Two
+-- who save at once wait for each other at the routine, and the second counts on from the first.
+with routine as (
+    update app.routines as r
+    set version = r.version + 1
+    where
+        r.family_id = :family_id
+        and r.id = :routine_id
+        and r.is_active
+        and (:if_match::bigint[] is null or r.version = any(:if_match))
+    returning r.*
+),
+
+saved as (
+    insert into app.routine_versions as v (
+        family_id, routine_id, version, user_id, visibility, author_id
+    )
+    select :family_id, r.id, r.version, r.user_id, r.visibility, :user_id
+    from routine as r
+    returning v
+),
+
+steps as (
+    insert into app.routine_steps as s (
+        family_id, routine_id, version, position, user_id, visibility, title, minutes, habit_id,
+        exercise_id
+    )
+    select
+        :family_id, (v).routine_id, (v).version, step.position, (v).user_id, (v).visibility,
+        step.title, step.minutes, step.habit_id, step.exercise_id
+    from saved
+    cross join rows from (
+        jsonb_to_recordset(:steps::jsonb)
+            as (title text, minutes integer, habit_id uuid, exercise_id uuid)
+    ) with ordinality as step (title, minutes, habit_id, exercise_id, position)
+    returning s
+)
+
+select
+    app.with_steps(
+        app.routine_version_json(v),
+        (select json_agg(app.routine_step_json(s) order by (s).position) from steps)
+    )::text as body,
+    (v).version::bigint as row_version
+from saved;
+
+-- name: list_routine_versions
+-- Of a routine that is not there, null. The cursor is the last version of the page before.
+with page as (
+    select v, v.version, row_number() over (order by v.version desc) as n
+    from app.routine_versions as v
+    where
+        v.family_id = :family_id
+        and v.routine_id = :routine_id
+        and v.version < case when :cursor::integer is null then 2147483647 else :cursor end
+    order by v.version desc
+    limit :limit::integer + 1
+)
+
+select
+    json_build_object(
+        'items', coalesce(
+            json_agg(app.routine_version_json(v) order by n) filter (where n <= :limit::integer),
+            '[]'
+        ),
+        'next', case
+            when count(*) > :limit::integer
+                then (min(version) filter (where n <= :limit::integer))::text
+        end
+    )::text as body
+from page
+having exists (
+    select from app.routines as r
+    where r.family_id = :family_id and r.id = :routine_id and r.is_active
+);
+
+-- name: get_routine_version
+select
+    app.with_steps(
+        app.routine_version_json(v), (
+            select json_agg(app.routine_step_json(s) order by s.position)
+            from app.routine_steps as s
+            where s.family_id = :family_id and s.routine_id = v.routine_id and s.version = v.version
+        )
+    )::text as body,
+    v.version::bigint as row_version
+from app.routines as r
+join app.routine_versions as v
+    on v.family_id = :family_id and v.routine_id = r.id and v.version = :version
+where r.family_id = :family_id and r.id = :routine_id and r.is_active;
+
+-- name: restore_routine_version
+-- As the next version: what came in between stays in the history.
+with routine as (
+    update app.routines as r
+    set version = r.version + 1
+    where
+        r.family_id = :family_id
+        and r.id = :routine_id
+        and r.is_active
+        and exists (
+            select from app.routine_versions as old
+            where
+                old.family_id = :family_id
+                and old.routine_id = :routine_id
+                and old.version = :version
+        )
+    returning r.*
+),
+
+saved as (
+    insert into app.routine_versions as v (
+        family_id, routine_id, version, user_id, visibility, author_id, restored_version
+    )
+    select :family_id, r.id, r.version, r.user_id, r.visibility, :user_id, :version
+    from routine as r
+    returning v
+),
+
+steps as (
+    insert into app.routine_steps as s (
+        family_id, routine_id, version, position, user_id, visibility, title, minutes, habit_id,
+        exercise_id
+    )
+    select
+        :family_id, (v).routine_id, (v).version, old.position, (v).user_id, (v).visibility,
+        old.title, old.minutes, old.habit_id, old.exercise_id
+    from saved
+    join app.routine_steps as old
+        on
+            old.family_id = :family_id
+            and old.routine_id = :routine_id
+            and old.version = :version
+    returning s
+)
+
+select
+    app.with_steps(
+        app.routine_version_json(v),
+        (select json_agg(app.routine_step_json(s) order by (s).position) from steps)
+    )::text as body,
+    (v).version::bigint as row_version
+from saved;
+
+-- name: list_routine_completions
+-- Everybody's that the caller sees, from the newest day to the oldest. Of a routine that is not
+-- there, null. The cursor is the day, counted from 1900, and the user of the last row.
+with page as (
+    select
+        c, c.completed_on, c.user_id,
+        row_number() over (order by c.completed_on desc, c.user_id desc) as n
+    from app.routine_completions as c
+    where
+        c.family_id = :family_id
+        and c.routine_id = :routine_id
+        and (c.completed_on, c.user_id) < (:after_day, :after_id)
+        and c.completed_on >= case when :from_day::date is null then '-infinity' else :from_day end
+        and c.completed_on <= case when :to_day::date is null then 'infinity' else :to_day end
+    order by c.completed_on desc, c.user_id desc
+    limit :limit::integer + 1
+)
+
+select
+    json_build_object(
+        'items', coalesce(
+            json_agg(app.routine_completion_json(c) order by n)
+                filter (where n <= :limit::integer),
+            '[]'
+        ),
+        'next', case
+            when count(*) > :limit::integer
+                then max(completed_on - date '1900-01-01' || '_' || user_id)
+                    filter (where n = :limit::integer)
+        end
+    )::text as body
+from page
+having exists (
+    select from app.routines as r
+    where r.family_id = :family_id and r.id = :routine_id and r.is_active
+);
+
+-- name: get_routine_completion
+select app.routine_completion_json(c)::text as body, c.row_version
+from app.routines as r
+join app.routine_completions as c
+    on
+        c.family_id = :family_id
+        and c.routine_id = r.id
+        and c.user_id = :user_id
+        and c.completed_on = :date
+where r.family_id = :family_id and r.id = :routine_id and r.is_active;
+
+-- name: save_routine_completion
+-- In the version that the routine has now. Who wants to find one there (If-Match) makes none.
+insert into app.routine_completions as c (
+    family_id, routine_id, user_id, completed_on, owner_id, visibility, version
+)
+select :family_id, r.id, :user_id, :date, r.user_id, r.visibility, r.version
+from app.routines as r
+where
+    r.family_id = :family_id
+    and r.id = :routine_id
+    and r.is_active
+    and (
+        :may_create::boolean
+        or exists (
+            select from app.routine_completions as there
+            where
+                there.family_id = :family_id
+                and there.routine_id = :routine_id
+                and there.user_id = :user_id
+                and there.completed_on = :date
+        )
+    )
+on conflict (family_id, routine_id, user_id, completed_on) do update
+set version = excluded.version
+where :if_match::bigint[] is null or c.row_version = any(:if_match)
+returning app.routine_completion_json(c)::text as body, c.row_version;
+
+-- name: delete_routine_completion
+delete from app.routine_completions as c
+using app.routines as r
+where
+    c.family_id = :family_id
+    and c.routine_id = :routine_id
+    and c.user_id = :user_id
+    and c.completed_on = :date
+    and r.family_id = :family_id
+    and r.id = :routine_id
+    and r.is_active
+    and (:if_match::bigint[] is null or c.row_version = any(:if_match))
+returning 'true' as body, null::bigint as row_version;
