@@ -2,7 +2,7 @@
 --
 -- No `set search_path`, so that the planner inlines it; it costs what the bare expression does.
 --
--- requires: 0007_tasks
+-- requires: 0015_scores
 
 create or replace function app.task_json(t app.tasks)
     returns json
@@ -16,6 +16,7 @@ as $$
         'description', t.description,
         'due_on', t.due_on,
         'visibility', t.visibility,
+        'points', t.points,
         'is_completed', t.is_completed,
         'completed_at', t.completed_at,
         'created_at', t.created_at,

@@ -5,14 +5,14 @@
 -- updated: a task does not change hands. app_ops reads what policies compare, for explain_access, and
 -- nothing of the content.
 --
--- requires: 0007_tasks current_user_id current_family_id current_member_role
+-- requires: 0015_scores current_user_id current_family_id current_member_role
 
 revoke all on app.tasks from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.tasks to app_api, app_reader;
 grant delete on app.tasks to app_api;
-grant insert (family_id, user_id, title, description, due_on, visibility, completed_at)
+grant insert (family_id, user_id, title, description, due_on, visibility, points, completed_at)
     on app.tasks to app_api;
-grant update (title, description, due_on, visibility, completed_at) on app.tasks to app_api;
+grant update (title, description, due_on, visibility, points, completed_at) on app.tasks to app_api;
 grant select (family_id, id, user_id, visibility) on app.tasks to app_ops;
 
 drop policy if exists tenant_floor on app.tasks;

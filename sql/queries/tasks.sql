@@ -72,10 +72,10 @@ from page;
 
 -- name: create_task
 insert into app.tasks as t (
-    family_id, user_id, title, description, due_on, visibility, completed_at
+    family_id, user_id, title, description, due_on, visibility, points, completed_at
 )
 values (
-    :family_id, :user_id, :title, :description, :due_on, :visibility,
+    :family_id, :user_id, :title, :description, :due_on, :visibility, :points,
     case when :is_completed::boolean then now() end
 )
 returning app.task_json(t)::text as body, t.row_version;
@@ -100,6 +100,7 @@ set
         else t.due_on
     end,
     visibility = coalesce((patch.fields ->> 'visibility')::app.visibility, t.visibility),
+    points = coalesce((patch.fields ->> 'points')::integer, t.points),
     completed_at = case (patch.fields ->> 'is_completed')::boolean
         when true then coalesce(t.completed_at, now())
         when false then null

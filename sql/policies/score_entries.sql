@@ -1,0 +1,59 @@
+-- score_entries: the family sees everybody's points; an entry says how many, not what was done.
+--
+-- Only app_auth writes, through the trigger function score. Neither update nor delete is granted to
+-- anybody: entries are append-only and go with their member. app_ops reads what policies compare,
+-- for explain_access.
+--
+-- requires: 0015_scores current_family_id
+
+revoke all on app.score_entries from app_api, app_reader, app_auth, app_audit, app_ops;
+grant select on app.score_entries to app_api, app_reader, app_auth;
+grant insert (family_id, user_id, kind, source_id, scored_on, sequence, points)
+    on app.score_entries to app_auth;
+grant select (family_id, id, user_id) on app.score_entries to app_ops;
+
+drop policy if exists tenant_floor on app.score_entries;
+create policy tenant_floor
+    on app.score_entries
+    as restrictive
+    for all
+    to app_api, app_reader
+    using (family_id = app.current_family_id());
+comment on policy tenant_floor on app.score_entries is
+    'Whatever the other policies allow, never a row of another family.';
+
+drop policy if exists select_family on app.score_entries;
+create policy select_family
+    on app.score_entries
+    for select
+    to app_api, app_reader
+    using (family_id = app.current_family_id());
+comment on policy select_family on app.score_entries is
+    'Every member sees it.';
+
+drop policy if exists select_auth on app.score_entries;
+create policy select_auth
+    on app.score_entries
+    for select
+    to app_auth
+    using (true);
+comment on policy select_auth on app.score_entries is
+    'The trigger function finds what was awarded.';
+
+drop policy if exists select_ops on app.score_entries;
+create policy select_ops
+    on app.score_entries
+    for select
+    to app_ops
+    using (true);
+comment on policy select_ops on app.score_entries is
+    'Maintenance sees every row, in the columns it is granted.';
+
+drop policy if exists insert_auth on app.score_entries;
+create policy insert_auth
+    on app.score_entries
+    for insert
+    to app_auth
+    with check (true);
+comment on policy insert_auth on app.score_entries is
+    'The trigger function appends.';
