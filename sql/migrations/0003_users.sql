@@ -41,6 +41,9 @@ alter table app.users force row level security;
 -- Serves find_credentials.
 create unique index users_lower_email_key on app.users (lower(email));
 
+-- Serves count_purgeable and purge_accounts: nothing but what is retired, the oldest first.
+create index users_deleted_at_idx on app.users (deleted_at) where deleted_at is not null;
+
 create trigger _100_touch before update on app.users
     for each row execute function app.touch();
 
@@ -60,6 +63,7 @@ comment on column app.users.is_active is 'True until the account is retired.';
 comment on constraint users_pkey on app.users is 'This user exists already.';
 comment on index app.users_lower_email_key is
     'There is already an account with this e-mail address.';
+comment on index app.users_deleted_at_idx is 'Serves count_purgeable and purge_accounts.';
 comment on constraint users_email_looks_like_an_address on app.users is
     'The e-mail address must look like name@host and have at most 254 characters.';
 comment on constraint users_full_name_is_1_to_200_characters on app.users is

@@ -55,6 +55,9 @@ create table app.families (
 alter table app.families enable row level security;
 alter table app.families force row level security;
 
+-- Serves count_purgeable and purge_families: nothing but what is retired, the oldest first.
+create index families_deleted_at_idx on app.families (deleted_at) where deleted_at is not null;
+
 create trigger _100_touch before update on app.families
     for each row execute function app.touch();
 create trigger _110_refuse_truncate before truncate on app.families
@@ -81,6 +84,7 @@ comment on constraint families_name_is_1_to_100_characters on app.families is
     'The family name must have 1 to 100 characters and not only blanks.';
 comment on constraint families_time_zone_is_known on app.families is
     'The time zone must be a name such as Europe/Vienna.';
+comment on index app.families_deleted_at_idx is 'Serves count_purgeable and purge_families.';
 comment on trigger _100_touch on app.families is 'Keeps created_at, updated_at and row_version.';
 comment on trigger _110_refuse_truncate on app.families is
     'Rows leave one by one, so that the audit trail sees them.';
@@ -122,6 +126,10 @@ create index family_memberships_family_id_created_at_user_id_idx
 create index family_memberships_user_id_family_id_idx
     on app.family_memberships (user_id, family_id);
 
+-- Serves count_purgeable and purge_memberships: nothing but what is retired, the oldest first.
+create index family_memberships_deleted_at_idx
+    on app.family_memberships (deleted_at) where deleted_at is not null;
+
 create trigger _100_touch before update on app.family_memberships
     for each row execute function app.touch();
 create trigger _200_keep_an_owner before update on app.family_memberships
@@ -158,6 +166,8 @@ comment on index app.family_memberships_family_id_created_at_user_id_idx is
     'Serves list_members.';
 comment on index app.family_memberships_user_id_family_id_idx is
     'Serves my_families, and the cascade from users.';
+comment on index app.family_memberships_deleted_at_idx is
+    'Serves count_purgeable and purge_memberships.';
 comment on trigger _100_touch on app.family_memberships is
     'Keeps created_at, updated_at and row_version.';
 comment on trigger _200_keep_an_owner on app.family_memberships is

@@ -39,6 +39,9 @@ create index sessions_user_id_idx on app.sessions (user_id);
 -- Serves retire_family, and the foreign key to the membership.
 create index sessions_family_id_user_id_idx on app.sessions (family_id, user_id);
 
+-- Serves count_purgeable and purge_sessions.
+create index sessions_expires_at_idx on app.sessions (expires_at);
+
 create trigger _100_touch before update on app.sessions
     for each row execute function app.touch();
 
@@ -62,6 +65,7 @@ comment on index app.sessions_user_id_idx is
     'Serves change_password and retire_account, and the cascade from users.';
 comment on index app.sessions_family_id_user_id_idx is
     'Serves retire_family, and the foreign key to the membership.';
+comment on index app.sessions_expires_at_idx is 'Serves count_purgeable and purge_sessions.';
 comment on trigger _100_touch on app.sessions is 'Keeps created_at, updated_at and row_version.';
 
 create table app.refresh_tokens (

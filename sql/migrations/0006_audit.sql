@@ -109,7 +109,8 @@ create type app.account_event as enum (
     'session_revoked',
     'token_reused',
     'account_retired',
-    'account_restored'
+    'account_restored',
+    'account_purged'
 );
 
 comment on type app.account_event is 'What happened to an account.';

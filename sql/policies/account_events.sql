@@ -1,4 +1,5 @@
--- account_events: written by the functions of app_auth and by restore_account, read by app_ops.
+-- account_events: written by the functions of app_auth, restore_account and purge_accounts, read by
+-- app_ops.
 --
 -- Update, delete and truncate are granted to nobody.
 --
@@ -31,6 +32,6 @@ create policy insert_ops
     on app.account_events
     for insert
     to app_ops
-    with check (event_type = 'account_restored');
+    with check (event_type in ('account_restored', 'account_purged'));
 comment on policy insert_ops on app.account_events is
-    'Only the record of a restore.';
+    'Only the record of a restore or a purge.';

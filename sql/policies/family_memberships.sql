@@ -1,7 +1,9 @@
 -- family_memberships: members see one another; who may change whom depends on the role.
 --
--- Members are not deleted but retired by deleted_at, which is an update. Rows are made by the
--- functions of app_auth. That a family keeps an owner is the trigger's business (keep_an_owner).
+-- Members are not deleted but retired by deleted_at, which is an update, and so is the way back.
+-- app_ops restores and purges, and only what has been retired.
+-- Rows are made by the functions of app_auth. That a family keeps an owner, and that nobody comes
+-- back whose account is retired, is the triggers' business (keep_an_owner, need_an_account).
 --
 -- requires: 0004_families current_user_id current_family_id current_member_role
 
@@ -9,8 +11,10 @@ revoke all on app.family_memberships from app_api, app_reader, app_auth, app_aud
 grant select on app.family_memberships to app_api, app_reader, app_auth;
 grant update (role, display_name, deleted_at) on app.family_memberships to app_api;
 grant insert (family_id, user_id, role, display_name) on app.family_memberships to app_auth;
-grant update (deleted_at) on app.family_memberships to app_auth, app_ops;
-grant select (family_id, user_id, role, deleted_at, is_active) on app.family_memberships to app_ops;
+grant update (role, deleted_at) on app.family_memberships to app_auth;
+grant update (deleted_at) on app.family_memberships to app_ops;
+grant select (family_id, user_id, role, deleted_at, is_active), delete
+    on app.family_memberships to app_ops;
 
 drop policy if exists tenant_floor on app.family_memberships;
 create policy tenant_floor
@@ -60,7 +64,8 @@ comment on policy insert_auth on app.family_memberships is
 
 -- Owners change everybody, admins all but owners, members themselves. No admin makes an owner, and
 -- no member changes their own role: it has to stay the one they act in. Who has left or was removed
--- is not changed any more, so that nobody takes themselves back in.
+-- is taken back in by the same people and not by themselves: one's own row is one's own to change
+-- while it is active, and who was an owner or admin acts as none any more (assert_membership).
 drop policy if exists update_own_or_admin on app.family_memberships;
 create policy update_own_or_admin
     on app.family_memberships
@@ -68,9 +73,8 @@ create policy update_own_or_admin
     to app_api
     using (
         family_id = app.current_family_id()
-        and is_active
         and (
-            user_id = app.current_user_id()
+            (user_id = app.current_user_id() and is_active)
             or app.current_member_role() = 'owner'
             or (app.current_member_role() = 'admin' and role <> 'owner')
         )
@@ -84,17 +88,18 @@ create policy update_own_or_admin
         )
     );
 comment on policy update_own_or_admin on app.family_memberships is
-    'Owners change every active member, admins all but owners, members themselves.';
+    'Owners change every member, admins all but owners, members themselves while they are active.';
 
+-- accept_invitation takes the user of the context back in, and nobody else.
 drop policy if exists update_auth on app.family_memberships;
 create policy update_auth
     on app.family_memberships
     for update
     to app_auth
-    using (is_active)
-    with check (not is_active);
+    using (is_active or user_id = app.current_user_id())
+    with check (not is_active or user_id = app.current_user_id());
 comment on policy update_auth on app.family_memberships is
-    'The functions of app_auth retire what is still active.';
+    'The functions of app_auth retire what is still active, and take back in who asks for it.';
 
 drop policy if exists update_ops on app.family_memberships;
 create policy update_ops
@@ -105,3 +110,12 @@ create policy update_ops
     with check (is_active);
 comment on policy update_ops on app.family_memberships is
     'Maintenance restores what was retired.';
+
+drop policy if exists delete_ops on app.family_memberships;
+create policy delete_ops
+    on app.family_memberships
+    for delete
+    to app_ops
+    using (not is_active);
+comment on policy delete_ops on app.family_memberships is
+    'Maintenance purges what was retired, and nothing else.';

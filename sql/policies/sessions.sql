@@ -1,7 +1,7 @@
 -- sessions: for the functions of app_auth. Others see of their own what assert_membership asks.
 --
 -- No tenant floor: a session belongs to a user and moves from family to family. app_ops reads what
--- policies compare, for explain_access.
+-- policies compare, for explain_access, and purges what has expired.
 --
 -- requires: 0005_sessions current_user_id
 
@@ -10,7 +10,7 @@ grant select (id, user_id, expires_at, revoked_at) on app.sessions to app_api, a
 grant select on app.sessions to app_auth;
 grant insert (user_id, family_id, expires_at) on app.sessions to app_auth;
 grant update (family_id, expires_at, revoked_at) on app.sessions to app_auth;
-grant select (id, user_id) on app.sessions to app_ops;
+grant select (id, user_id, expires_at), delete on app.sessions to app_ops;
 
 drop policy if exists select_own on app.sessions;
 create policy select_own
@@ -57,3 +57,12 @@ create policy update_auth
     with check (true);
 comment on policy update_auth on app.sessions is
     'The functions of app_auth move and end what is not yet ended.';
+
+drop policy if exists delete_ops on app.sessions;
+create policy delete_ops
+    on app.sessions
+    for delete
+    to app_ops
+    using (expires_at < current_timestamp);
+comment on policy delete_ops on app.sessions is
+    'Maintenance purges what has expired, and nothing else.';

@@ -1,0 +1,177 @@
+-- What `hearth purge` finds and deletes for good, as the deployer in the role of app_ops: what was
+-- retired so long ago, and sessions that ended so long ago.
+--
+-- Each kind has a query, which deletes one batch, the oldest first; what hangs on a row goes with it
+-- by its foreign keys, and the trail keeps the record. The policies of app_ops let go only what is
+-- retired. Of the row its time is asked again, beside the list: whoever restores one at this moment
+-- is waited for, and wins.
+
+-- name: begin_purge
+-- What counts as long ago, for the whole of a purge. Null if there is another: two would delete the
+-- same rows, and each wonder where they have gone. The lock is given back with the connection.
+select
+    case
+        when pg_try_advisory_lock(hashtextextended('app.purge', 0)) then now() - :age::interval
+    end as retired_before;
+
+-- name: count_purgeable
+-- From the leaves to the root, the order in which they are purged: so each batch takes little along.
+select 'routines' as kind, count(*) as number
+from app.routines as r
+where r.deleted_at < :retired_before::timestamptz
+union all
+select 'habits', count(*)
+from app.habits as h
+where h.deleted_at < :retired_before::timestamptz
+union all
+select 'exercises', count(*)
+from app.exercises as x
+where x.deleted_at < :retired_before::timestamptz
+union all
+select 'memberships', count(*)
+from app.family_memberships as m
+where m.deleted_at < :retired_before::timestamptz
+union all
+select 'families', count(*)
+from app.families as f
+where f.deleted_at < :retired_before::timestamptz
+union all
+select 'accounts', count(*)
+from app.users as u
+where u.deleted_at < :retired_before::timestamptz
+union all
+select 'sessions', count(*)
+from app.sessions as s
+where s.expires_at < :retired_before::timestamptz;
+
+-- name: purge_routines
+with purged as (
+    delete from app.routines as r
+    where
+        r.deleted_at < :retired_before::timestamptz
+        and (r.family_id, r.id) in (
+            select old.family_id, old.id
+            from app.routines as old
+            where old.deleted_at < :retired_before::timestamptz
+            order by old.deleted_at
+            limit :batch_size::integer
+        )
+    returning r.id
+)
+
+select count(*) as number from purged;
+
+-- name: purge_habits
+with purged as (
+    delete from app.habits as h
+    where
+        h.deleted_at < :retired_before::timestamptz
+        and (h.family_id, h.id) in (
+            select old.family_id, old.id
+            from app.habits as old
+            where old.deleted_at < :retired_before::timestamptz
+            order by old.deleted_at
+            limit :batch_size::integer
+        )
+    returning h.id
+)
+
+select count(*) as number from purged;
+
+-- name: purge_exercises
+with purged as (
+    delete from app.exercises as x
+    where
+        x.deleted_at < :retired_before::timestamptz
+        and (x.family_id, x.id) in (
+            select old.family_id, old.id
+            from app.exercises as old
+            where old.deleted_at < :retired_before::timestamptz
+            order by old.deleted_at
+            limit :batch_size::integer
+        )
+    returning x.id
+)
+
+select count(*) as number from purged;
+
+-- name: purge_memberships
+with purged as (
+    delete from app.family_memberships as m
+    where
+        m.deleted_at < :retired_before::timestamptz
+        and (m.family_id, m.user_id) in (
+            select old.family_id, old.user_id
+            from app.family_memberships as old
+            where old.deleted_at < :retired_before::timestamptz
+            order by old.deleted_at
+            limit :batch_size::integer
+        )
+    returning m.user_id
+)
+
+select count(*) as number from purged;
+
+-- name: purge_families
+with purged as (
+    delete from app.families as f
+    where
+        f.deleted_at < :retired_before::timestamptz
+        and f.id in (
+            select old.id
+            from app.families as old
+            where old.deleted_at < :retired_before::timestamptz
+            order by old.deleted_at
+            limit :batch_size::integer
+        )
+    returning f.id
+)
+
+select count(*) as number from purged;
+
+-- name: purge_accounts
+-- The trail has nothing about accounts; their events have.
+with metadata as materialized (
+    select app.event_metadata() as metadata
+),
+
+purged as (
+    delete from app.users as u
+    where
+        u.deleted_at < :retired_before::timestamptz
+        and u.id in (
+            select old.id
+            from app.users as old
+            where old.deleted_at < :retired_before::timestamptz
+            order by old.deleted_at
+            limit :batch_size::integer
+        )
+    returning u.id
+),
+
+noted as (
+    insert into app.account_events (user_id, event_type, metadata)
+    select p.id, 'account_purged', m.metadata
+    from purged as p
+    cross join metadata as m
+)
+
+select count(*) as number from purged;
+
+-- name: purge_sessions
+-- One that was revoked expires too, so its expiry is all there is to ask.
+with purged as (
+    delete from app.sessions as s
+    where
+        s.expires_at < :retired_before::timestamptz
+        and s.id in (
+            select old.id
+            from app.sessions as old
+            where old.expires_at < :retired_before::timestamptz
+            order by old.expires_at
+            limit :batch_size::integer
+        )
+    returning s.id
+)
+
+select count(*) as number from purged;
