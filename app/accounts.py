@@ -18,11 +18,11 @@ from app.errors import Problem
 from app.models import PasswordChange, Refresh, SignIn, SignUp
 from app.passwords import hash_password, verify_password
 from app.requests import authenticate, read_body, request_id, services
-from app.tokens import hash_refresh_token, new_refresh_token
+from app.tokens import hash_token, new_refresh_token
 
 
 async def sign_up(request: Request) -> Response:
-    """Make a user, a family with the user as its owner, and a session."""
+    """Make a user, a session, and a family with the user as its owner, or accept an invitation."""
     body = await read_body(request, SignUp)
     await attempts.count(request, attempts.of_sign_up(request))
     token = new_refresh_token()
@@ -30,6 +30,7 @@ async def sign_up(request: Request) -> Response:
         **dict(body),
         "family_name": body.family_name or _family_name(body.full_name),
         "password_hash": await hash_password(body.password),
+        "invitation_hash": None if body.invitation is None else hash_token(body.invitation),
         **_new_token(request, token),
     }
     session = await _run(request, None, "sign_up", values)
@@ -70,7 +71,7 @@ async def refresh(request: Request) -> Response:
     token = new_refresh_token()
     new = _new_token(request, token)
     values = {
-        "token_hash": hash_refresh_token(body.refresh_token),
+        "token_hash": hash_token(body.refresh_token),
         "new_token_hash": new["token_hash"],
         "expires_at": new["expires_at"],
     }
@@ -140,7 +141,7 @@ async def _credentials(
 
 def _new_token(request: Request, token: str) -> Mapping[str, object]:
     lifetime = services(request).settings.refresh_token_lifetime
-    return {"token_hash": hash_refresh_token(token), "expires_at": datetime.now(UTC) + lifetime}
+    return {"token_hash": hash_token(token), "expires_at": datetime.now(UTC) + lifetime}
 
 
 def _family_name(full_name: str) -> str:

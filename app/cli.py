@@ -1,4 +1,4 @@
-"""The command line: `hearth up`, `serve`, `migrate`, `status`, `psql`, `explain-access`, `health`.
+"""The command line: `hearth up`, `serve`, `migrate`, `status`, `purge`, `psql` and so on.
 
 Exit codes: 0 done; 1 failed, with a line that says why; 2 wrong usage; 3 the database
 differs from the files (`status`, `migrate --plan`).
@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from datetime import timedelta
 from enum import StrEnum
 from http.client import HTTPException
 from pathlib import Path
@@ -29,8 +30,11 @@ from uuid import UUID
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 
 from app import access, embedded, migrations
+from app import demo as demonstration
+from app import purge as purging
 from app.database import DatabaseError, run_as_ops
 from app.migrations import MigrationError
 from app.settings import Settings, SettingsError, load, sql_directory
@@ -67,6 +71,13 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON.")]
 
 DEFAULT_DATA = Path(".hearth/data")
+
+
+def _age(text: str) -> timedelta:
+    try:
+        return purging.read_age(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @contextmanager
@@ -183,6 +194,98 @@ def status(as_json: JsonOption = False, data: DataOption = DEFAULT_DATA) -> None
         _print_status(report)
     if not report.is_consistent:
         raise typer.Exit(DIFFERS)
+
+
+@cli.command()
+def purge(
+    older_than: Annotated[
+        timedelta,
+        typer.Option(
+            parser=_age, metavar="AGE", help="Retired for so long: 12h, 30d, 8w; 0d for all."
+        ),
+    ],
+    only: Annotated[
+        list[purging.Kind] | None, typer.Option(help="Only this kind; may be repeated.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")
+    ] = False,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=1_000_000, help="How many are deleted in one transaction.")
+    ] = 1000,
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Delete for good what was retired long ago, with all that hangs on it.
+
+    Fails if it finds nothing, or nothing of a kind that was named.
+    """
+    with _told():
+        url = _reachable(data).require("direct_url")
+        asyncio.run(_purge(url, older_than, only or [], batch_size, dry_run=dry_run))
+
+
+async def _purge(
+    url: str, age: timedelta, only: list[purging.Kind], batch_size: int, *, dry_run: bool
+) -> None:
+    started = time.perf_counter()
+    async with purging.begin(url, age, only) as found:
+        with Progress(console=err, transient=True, disable=dry_run or not err.is_terminal) as bar:
+            for kind, number in found.found.items():
+                line = bar.add_task(kind, total=number)
+                deleted = 0
+                if dry_run:
+                    deleted = number
+                elif number:
+                    async for batch in found.remove(kind, batch_size):
+                        deleted += batch
+                        bar.advance(line, batch)
+                out.print(f"{kind:12}{deleted:8}")
+    word = "would be deleted" if dry_run else f"deleted ({time.perf_counter() - started:.2f} s)"
+    out.print(word)
+
+
+@cli.command()
+def demo(
+    families: Annotated[int, typer.Option(min=1, max=100_000, help="How many households.")] = 10,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="How far back they go.")] = 90,
+    seed: Annotated[int, typer.Option(help="Another number, other people.")] = 1,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also beside accounts that are no demo's.")
+    ] = False,
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Fill the database with households and their history, to look at and to try out.
+
+    Households that are there already stay as they are. Refuses where there are other accounts.
+    """
+    with _told():
+        settings = _reachable(data)
+        if settings.environment == "production":
+            raise SettingsError("ENVIRONMENT: is production, which is no place for a demo")
+        plan = demonstration.Demo(families, days, seed)
+        asyncio.run(_demo(settings.require("direct_url"), plan, force=force))
+
+
+async def _demo(url: str, plan: demonstration.Demo, *, force: bool) -> None:
+    started = time.perf_counter()
+    people: list[int] = []
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+        line = bar.add_task("households", total=plan.families)
+
+        def count(number: int) -> None:
+            bar.advance(line)
+            people.append(number)
+
+        await plan.make(url, force=force, progress=count)
+    made = sum(number > 0 for number in people)
+    took = time.perf_counter() - started
+    out.print(f"{made} households with {sum(people)} people made ({took:.2f} s)")
+    if made < plan.families:
+        out.print(f"{plan.families - made} were there already")
+    out.print(
+        f"sign in as {await plan.email(url)} with the password '{demonstration.PASSWORD}',"
+        " which all of them have"
+    )
 
 
 @cli.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -275,18 +275,8 @@ class Database:
         ]
         if request_id is not None:
             parts.append(f"SET LOCAL app.request_id = '{request_id.hex}';")
-        if context is None:
-            return "".join(parts)
-        in_family = context.family_id is not None and context.role is not None
-        # All of them always: nothing that somebody left on a connection of a pooler shines through.
-        values = {
-            "user_id": context.user_id.hex,
-            "session_id": context.session_id.hex if context.session_id else "",
-            "family_id": context.family_id.hex if in_family and context.family_id else "",
-            "member_role": MemberRole(context.role).value if in_family and context.role else "",
-        }
-        parts += [f"SET LOCAL app.{name} = '{value}';" for name, value in values.items()]
-        parts.append(ASSERTION)
+        if context is not None:
+            parts.append(_entering(context))
         return "".join(parts)
 
     @asynccontextmanager
@@ -308,6 +298,19 @@ class Database:
             raise
         finally:
             await self._pool.release(connection)
+
+
+def _entering(context: Context) -> str:
+    in_family = context.family_id is not None and context.role is not None
+    # All of them always: nothing that somebody left on a connection of a pooler shines through.
+    values = {
+        "user_id": context.user_id.hex,
+        "session_id": context.session_id.hex if context.session_id else "",
+        "family_id": context.family_id.hex if in_family and context.family_id else "",
+        "member_role": MemberRole(context.role).value if in_family and context.role else "",
+    }
+    settings = [f"SET LOCAL app.{name} = '{value}';" for name, value in values.items()]
+    return "".join([*settings, ASSERTION])
 
 
 async def _roll_back(connection: Any) -> None:
@@ -371,12 +374,114 @@ def _give_up(error: Exception) -> NoReturn:
     raise DatabaseError(f"DATABASE_URL: cannot reach the server ({type(error).__name__})") from None
 
 
+class Operator:
+    """A connection of the command line, whose every query is a transaction in the role of app_ops.
+
+    The service's login has no way into this role.
+
+    Args:
+        connection: A connection of a login that may take the role.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._queries = load_queries()
+
+    async def rows(self, name: str, values: Mapping[str, object]) -> Sequence[Mapping[str, Any]]:
+        """Return all rows of a query, once it is committed.
+
+        Raises:
+            DatabaseError: The server is gone, or refuses.
+        """
+        query = self._queries[name]
+        try:
+            await self._connection.execute("BEGIN; SET LOCAL ROLE app_ops")
+            rows = await self._connection.fetch(query.text, *_arguments(query, values))
+            await self._connection.execute("COMMIT")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            raise DatabaseError(f"DIRECT_URL: {name} failed ({_why(error)})") from None
+        return [dict(row) for row in rows]
+
+    async def value(self, name: str, values: Mapping[str, object]) -> Any:
+        """Return the first column of the first row of a query."""
+        return next(iter((await self.rows(name, values))[0].values()))
+
+    @asynccontextmanager
+    async def as_service(self) -> AsyncIterator["Stage"]:
+        """Open a transaction in the role of the service, in which one person after another acts."""
+        try:
+            await self._connection.execute("BEGIN; SET LOCAL ROLE app_api")
+            yield Stage(self._connection, self._queries)
+            await self._connection.execute("COMMIT")
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseError(f"DIRECT_URL: {_why(error)}") from None
+
+
+class Stage:
+    """A transaction of the command line in the role of the service.
+
+    Args:
+        connection: The connection that it is open on.
+        queries: Every query by its name.
+    """
+
+    def __init__(self, connection: Any, queries: Mapping[str, Query]) -> None:
+        self._connection = connection
+        self._queries = queries
+
+    async def rows(self, name: str, values: Mapping[str, object]) -> Sequence[Mapping[str, Any]]:
+        """Return all rows of a query."""
+        query = self._queries[name]
+        return await self._connection.fetch(query.text, *_arguments(query, values))  # type: ignore[no-any-return]
+
+    async def value(self, name: str, values: Mapping[str, object]) -> Any:
+        """Return the first column of the first row of a query."""
+        return next(iter((await self.rows(name, values))[0].values()))
+
+    async def enter(self, context: Context) -> None:
+        """Go on as this person."""
+        await self._connection.execute(_entering(context))
+
+    async def leave(self) -> None:
+        """Go on as nobody."""
+        await self._connection.execute(
+            "SET LOCAL app.user_id = '';SET LOCAL app.family_id = '';SET LOCAL app.member_role = ''"
+        )
+
+
+@asynccontextmanager
+async def operator(url: str) -> AsyncIterator[Operator]:
+    """Open a connection for the command line.
+
+    Args:
+        url: `DIRECT_URL`, of a login that may take the role of app_ops.
+
+    Raises:
+        DatabaseError: The server cannot be reached, or the login is not the deployer's.
+    """
+    try:
+        connection = await asyncpg.connect(url, timeout=10)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        raise DatabaseError(f"DIRECT_URL: cannot connect ({_why(error)})") from None
+    try:
+        yield Operator(connection)
+    except BaseException:
+        # The server undoes what is under way; nothing waits for it.
+        connection.terminate()
+        raise
+    await connection.close()
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return f"{error}; the login should be the deployer's"
+    return type(error).__name__
+
+
 async def run_as_ops(
     url: str, name: str, values: Mapping[str, object]
 ) -> Sequence[Mapping[str, Any]]:
     """Run one query of `sql/queries` in the role of app_ops, on a connection of its own.
-
-    For the command line: the service's login has no way into this role.
 
     Args:
         url: `DIRECT_URL`, of a login that may take the role.
@@ -386,15 +491,5 @@ async def run_as_ops(
     Raises:
         DatabaseError: The server cannot be reached, or refuses.
     """
-    query = load_queries()[name]
-    try:
-        connection = await asyncpg.connect(url, timeout=10)
-        try:
-            await connection.execute("BEGIN; SET LOCAL ROLE app_ops")
-            rows = await connection.fetch(query.text, *_arguments(query, values))
-            await connection.execute("COMMIT")
-        finally:
-            await connection.close()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
-        raise DatabaseError(f"DIRECT_URL: {name} failed ({type(error).__name__})") from None
-    return [dict(row) for row in rows]
+    async with operator(url) as ops:
+        return await ops.rows(name, values)

@@ -77,6 +77,13 @@ NO_FAMILY = Kind(
     "You stand in no family; make one or switch to one.",
     "you stand in no family: make one, or switch to one",
 )
+INVALID_INVITATION = Kind(
+    "invalid-invitation",
+    403,
+    "The invitation is not valid.",
+    "an invitation that is unknown, expired, revoked, used before, for another e-mail address, or "
+    "from somebody who may not invite any more; which of them is not said",
+)
 NOT_FOUND = Kind(
     "not-found",
     404,
@@ -173,6 +180,8 @@ SQLSTATES: Mapping[str, Kind] = {
     "ZH001": STALE_CONTEXT,
     "ZH002": LAST_OWNER,
     "ZH003": FORBIDDEN,
+    "ZH004": INVALID_INVITATION,
+    "ZH005": INVALID,
     "42501": FORBIDDEN,
     "23502": INVALID,
     "23503": CONFLICT,
@@ -235,6 +244,10 @@ def from_database(error: asyncpg.PostgresError, comments: Mapping[str, str]) -> 
     """
     state = error.sqlstate or ""
     kind = SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or INTERNAL
+    if (
+        state == "ZH005"
+    ):  # ours, of a body: its detail is the pointer, and its message holds no value
+        return Problem(kind, errors=[{"pointer": str(error.detail), "detail": error.args[0]}])
     return Problem(kind, comments.get(getattr(error, "constraint_name", None) or ""))
 
 

@@ -3,12 +3,15 @@
 What a JSON Schema cannot know of a validator stands beside it as `json_schema_extra`.
 """
 
+import json
 import re
 import zoneinfo
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, cast
 from uuid import UUID
 
 from pydantic import (
@@ -19,11 +22,13 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
 
 from app.database import MemberRole
+from app.tokens import hash_token
 
 Item = TypeVar("Item")
 
@@ -48,6 +53,7 @@ def _is_not_blank(text: str) -> str:
     return text
 
 
+NUMBER = "^[1-9][0-9]{0,8}$"
 DAY = "^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}$"
 
 
@@ -57,9 +63,21 @@ def day_of(text: str) -> date:
     Raises:
         ValueError: It stands for none, or for one of another millennium.
     """
-    if not re.fullmatch(DAY, text):
-        raise ValueError("must be a day from 1900-01-01 to 2999-12-31")
-    return date.fromisoformat(text)
+    with suppress(ValueError):
+        if re.fullmatch(DAY, text):
+            return date.fromisoformat(text)
+    raise ValueError("must be a day from 1900-01-01 to 2999-12-31")
+
+
+def number_of(text: str) -> int:
+    """Return the number that a text stands for.
+
+    Raises:
+        ValueError: It stands for none, or for one that is not from 1 to 999999999.
+    """
+    if not re.fullmatch(NUMBER, text, re.ASCII):
+        raise ValueError("must be a whole number from 1")
+    return int(text)
 
 
 def _read_day(value: object) -> object:
@@ -92,6 +110,30 @@ def _read_number(value: object) -> object:
     if isinstance(value, str) and not re.fullmatch("[0-9]{1,9}", value):
         raise ValueError("must be a whole number")
     return value
+
+
+def _read_whole(value: object) -> object:
+    # JSON and its schemas know one kind of number: 3.0 is a whole one too.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_WHOLE = BeforeValidator(_read_whole)
+
+
+def _from_a_hundredth_to(most: int) -> BeforeValidator:
+    def read(value: object) -> object:
+        # Pydantic takes a number in a string as well, and true for 1.
+        if type(value) in (int, float) and 0.01 <= cast(float, value) <= most:
+            return Decimal(str(value))
+        raise ValueError(f"must be a number from 0.01 to {most}")
+
+    return BeforeValidator(read)
+
+
+def _number_to(most: int, about: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {"type": "number", "minimum": 0.01, "maximum": most, "description": about}
+    )
 
 
 # What is not blank, as every dialect of regular expressions should have it: they differ in \s.
@@ -132,11 +174,35 @@ Visibility = Annotated[
     Literal["private", "family"],
     Field(description="who sees it: the owner alone, or everybody in the family"),
 ]
+Points = Annotated[int, Field(ge=0, le=1000, description="what doing it is worth"), _WHOLE]
 Speaker = Annotated[
     Literal["user", "assistant"], Field(description="whose words these are: a person's or not")
 ]
+HabitType = Annotated[
+    Literal["boolean", "numeric", "duration"],
+    Field(description="what is logged of it: whether it was done, a number, or minutes"),
+]
+# Numbers are kept to the thousandth.
+Quantity = Annotated[float, Field(ge=0, le=1_000_000)]
+Target = Annotated[float, Field(ge=0.001, le=1_000_000)]
+Unit = Annotated[Line, StringConstraints(min_length=1, max_length=50)]
+Weekdays = Annotated[
+    list[Annotated[int, Field(ge=1, le=7)]],
+    Field(min_length=1, max_length=7, description="from 1 for Monday to 7 for Sunday"),
+]
+TimesPerWeek = Annotated[
+    int, Field(ge=1, le=7, description="on how many days of each week"), _WHOLE
+]
+ScoreKind = Annotated[
+    Literal["task", "habit", "routine", "exercise"], Field(description="what the points are for")
+]
+ScorePeriod = Annotated[
+    Literal["week", "month", "all"],
+    Field(description="from Monday to Sunday, a month of the calendar, or everything"),
+]
 # NIST SP 800-63B: at least 8 characters, no rules of composition; an end, so that hashing has one.
 Password = Annotated[str, StringConstraints(min_length=8, max_length=256)]
+Secret = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class Request(BaseModel):
@@ -191,15 +257,22 @@ class Patch(Request):
         return {"patch": self.model_dump_json(exclude_unset=True)}
 
 
+# The limits go first, or the schema does not show them.
+Limit = Annotated[
+    int,
+    Field(ge=1, le=100, description="how many items at most"),
+    BeforeValidator(_read_number),
+]
+_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+
+
 class Page(Request):
     """Which page of a list."""
 
-    limit: Annotated[int, BeforeValidator(_read_number)] = Field(
-        default=20, ge=1, le=100, description="how many items at most"
-    )
+    limit: Limit = 20
     cursor: str | None = Field(
         default=None,
-        pattern=r"^[0-9]{1,17}_[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+        pattern=rf"^([0-9]{{1,17}}|-[0-9]{{1,16}})_{_UUID}$",
         description="`next` of the page before; absent for the first page",
     )
 
@@ -224,13 +297,14 @@ class BackwardPage(Page):
 
 
 def _position(cursor: str) -> tuple[datetime, UUID]:
-    # The pattern leaves nothing that could fail: 17 digits of microseconds end in the year 5138.
+    # The pattern leaves nothing that could fail: so many digits of microseconds end in the year
+    # 5138, and before 1970 they begin in 1653.
     microseconds, _, row_id = cursor.partition("_")
     return _EPOCH + timedelta(microseconds=int(microseconds)), UUID(row_id)
 
 
 class SignUp(Request):
-    """A new account, with a family of its own."""
+    """A new account, with a family of its own, or an invitation to one."""
 
     example = {
         "email": "newcomer@example.com",
@@ -245,6 +319,10 @@ class SignUp(Request):
     full_name: FullName
     family_name: Name | None = None
     time_zone: TimeZone = "UTC"
+    invitation: Secret | None = Field(
+        default=None,
+        description="the token of an invitation: to join that family, and make none",
+    )
 
 
 class SignIn(Request):
@@ -261,7 +339,7 @@ class Refresh(Request):
 
     example = {"refresh_token": "PSmXBnwXj5ZFkAyfyY9UHhcYIGKdJtA5bcbLA8FfPV4"}
 
-    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    refresh_token: Secret
 
 
 class PasswordChange(Request):
@@ -304,6 +382,12 @@ class FamilyPatch(Patch):
     time_zone: TimeZone | None = None
 
 
+class MemberPage(Page):
+    """Which members: those who are, or those who left or were removed."""
+
+    is_active: Flag = Field(default=True, description="those who are members, or those who were")
+
+
 class MemberPatch(Patch):
     """What may change of a membership."""
 
@@ -311,6 +395,35 @@ class MemberPatch(Patch):
 
     role: MemberRole | None = None
     display_name: Name | None = None
+
+
+class InvitationNew(Request):
+    """Whom to ask into the family, and as what."""
+
+    example = {"email": "grandma@example.com", "role": "member"}
+
+    email: Email
+    role: MemberRole = MemberRole.MEMBER
+
+
+class InvitationPage(BackwardPage):
+    """Which invitations: those that wait for an answer, or those that were accepted or revoked."""
+
+    is_pending: Flag = Field(
+        default=True, description="those that wait, or those that were accepted or revoked"
+    )
+
+
+class InvitationToken(Request):
+    """The token of an invitation, good for one use."""
+
+    example = {"token": "u1mmVBHLRjy4hYPZ1Bs0YlKpyP9fWUSPjYq5mpM3kOI"}
+
+    token: Secret
+
+    def values(self) -> Mapping[str, object]:
+        """Return the token's hash as `token_hash`: the token itself goes no further."""
+        return {"token_hash": hash_token(self.token)}
 
 
 class TaskNew(Request):
@@ -321,6 +434,7 @@ class TaskNew(Request):
         "description": "Not the cactus",
         "due_on": "2030-02-28",
         "visibility": "family",
+        "points": 5,
         "is_completed": True,
     }
 
@@ -328,6 +442,7 @@ class TaskNew(Request):
     description: Description | None = None
     due_on: Day | None = None
     visibility: Visibility = "private"
+    points: Points = 1
     is_completed: bool = False
 
 
@@ -339,6 +454,7 @@ class TaskPatch(Patch):
         "description": "Half a tin",
         "due_on": "2031-03-31",
         "visibility": "family",
+        "points": 2,
         "is_completed": True,
     }
 
@@ -348,6 +464,7 @@ class TaskPatch(Patch):
     description: Description | None = None
     due_on: Day | None = None
     visibility: Visibility | None = None
+    points: Points | None = None
     is_completed: bool | None = None
 
 
@@ -357,6 +474,116 @@ class TaskPage(BackwardPage):
     is_completed: Flag | None = Field(default=None, description="those done, or those not")
     due_from: Day | None = Field(default=None, description="due on this day or later")
     due_to: Day | None = Field(default=None, description="due on this day or before")
+
+
+class Period(Request):
+    """From one day to another, both included."""
+
+    from_day: Day | None = Field(default=None, alias="from", description="on this day or later")
+    to_day: Day | None = Field(default=None, alias="to", description="on this day or before")
+
+
+class RoutineStepNew(BaseModel):
+    """A step of a routine to save."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: Title
+    minutes: Annotated[int, Field(ge=1, le=1440, description="how long it takes"), _WHOLE]
+    habit_id: UUID | None = None
+    exercise_id: UUID | None = None
+
+    @field_validator("exercise_id")
+    @classmethod
+    def _goes_without_a_habit(cls, value: UUID | None, info: ValidationInfo) -> UUID | None:
+        if value is not None and info.data.get("habit_id") is not None:
+            raise ValueError("must be absent where there is a habit_id")
+        return value
+
+
+_STEPS = [{"title": "Clear the table", "minutes": 5}, {"title": "Wash up", "minutes": 15}]
+
+
+class RoutineSteps(Request):
+    """The steps of a routine, in their order."""
+
+    example = {"steps": _STEPS}
+
+    steps: list[RoutineStepNew] = Field(max_length=100)
+
+    def values(self) -> Mapping[str, object]:
+        """Return the steps as one JSON document, the parameter `steps`, among the others."""
+        return {**dict(self), "steps": json.dumps(self.model_dump(mode="json")["steps"])}
+
+
+class RoutineNew(RoutineSteps):
+    """A routine to make, for the signed-in user."""
+
+    example = {
+        "name": "After dinner",
+        "description": "Whoever did not cook",
+        "visibility": "family",
+        "points": 5,
+        "steps": _STEPS,
+    }
+
+    name: Name
+    description: Description | None = None
+    visibility: Visibility = "private"
+    points: Points = 1
+    steps: list[RoutineStepNew] = Field(default=[], max_length=100)
+
+
+class RoutinePatch(Patch):
+    """What may change of a routine; its steps have versions."""
+
+    example = {
+        "name": "After supper",
+        "description": "All together",
+        "visibility": "family",
+        "points": 8,
+    }
+
+    nullable: ClassVar[frozenset[str]] = frozenset({"description"})
+
+    name: Name | None = None
+    description: Description | None = None
+    visibility: Visibility | None = None
+    points: Points | None = None
+
+
+class RoutinePage(BackwardPage):
+    """Which routines: those in use, or those retired."""
+
+    is_active: Flag = Field(default=True, description="those in use, or those retired")
+
+
+class RoutineVersionPage(Request):
+    """Which page of the versions, from the newest to the oldest."""
+
+    limit: Limit = 20
+    cursor: Annotated[int, Field(ge=1, le=999_999_999), BeforeValidator(_read_number)] | None = (
+        Field(default=None, description="`next` of the page before; absent for the first page")
+    )
+
+
+class RoutineCompletionPage(Period):
+    """Which completions: from the newest day to the oldest."""
+
+    limit: Limit = 20
+    cursor: str | None = Field(
+        default=None,
+        pattern=rf"^[0-9]{{1,6}}_{_UUID}$",
+        description="`next` of the page before; absent for the first page",
+    )
+
+    def values(self) -> Mapping[str, object]:
+        """Return the limits, and the row to start behind as `after_day` and `after_id`."""
+        # Six digits of days since 1900 end in the year 4637.
+        number, _, row_id = (self.cursor or f"999999_{BackwardPage.first_id}").partition("_")
+        rest = {key: value for key, value in self if key != "cursor"}
+        after_day = date(1900, 1, 1) + timedelta(days=int(number))
+        return {**rest, "after_day": after_day, "after_id": UUID(row_id)}
 
 
 class ConversationNew(Request):
@@ -382,6 +609,251 @@ class MessageNew(Request):
 
     role: Speaker
     content: Annotated[Text, StringConstraints(min_length=1, max_length=5000)]
+
+
+class HabitNew(Request):
+    """A habit to make, for the signed-in user.
+
+    A boolean has neither target nor unit, a number has both; the target of a duration is in
+    minutes. It is due on weekdays or so many times a week: one of the two is given.
+    """
+
+    example = {
+        "name": "Read",
+        "description": "Anything but the news",
+        "type": "numeric",
+        "target_value": 20,
+        "unit": "pages",
+        "weekdays": [1, 2, 3, 4, 5],
+        "points": 2,
+        "visibility": "family",
+    }
+
+    name: Name
+    description: Description | None = None
+    type: HabitType
+    target_value: Target | None = Field(default=None, validate_default=True)
+    unit: Unit | None = Field(default=None, validate_default=True)
+    weekdays: Weekdays | None = None
+    times_per_week: TimesPerWeek | None = Field(default=None, validate_default=True)
+    points: Points = 1
+    visibility: Visibility = "private"
+
+    @field_validator("target_value", "unit")
+    @classmethod
+    def _goes_with_the_type(cls, value: object, info: ValidationInfo) -> object:
+        needed = {"target_value": {"numeric", "duration"}, "unit": {"numeric"}}
+        if (type_ := info.data.get("type")) is None:
+            return value
+        if (value is None) == (type_ in needed[info.field_name or ""]):
+            raise ValueError(f"must be {'given' if value is None else 'absent'} if {type_}")
+        return value
+
+    @field_validator("times_per_week")
+    @classmethod
+    def _goes_without_weekdays(cls, value: object, info: ValidationInfo) -> object:
+        if "weekdays" in info.data and (value is None) == (info.data["weekdays"] is None):
+            raise ValueError("must be given, or else weekdays")
+        return value
+
+
+class HabitPatch(Patch):
+    """What may change of a habit; its type may not.
+
+    Who goes from weekdays to times a week, or back, sets the one and empties the other.
+    """
+
+    example = {
+        "name": "Read aloud",
+        "description": "To whom it may concern",
+        "target_value": 15,
+        "unit": "chapters",
+        "weekdays": None,
+        "times_per_week": 3,
+        "points": 5,
+        "visibility": "family",
+    }
+
+    nullable: ClassVar[frozenset[str]] = frozenset({"description", "weekdays", "times_per_week"})
+
+    name: Name | None = None
+    description: Description | None = None
+    target_value: Target | None = None
+    unit: Unit | None = None
+    weekdays: Weekdays | None = None
+    times_per_week: TimesPerWeek | None = None
+    points: Points | None = None
+    visibility: Visibility | None = None
+
+
+class HabitPage(BackwardPage):
+    """Which habits: those in use, or those retired."""
+
+    is_active: Flag = Field(default=True, description="those in use, or those retired")
+
+
+class HabitLogPut(Request):
+    """What was done of a habit on a day: `is_done` of a boolean, else `value`."""
+
+    example = {"value": 12.5, "note": "On the train"}
+
+    is_done: bool | None = None
+    value: Quantity | None = Field(default=None, validate_default=True)
+    note: Description | None = None
+
+    @field_validator("value")
+    @classmethod
+    def _goes_without_is_done(cls, value: object, info: ValidationInfo) -> object:
+        if "is_done" in info.data and (value is None) == (info.data["is_done"] is None):
+            raise ValueError("must be given, or else is_done")
+        return value
+
+
+class HabitLogPage(BackwardPage, Period):
+    """Which days of a habit: those from one to another, both included."""
+
+
+class HabitStatsPeriod(Period):
+    """Which period of a habit's life: the last thirty days where nothing is said."""
+
+    @field_validator("to_day")
+    @classmethod
+    def _is_within_ten_years(cls, to_day: date | None, info: ValidationInfo) -> date | None:
+        from_day = info.data.get("from_day")
+        if to_day and from_day and not 0 <= (to_day - from_day).days <= 3652:
+            raise ValueError("must be on the day of from, or at most 3652 days later")
+        return to_day
+
+
+class ExerciseNew(Request):
+    """An exercise to write into the family's catalogue."""
+
+    example = {"name": "Bench press", "description": "Feet on the floor", "points": 5}
+
+    name: Name
+    description: Description | None = None
+    points: Points = 1
+
+
+class ExercisePatch(Patch):
+    """What may change of an exercise."""
+
+    example = {"name": "Incline press", "description": "At 30 degrees", "points": 6}
+
+    nullable: ClassVar[frozenset[str]] = frozenset({"description"})
+
+    name: Name | None = None
+    description: Description | None = None
+    points: Points | None = None
+
+
+class ExercisePage(BackwardPage):
+    """Which exercises: those in use, or those retired."""
+
+    is_active: Flag = Field(default=True, description="those in use, or those retired")
+
+
+Sets = Annotated[int, Field(ge=1, le=100, description="how many sets; one if absent"), _WHOLE]
+Reps = Annotated[int, Field(ge=1, le=10_000, description="repetitions in each set"), _WHOLE]
+Weight = Annotated[
+    Decimal,
+    _from_a_hundredth_to(2000),
+    _number_to(2000, "kilograms moved in each repetition"),
+]
+Duration = Annotated[int, Field(ge=1, le=86_400, description="seconds that each set took"), _WHOLE]
+Distance = Annotated[
+    Decimal,
+    _from_a_hundredth_to(2_000_000),
+    _number_to(2_000_000, "metres covered in each set"),
+]
+
+
+class ExerciseLogNew(Request):
+    """What the signed-in user did of an exercise: reps, a duration or a distance, and more."""
+
+    example = {
+        "performed_on": "2025-11-20",
+        "sets": 3,
+        "reps": 8,
+        "weight_kg": 62.5,
+        "note": "The last set was hard",
+    }
+
+    performed_on: Day | None = Field(default=None, description="today if absent")
+    sets: Sets | None = None
+    reps: Reps | None = None
+    weight_kg: Weight | None = None
+    duration_s: Duration | None = None
+    distance_m: Distance | None = None
+    note: Description | None = None
+
+
+class ExerciseLogPatch(Patch):
+    """What may change of a log."""
+
+    example = {"performed_on": "2025-11-19", "reps": 9, "weight_kg": 65, "note": None}
+
+    nullable: ClassVar[frozenset[str]] = frozenset(
+        {"sets", "reps", "weight_kg", "duration_s", "distance_m", "note"}
+    )
+
+    performed_on: Day | None = None
+    sets: Sets | None = None
+    reps: Reps | None = None
+    weight_kg: Weight | None = None
+    duration_s: Duration | None = None
+    distance_m: Distance | None = None
+    note: Description | None = None
+
+
+class ExerciseLogPage(BackwardPage):
+    """Which logs: performed from one day to another, both included."""
+
+    from_day: Day | None = Field(
+        default=None, alias="from", description="performed on this day or later"
+    )
+    to_day: Day | None = Field(
+        default=None, alias="to", description="performed on this day or before"
+    )
+
+
+class ExercisePeriod(Request):
+    """Which weeks: from that of one day to that of another, at most ten years."""
+
+    from_day: Day | None = Field(
+        default=None,
+        alias="from",
+        description="a day of the first week; twelve weeks in all where one end is absent",
+    )
+    to_day: Day | None = Field(
+        default=None,
+        alias="to",
+        description="a day of the last week; that of today where both are absent",
+    )
+
+    @field_validator("to_day")
+    @classmethod
+    def _is_not_far_away(cls, value: date | None, info: ValidationInfo) -> date | None:
+        first = info.data.get("from_day")
+        if value and first and not timedelta(0) <= value - first <= timedelta(days=3660):
+            raise ValueError("must be no earlier than `from`, and at most ten years later")
+        return value
+
+
+class ScorePage(BackwardPage, Period):
+    """Which entries of the ledger: whose, for one day to another, both included."""
+
+    member_id: UUID | None = Field(default=None, description="whose; one's own if absent")
+
+
+class LeaderboardPeriod(Request):
+    """What a leaderboard spans."""
+
+    period: ScorePeriod = Field(
+        default="week",
+        description="from Monday to Sunday, a month of the calendar, or everything",
+    )
+    day: Day | None = Field(default=None, description="a day of the period; today if absent")
 
 
 class Operation(Request):
@@ -418,7 +890,11 @@ class Response(BaseModel):
 _USER_ID = "019a9f3e-52b1-7c0a-8d2e-5f4b6a7c8d90"
 _FAMILY_ID = "019a9f3e-52b1-7c0b-9a1f-2b3c4d5e6f70"
 _TASK_ID = "019a9f41-0c6d-7e11-8b44-c0ffee15600d"
+_HABIT_ID = "019a9f44-2b3c-7d4e-95f6-a7b8c9d0e1f2"
 _CONVERSATION_ID = "019a9f42-71aa-7d3e-a5f6-90b1c2d3e4f5"
+_EXERCISE_ID = "019a9f44-2b3c-7d4e-8f50-61728394a5b6"
+_ROUTINE_ID = "019a9f46-5d6e-7f70-8192-a3b4c5d6e7f8"
+_EXERCISE_LOG_ID = "019a9f45-3c4d-7e5f-9061-728394a5b6c7"
 _AT = "2029-11-20T17:35:09.482113+00:00"
 _VERSION = {"created_at": _AT, "updated_at": _AT, "row_version": 1}
 _CURSOR = "1890063309482113_019a9f41-0c6d-7e11-8b44-c0ffee15600d"
@@ -480,6 +956,42 @@ class Member(Versioned):
     display_name: str
 
 
+class Invitation(Versioned):
+    """An invitation. It counts while whoever gave it may still invite."""
+
+    example = {
+        "id": "019a9f40-3b2a-7a44-9d1e-6c5b4a392817",
+        "user_id": _USER_ID,
+        "email": "grandma@example.com",
+        "role": "member",
+        "is_pending": True,
+        "expires_at": "2029-11-27T17:35:09.482113+00:00",
+        "accepted_at": None,
+        "member_id": None,
+        "revoked_at": None,
+        **_VERSION,
+    }
+
+    id: UUID
+    user_id: UUID = Field(description="who invited")
+    email: str
+    role: MemberRole
+    is_pending: bool = Field(description="neither accepted nor revoked")
+    expires_at: datetime = Field(description="until when it may be accepted")
+    accepted_at: datetime | None
+    member_id: UUID | None = Field(description="who came")
+    revoked_at: datetime | None
+
+
+class InvitationMade(Response):
+    """An invitation, and its token, which is told this once: the client hands it on."""
+
+    example = {"invitation": Invitation.example, "token": InvitationToken.example["token"]}
+
+    invitation: Invitation
+    token: str
+
+
 class Task(Versioned):
     """A task."""
 
@@ -490,6 +1002,7 @@ class Task(Versioned):
         "description": "Not the cactus",
         "due_on": "2030-02-28",
         "visibility": "family",
+        "points": 5,
         "is_completed": True,
         "completed_at": _AT,
         **_VERSION,
@@ -501,8 +1014,170 @@ class Task(Versioned):
     description: str | None
     due_on: date | None
     visibility: Visibility
+    points: int
     is_completed: bool
     completed_at: datetime | None
+
+
+class Habit(Versioned):
+    """A habit."""
+
+    example = {
+        "id": _HABIT_ID,
+        "user_id": _USER_ID,
+        **HabitNew.example,
+        "times_per_week": None,
+        **_VERSION,
+    }
+
+    id: UUID
+    user_id: UUID
+    name: str
+    description: str | None
+    type: HabitType
+    target_value: float | None = Field(description="in the unit, of a duration in minutes")
+    unit: str | None
+    weekdays: list[int] | None = Field(description="from 1 for Monday to 7 for Sunday")
+    times_per_week: int | None
+    points: int
+    visibility: Visibility
+
+
+class HabitLog(Versioned):
+    """A day of a habit."""
+
+    example = {
+        "habit_id": _HABIT_ID,
+        "logged_on": "2029-11-20",
+        "value": 12.5,
+        "target_value": 20,
+        "is_done": False,
+        "note": "On the train",
+        **_VERSION,
+    }
+
+    habit_id: UUID
+    logged_on: date
+    value: float | None = Field(description="in the unit of the habit, of a duration in minutes")
+    target_value: float | None = Field(description="the target when it was written")
+    is_done: bool
+    note: str | None
+
+
+class HabitStats(Response):
+    """What the days of a habit come to.
+
+    Streaks are of the whole life of the habit, in turns: scheduled days, or weeks. The rest is of
+    the period, as far as the habit lived; today is due when it is done, for it is not over.
+    """
+
+    example = {
+        "first_on": "2029-10-22",
+        "last_on": "2029-11-20",
+        "current_streak": 4,
+        "longest_streak": 11,
+        "due": 22,
+        "done": 19,
+        "completion_rate": 0.8636,
+        "sum": 437.5,
+        "mean": 21.875,
+    }
+
+    first_on: date
+    last_on: date
+    current_streak: int = Field(description="turns done in a row until now")
+    longest_streak: int = Field(description="turns done in a row, at most")
+    due: float = Field(description="days that were due; of weeks that are cut, in proportion")
+    done: float = Field(description="of these, how many were done")
+    completion_rate: float | None = Field(description="done by due; null where nothing was due")
+    sum: float | None = Field(description="of all values; null without any")
+    mean: float | None = Field(description="of all values; null without any")
+
+
+class Routine(Versioned):
+    """A routine, as in a list."""
+
+    example = {
+        "id": _ROUTINE_ID,
+        "user_id": _USER_ID,
+        "name": "After dinner",
+        "description": "Whoever did not cook",
+        "visibility": "family",
+        "points": 5,
+        "version": 2,
+        **_VERSION,
+    }
+
+    id: UUID
+    user_id: UUID
+    name: str
+    description: str | None
+    visibility: Visibility
+    points: int
+    version: int = Field(description="the newest version of its steps")
+
+
+class RoutineStep(Response):
+    """A step of a routine."""
+
+    title: str
+    minutes: int = Field(description="how long it takes")
+    habit_id: UUID | None = Field(description="the habit that it is about, if any")
+    exercise_id: UUID | None = Field(description="the exercise that it is about, if any")
+
+
+_STEPS_SHOWN = [{**step, "habit_id": None, "exercise_id": None} for step in _STEPS]
+
+
+class RoutineWithSteps(Routine):
+    """A routine, with the newest version of its steps."""
+
+    example = {**Routine.example, "steps": _STEPS_SHOWN}
+
+    steps: list[RoutineStep]
+
+
+class RoutineVersion(Response):
+    """A version of a routine, as in a list; it never changes."""
+
+    example = {
+        "routine_id": _ROUTINE_ID,
+        "version": 2,
+        "author_id": _USER_ID,
+        "restored_version": None,
+        "created_at": _AT,
+    }
+
+    routine_id: UUID
+    version: int
+    author_id: UUID | None = Field(description="who saved it; null once they are gone")
+    restored_version: int | None = Field(description="which version it brought back, if any")
+    created_at: datetime
+
+
+class RoutineVersionWithSteps(RoutineVersion):
+    """A version of a routine, with its steps."""
+
+    example = {**RoutineVersion.example, "steps": _STEPS_SHOWN}
+
+    steps: list[RoutineStep]
+
+
+class RoutineCompletion(Versioned):
+    """That somebody has done a routine on a day."""
+
+    example = {
+        "routine_id": _ROUTINE_ID,
+        "user_id": _USER_ID,
+        "completed_on": "2029-11-20",
+        "version": 2,
+        **_VERSION,
+    }
+
+    routine_id: UUID
+    user_id: UUID = Field(description="who has done it")
+    completed_on: date
+    version: int = Field(description="the version it had when it was last marked done")
 
 
 class Conversation(Versioned):
@@ -531,6 +1206,219 @@ class Message(Response):
     role: Speaker
     content: str
     created_at: datetime
+
+
+class Exercise(Versioned):
+    """An exercise of the family's catalogue."""
+
+    example = {
+        "id": _EXERCISE_ID,
+        "user_id": _USER_ID,
+        "name": "Bench press",
+        "description": "Feet on the floor",
+        "points": 5,
+        **_VERSION,
+    }
+
+    id: UUID
+    user_id: UUID | None = Field(description="who wrote it there; null once they are gone")
+    name: str
+    description: str | None
+    points: int
+
+
+class ExerciseLog(Versioned):
+    """What somebody did of an exercise; all measures are those of one set."""
+
+    example = {
+        "id": _EXERCISE_LOG_ID,
+        "exercise_id": _EXERCISE_ID,
+        "user_id": _USER_ID,
+        "performed_on": "2025-11-20",
+        "sets": 3,
+        "reps": 8,
+        "weight_kg": 62.5,
+        "duration_s": None,
+        "distance_m": None,
+        "volume_kg": 1500.0,
+        "note": "The last set was hard",
+        **_VERSION,
+    }
+
+    id: UUID
+    exercise_id: UUID
+    user_id: UUID
+    performed_on: date
+    sets: int | None
+    reps: int | None
+    weight_kg: float | None = Field(description="kilograms")
+    duration_s: int | None = Field(description="seconds")
+    distance_m: float | None = Field(description="metres")
+    volume_kg: float | None = Field(description="kilograms in all: sets x reps x weight_kg")
+    note: str | None
+
+
+class Record(Response):
+    """A personal record: how much, when first, and by which log."""
+
+    value: float
+    performed_on: date
+    log_id: UUID
+
+
+class ExerciseRecords(Response):
+    """The best of one's own logs, by measure; null for what none of them has."""
+
+    example = {
+        "weight_kg": {
+            "value": 62.5,
+            "performed_on": "2025-11-20",
+            "log_id": _EXERCISE_LOG_ID,
+        },
+        "reps": {"value": 8, "performed_on": "2025-11-20", "log_id": _EXERCISE_LOG_ID},
+        "duration_s": None,
+        "distance_m": None,
+        "volume_kg": {
+            "value": 1500.0,
+            "performed_on": "2025-11-20",
+            "log_id": _EXERCISE_LOG_ID,
+        },
+        "one_rep_max_kg": {
+            "value": 77.6,
+            "performed_on": "2025-11-20",
+            "log_id": _EXERCISE_LOG_ID,
+        },
+    }
+
+    weight_kg: Record | None = Field(description="the heaviest weight, in kilograms")
+    reps: Record | None = Field(description="the most repetitions in a set")
+    duration_s: Record | None = Field(description="the longest set, in seconds")
+    distance_m: Record | None = Field(description="the farthest set, in metres")
+    volume_kg: Record | None = Field(description="the most in one log: sets x reps x weight_kg")
+    one_rep_max_kg: Record | None = Field(
+        description="the heaviest single repetition that a set of 1 to 10 lets expect (Brzycki)"
+    )
+
+
+class ExerciseWeek(Response):
+    """What was done of an exercise in an ISO week, all sets together."""
+
+    example = {
+        "week": "2025-W47",
+        "starts_on": "2025-11-17",
+        "logs": 2,
+        "volume_kg": 3000.0,
+        "duration_s": 0,
+        "distance_m": 0,
+    }
+
+    week: str = Field(description="the ISO week")
+    starts_on: date = Field(description="its Monday")
+    logs: int = Field(description="how many logs")
+    volume_kg: float = Field(description="kilograms: sets x reps x weight_kg")
+    duration_s: int = Field(description="seconds: sets x duration_s")
+    distance_m: float = Field(description="metres: sets x distance_m")
+
+
+class HabitToday(Response):
+    """A habit that is due today, and what was logged of it."""
+
+    example = {"habit": Habit.example, "log": HabitLog.example, "done_this_week": 3}
+
+    habit: Habit
+    log: HabitLog | None = Field(description="what was logged for today; null if nothing")
+    done_this_week: int = Field(description="days since Monday on which it was done")
+
+
+class RoutineToday(Response):
+    """A routine, and who has done it today."""
+
+    example = {"routine": Routine.example, "is_done": True, "done_by": [_USER_ID]}
+
+    routine: Routine
+    is_done: bool = Field(description="whether the caller has done it today")
+    done_by: list[UUID] = Field(description="everybody who has done it today, first come first")
+
+
+class Today(Response):
+    """What is due today."""
+
+    example = {
+        "day": "2029-11-20",
+        "time_zone": "Europe/Vienna",
+        "habits": [HabitToday.example],
+        "tasks": [Task.example],
+        "routines": [RoutineToday.example],
+    }
+
+    day: date = Field(description="today, where the family is")
+    time_zone: str
+    habits: list[HabitToday] = Field(description="one's own that are due, at most 100")
+    tasks: list[Task] = Field(
+        description="those open and due, then those completed today; at most 100 of each"
+    )
+    routines: list[RoutineToday] = Field(description="all that one may do, at most 100")
+
+
+class Score(Response):
+    """An entry of the ledger of points."""
+
+    example = {
+        "id": "019a9f41-0c6d-7e12-9c45-70a1b2c3d4e5",
+        "user_id": _USER_ID,
+        "kind": "task",
+        "source_id": _TASK_ID,
+        "scored_on": "2029-11-20",
+        "points": 5,
+        "created_at": _AT,
+    }
+
+    id: UUID
+    user_id: UUID
+    kind: ScoreKind
+    source_id: UUID = Field(description="the task, habit, routine or log of an exercise")
+    scored_on: date = Field(description="the day they count for, in the family's time zone")
+    points: int = Field(description="below zero where an award is taken back")
+    created_at: datetime
+
+
+class ScoreList(Response):
+    """A page of the ledger, with the sum over all pages."""
+
+    example = {"items": [Score.example], "next": _CURSOR, "total": 1234}
+
+    items: list[Score]
+    next: str | None = Field(description="the cursor of the page after this; null on the last")
+    total: int = Field(description="the points of all pages together")
+
+
+class Standing(Response):
+    """Where a member stands."""
+
+    example = {"rank": 1, "user_id": _USER_ID, "display_name": "New Comer", "points": 42}
+
+    rank: int = Field(ge=1, description="1 leads; who has as many points has the same")
+    user_id: UUID
+    display_name: str
+    points: int
+
+
+class Leaderboard(Response):
+    """Every member by points, in a period of the family's calendar."""
+
+    example = {
+        "period": "week",
+        "first_on": "2029-11-19",
+        "last_on": "2029-11-25",
+        "time_zone": "Europe/Vienna",
+        "items": [Standing.example],
+    }
+
+    period: ScorePeriod
+    first_on: date | None = Field(description="the first day that counts; null for all")
+    last_on: date | None = Field(description="the last day that counts; null for all")
+    time_zone: str
+    items: list[Standing]
 
 
 class AuditRecord(Response):

@@ -24,14 +24,20 @@ Json = dict[str, Any]
 TAGS = {
     "Accounts": ("Sign up, in and out, and the signed-in user.", {"auth", "me"}),
     "Families": ("Households, and who belongs to them.", {"families", "family", "members"}),
+    "Invitations": ("Asking somebody into the family.", {"invitations"}),
     "Tasks": ("What is to be done: private, or the family's.", {"tasks"}),
+    "Routines": ("What is done again and again, step by step.", {"routines"}),
+    "Habits": ("What is done again and again, and how well.", {"habits"}),
     "Conversations": ("Conversations and messages: only one's own.", {"conversations"}),
+    "Exercises": ("The family's exercises, and one's own logs of them.", {"exercises"}),
+    "Today": ("Everything that is due, in one request.", {"today"}),
+    "Scores": ("Points for what was done, and who leads.", {"scores", "leaderboard"}),
     "Audit": ("Who changed what, for owners and admins.", {"audit"}),
     "Batch": ("Several operations in one transaction.", {"batch"}),
 }
 
 ABOUT = """\
-A backend for households: families, tasks, conversations.
+A backend for households: families, tasks, routines, habits, exercise, points, conversations.
 
 **Tokens.** Sign up or in, and send the `access_token` as `Authorization: Bearer …`. It is for one
 family; `/v1/families/{family_id}/token` switches to another. `/v1/auth/refresh` renews it.
@@ -115,6 +121,7 @@ _HEADERS_OF_STATUS = {
 _IN_PATH: Mapping[str, Json] = {
     "uuid": {"type": "string", "format": "uuid"},
     "day": {"type": "string", "format": "date", "pattern": models.DAY},
+    "number": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
 }
 
 
@@ -205,7 +212,7 @@ def problems_of(row: Endpoint) -> list[Kind]:
         errors.STALE: row.is_conditional,
         errors.TOO_LARGE: row.body is not None,
         errors.UNSUPPORTED_MEDIA: row.body is not None,
-        errors.INVALID: row.body is not None or row.parameters is not None or ":day}" in row.path,
+        errors.INVALID: row.body is not None or row.parameters is not None or _reads_path(row),
         errors.KEY_REUSED: row.is_idempotent,
         errors.HEADERS_TOO_LARGE: True,
         errors.INTERNAL: True,
@@ -269,6 +276,11 @@ def _operation(row: Endpoint, table: Sequence[Endpoint], schemas: Mapping[Any, J
     return operation
 
 
+def _reads_path(row: Endpoint) -> bool:
+    # What is no id is no path of ours; what is no day or number is told so.
+    return re.search(r":(?!uuid)\w+}", row.path) is not None
+
+
 def _path_parameters(row: Endpoint) -> list[Json]:
     return [
         {"name": name, "in": "path", "required": True, "schema": _IN_PATH[convertor]}
@@ -311,11 +323,12 @@ def _links(row: Endpoint, table: Sequence[Endpoint]) -> Json:
     """Return the way from what was made to what can be done with it."""
     if row.status != 201 or row.answer is None or "id" not in row.answer.model_fields:
         return {}
+    above = {name: f"$request.path.{name}" for name in re.findall(r"{(\w+):uuid}", row.path)}
     below = re.compile(re.escape(row.path) + r"/{(\w+):uuid}[^{]*")
     return {
         operation_id(other): {
             "operationId": operation_id(other),
-            "parameters": {found[1]: "$response.body#/id"},
+            "parameters": {**above, found[1]: "$response.body#/id"},
         }
         for other in table
         if (found := below.fullmatch(other.path))

@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import cache
 
 import asyncpg
@@ -39,25 +38,29 @@ from app.requests import (
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class _DayConvertor(Convertor[date | None]):
-    """A day in a path, such as `{date:day}`; `None` for whatever else stands there.
+class _Convertor(Convertor[object]):
+    """What stands in a path, such as `{date:day}`; an error for whatever else stands there.
 
     While routes are matched nobody knows yet who asks: it is refused later, and by name.
     """
 
     regex = "[^/]+"
 
-    def convert(self, value: str) -> date | None:
-        try:
-            return models.day_of(value)
-        except ValueError:
-            return None
+    def __init__(self, read: Callable[[str], object]) -> None:
+        self._read = read
 
-    def to_string(self, value: date | None) -> str:
+    def convert(self, value: str) -> object:
+        try:
+            return self._read(value)
+        except ValueError as error:
+            return error
+
+    def to_string(self, value: object) -> str:
         return str(value)
 
 
-register_url_convertor("day", _DayConvertor())
+register_url_convertor("day", _Convertor(models.day_of))
+register_url_convertor("number", _Convertor(models.number_of))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +69,8 @@ class Endpoint:
 
     Args:
         method: The HTTP method.
-        path: The path, in Starlette's notation; `day` is a convertor of ours. Its parameters are
-            parameters of the query.
+        path: The path, in Starlette's notation; `day` and `number` are convertors of ours. Its
+            parameters are parameters of the query.
         summary: What it does, in a line.
         query: The block of `sql/queries` that does it.
         handler: In the place of a query, for what is more than one.
@@ -81,6 +84,7 @@ class Endpoint:
         in_family: Whether it needs a family in the context.
         signed_in: Whether it needs a token.
         takes_key: Whether a POST may carry an `Idempotency-Key`.
+        makes: Whether a PUT makes what is not there yet, or only replaces what is.
         problems: The kinds of problem it can meet that the rest of the row does not tell.
     """
 
@@ -98,12 +102,14 @@ class Endpoint:
     in_family: bool = True
     signed_in: bool = True
     takes_key: bool = True
+    makes: bool = True
     problems: tuple[errors.Kind, ...] = ()
 
     @property
     def is_versioned(self) -> bool:
-        """Whether it shows one thing that has versions."""
-        return self.answer is not None and "row_version" in self.answer.model_fields
+        """Whether it shows one thing that has versions: of its row, or of its own."""
+        fields = self.answer.model_fields if self.answer is not None else {}
+        return "row_version" in fields or "version" in fields
 
     @property
     def is_conditional(self) -> bool:
@@ -113,7 +119,12 @@ class Endpoint:
     @property
     def is_upsert(self) -> bool:
         """Whether it makes the thing at its URL, if there is none, or changes it."""
-        return self.method == "PUT" and self.is_versioned
+        return self.method == "PUT" and self.is_versioned and self.makes
+
+    @property
+    def is_for_batches(self) -> bool:
+        """Whether it is one query, and its answer may be kept as a part of a batch's."""
+        return self.query is not None and self.takes_key
 
     @property
     def is_idempotent(self) -> bool:
@@ -230,6 +241,7 @@ async def run_batch(request: Request, table: Sequence[Endpoint]) -> Response:
         if isinstance(error, asyncpg.PostgresError):
             comments = services(request).database.constraint_comments
             error = errors.from_database(error, comments)
+            error = error.within("/body") if error.errors else error
         raise error.within(f"/operations/{at}") from None
     return answer.response()
 
@@ -241,7 +253,7 @@ def _step(
     for row in table:
         pattern, _, convertors = _compiled(row.path)
         found = pattern.match(url.path)
-        if found is None or row.method != operation.method or row.query is None:
+        if found is None or row.method != operation.method or not row.is_for_batches:
             continue
         _need_family(row, context)
         if operation.if_match is not None and not row.is_conditional:
@@ -284,10 +296,13 @@ def _in_path(values: Mapping[str, object]) -> Mapping[str, object]:
     """Return the parameters of a path.
 
     Raises:
-        Problem: In the place of a day stands something else.
+        Problem: In the place of a day or a number stands something else.
     """
-    detail = "must be a day from 1900-01-01 to 2999-12-31"
-    entries = [{"parameter": name, "detail": detail} for name in values if values[name] is None]
+    entries = [
+        {"parameter": name, "detail": str(value)}
+        for name, value in values.items()
+        if isinstance(value, ValueError)
+    ]
     if entries:
         raise Problem(errors.INVALID, errors=entries)
     return values

@@ -44,8 +44,8 @@ def new_refresh_token() -> str:
     return secrets.token_urlsafe(32)
 
 
-def hash_refresh_token(token: str) -> bytes:
-    """Return the SHA-256 of a refresh token: 32 bytes, all that is ever stored of it."""
+def hash_token(token: str) -> bytes:
+    """Return the SHA-256 of a refresh token or an invitation's: all that is ever stored of it."""
     return hashlib.sha256(token.encode()).digest()
 
 

@@ -31,7 +31,8 @@ CREATE TYPE app.account_event AS ENUM (
     'session_revoked',
     'token_reused',
     'account_retired',
-    'account_restored'
+    'account_restored',
+    'account_purged'
 );
 
 ALTER TYPE app.account_event OWNER TO app_owner;
@@ -79,6 +80,24 @@ ALTER TYPE app.audit_action OWNER TO app_owner;
 COMMENT ON TYPE app.audit_action IS 'What was done to a row.';
 
 --
+-- Name: habit_type; Type: TYPE; Schema: app; Owner: app_owner
+--
+
+CREATE TYPE app.habit_type AS ENUM (
+    'boolean',
+    'numeric',
+    'duration'
+);
+
+ALTER TYPE app.habit_type OWNER TO app_owner;
+
+--
+-- Name: TYPE habit_type; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TYPE app.habit_type IS 'What is logged of a habit: whether it was done, a number, or how long it took.';
+
+--
 -- Name: member_role; Type: TYPE; Schema: app; Owner: app_owner
 --
 
@@ -114,6 +133,43 @@ ALTER TYPE app.message_role OWNER TO app_owner;
 COMMENT ON TYPE app.message_role IS 'Who speaks.';
 
 --
+-- Name: score_kind; Type: TYPE; Schema: app; Owner: app_owner
+--
+
+CREATE TYPE app.score_kind AS ENUM (
+    'task',
+    'habit',
+    'routine',
+    'exercise'
+);
+
+ALTER TYPE app.score_kind OWNER TO app_owner;
+
+--
+-- Name: TYPE score_kind; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TYPE app.score_kind IS 'What points are for.';
+
+--
+-- Name: score_period; Type: TYPE; Schema: app; Owner: app_owner
+--
+
+CREATE TYPE app.score_period AS ENUM (
+    'week',
+    'month',
+    'all'
+);
+
+ALTER TYPE app.score_period OWNER TO app_owner;
+
+--
+-- Name: TYPE score_period; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TYPE app.score_period IS 'What a leaderboard spans: from Monday to Sunday, a month of the calendar, everything.';
+
+--
 -- Name: visibility; Type: TYPE; Schema: app; Owner: app_owner
 --
 
@@ -129,6 +185,216 @@ ALTER TYPE app.visibility OWNER TO app_owner;
 --
 
 COMMENT ON TYPE app.visibility IS 'Who sees a row: its owner alone, or the family.';
+
+--
+-- Name: is_time_zone(text); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.is_time_zone(name text) RETURNS boolean
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+begin
+    return coalesce(
+            name = 'UTC'
+            or name ~ '^[A-Z][A-Za-z]*(/[A-Z][A-Za-z_]*(-[A-Za-z]+)*)+$'
+            or name ~ '^Etc/GMT(\+(\d|1[0-2])|-(\d|1[0-4]))?$',
+            false
+        )
+        and timezone(name, timestamptz 'epoch') is not null;
+exception
+    when invalid_parameter_value then
+        return false;
+end
+$_$;
+
+ALTER FUNCTION app.is_time_zone(name text) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION is_time_zone(name text); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.is_time_zone(name text) IS 'Whether it is UTC, or the name of a time zone such as Europe/Vienna that the server knows.';
+
+--
+-- Name: new_id(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.new_id() RETURNS uuid
+    LANGUAGE sql
+    AS $$select pg_catalog.uuidv7()$$;
+
+ALTER FUNCTION app.new_id() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION new_id(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.new_id() IS 'A new id: version 7 (time-ordered) where the server can make them, random otherwise.';
+
+--
+-- Name: families; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.families (
+    id uuid DEFAULT app.new_id() NOT NULL,
+    name text NOT NULL,
+    time_zone text DEFAULT 'UTC'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL,
+    deleted_at timestamp with time zone,
+    is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
+    CONSTRAINT families_name_is_1_to_100_characters CHECK (((name ~ '\S'::text) AND (length(name) <= 100))),
+    CONSTRAINT families_time_zone_is_known CHECK (app.is_time_zone(time_zone))
+);
+
+ALTER TABLE ONLY app.families FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.families OWNER TO app_owner;
+
+--
+-- Name: TABLE families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.families IS 'A household, and the tenant: what belongs to one family no other ever sees.';
+
+--
+-- Name: COLUMN families.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.id IS 'The tenant key: every table of a family carries it as family_id.';
+
+--
+-- Name: COLUMN families.name; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.name IS 'What the family calls itself.';
+
+--
+-- Name: COLUMN families.time_zone; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.time_zone IS 'IANA name; a day of this family begins at midnight there.';
+
+--
+-- Name: COLUMN families.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN families.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN families.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.row_version IS 'Counts the changes of the row, from 1.';
+
+--
+-- Name: COLUMN families.deleted_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.deleted_at IS 'When the family was retired; null while it is active.';
+
+--
+-- Name: COLUMN families.is_active; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.families.is_active IS 'True until the family is retired.';
+
+--
+-- Name: CONSTRAINT families_name_is_1_to_100_characters ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT families_name_is_1_to_100_characters ON app.families IS 'The family name must have 1 to 100 characters and not only blanks.';
+
+--
+-- Name: CONSTRAINT families_time_zone_is_known ON families; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT families_time_zone_is_known ON app.families IS 'The time zone must be a name such as Europe/Vienna.';
+
+--
+-- Name: accept_invitation(bytea); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.accept_invitation(token_hash bytea) RETURNS TABLE(family app.families, role app.member_role)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+    v_user record;
+    v_invitation record;
+begin
+    select u.id, u.email, u.full_name
+    into v_user
+    from app.users as u
+    where u.id = app.current_user_id() and u.is_active
+    -- So that the account does not retire while it joins.
+    for share;
+    if not found then
+        raise exception 'the account is not active' using errcode = 'ZH001';
+    end if;
+
+    -- Whoever accepts or revokes it at the same moment waits, and then finds it taken.
+    select i.family_id, i.id, i.role
+    into v_invitation
+    from app.invitations as i
+    inner join app.families as f on f.id = i.family_id
+    inner join app.family_memberships as host
+        on host.family_id = i.family_id and host.user_id = i.user_id
+    where
+        i.token_hash = accept_invitation.token_hash
+        and i.is_pending
+        and i.expires_at > now()
+        and lower(i.email) = lower(v_user.email)
+        and f.is_active
+        and host.is_active
+        and (host.role = 'owner' or (host.role = 'admin' and i.role <> 'owner'))
+    for no key update of i;
+    if not found then
+        raise exception 'the invitation is not valid' using errcode = 'ZH004';
+    end if;
+
+    insert into app.family_memberships as m (family_id, user_id, role, display_name)
+    values (
+        v_invitation.family_id,
+        v_user.id,
+        v_invitation.role,
+        left(regexp_replace(v_user.full_name, '^\s+', ''), 100)
+    )
+    on conflict (family_id, user_id) do update
+    set deleted_at = null, role = excluded.role
+    where not m.is_active;
+    if not found then
+        raise exception 'this person belongs to the family already'
+            using errcode = 'unique_violation', constraint = 'family_memberships_pkey';
+    end if;
+
+    update app.invitations as i
+    set accepted_at = now(), member_id = v_user.id
+    where i.family_id = v_invitation.family_id and i.id = v_invitation.id;
+
+    return query
+    select f, v_invitation.role
+    from app.families as f
+    where f.id = v_invitation.family_id;
+end
+$$;
+
+ALTER FUNCTION app.accept_invitation(token_hash bytea) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION accept_invitation(token_hash bytea); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.accept_invitation(token_hash bytea) IS 'Makes the user of the context a member of the family that a token invites to.';
 
 --
 -- Name: assert_membership(); Type: FUNCTION; Schema: app; Owner: app_owner
@@ -263,6 +529,73 @@ ALTER FUNCTION app.change_password(old_hash text, new_hash text) OWNER TO app_au
 COMMENT ON FUNCTION app.change_password(old_hash text, new_hash text) IS 'Replaces the password hash of the user of the context and ends the other sessions.';
 
 --
+-- Name: check_step(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.check_step() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    perform from app.routine_versions as v
+    where
+        v.family_id = NEW.family_id
+        and v.routine_id = NEW.routine_id
+        and v.version = NEW.version
+        and v.created_at <> now();
+    if found then
+        raise exception 'a step comes with its version' using errcode = 'ZH003';
+    end if;
+
+    if NEW.habit_id is not null
+        and not exists (
+            select from app.habits as h
+            where h.family_id = NEW.family_id and h.id = NEW.habit_id and h.is_active
+        )
+        and not exists (
+            select from app.routine_steps as s
+            where
+                s.family_id = NEW.family_id
+                and s.habit_id = NEW.habit_id
+                and s.routine_id = NEW.routine_id
+                and s.version < NEW.version
+        )
+    then
+        raise exception 'is no habit that you see'
+            using errcode = 'ZH005', detail = format('/steps/%s/habit_id', NEW.position - 1);
+    end if;
+
+    if NEW.exercise_id is not null
+        and not exists (
+            select from app.exercises as e
+            where e.family_id = NEW.family_id and e.id = NEW.exercise_id and e.is_active
+        )
+        and not exists (
+            select from app.routine_steps as s
+            where
+                s.family_id = NEW.family_id
+                and s.exercise_id = NEW.exercise_id
+                and s.routine_id = NEW.routine_id
+                and s.version < NEW.version
+        )
+    then
+        raise exception 'is no exercise that you see'
+            using errcode = 'ZH005', detail = format('/steps/%s/exercise_id', NEW.position - 1);
+    end if;
+
+    return NEW;
+end
+$$;
+
+ALTER FUNCTION app.check_step() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION check_step(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.check_step() IS 'Trigger: a step comes with its version, and names only what its writer sees.';
+
+--
 -- Name: close_session(); Type: FUNCTION; Schema: app; Owner: app_auth
 --
 
@@ -364,22 +697,6 @@ ALTER FUNCTION app.conditions_of(expression text) OWNER TO app_owner;
 --
 
 COMMENT ON FUNCTION app.conditions_of(expression text) IS 'The conditions that a policy''s expression joins by its outermost and.';
-
---
--- Name: new_id(); Type: FUNCTION; Schema: app; Owner: app_owner
---
-
-CREATE FUNCTION app.new_id() RETURNS uuid
-    LANGUAGE sql
-    AS $$select pg_catalog.uuidv7()$$;
-
-ALTER FUNCTION app.new_id() OWNER TO app_owner;
-
---
--- Name: FUNCTION new_id(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON FUNCTION app.new_id() IS 'A new id: version 7 (time-ordered) where the server can make them, random otherwise.';
 
 --
 -- Name: conversations; Type: TABLE; Schema: app; Owner: app_owner
@@ -536,123 +853,6 @@ ALTER FUNCTION app.count_attempt(attempt_type app.attempt_type, subject_hash byt
 --
 
 COMMENT ON FUNCTION app.count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval) IS 'Notes an attempt; where there are too many already, the seconds to wait before the next.';
-
---
--- Name: is_time_zone(text); Type: FUNCTION; Schema: app; Owner: app_owner
---
-
-CREATE FUNCTION app.is_time_zone(name text) RETURNS boolean
-    LANGUAGE plpgsql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $_$
-begin
-    return coalesce(
-            name = 'UTC'
-            or name ~ '^[A-Z][A-Za-z]*(/[A-Z][A-Za-z_]*(-[A-Za-z]+)*)+$'
-            or name ~ '^Etc/GMT(\+(\d|1[0-2])|-(\d|1[0-4]))?$',
-            false
-        )
-        and timezone(name, timestamptz 'epoch') is not null;
-exception
-    when invalid_parameter_value then
-        return false;
-end
-$_$;
-
-ALTER FUNCTION app.is_time_zone(name text) OWNER TO app_owner;
-
---
--- Name: FUNCTION is_time_zone(name text); Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON FUNCTION app.is_time_zone(name text) IS 'Whether it is UTC, or the name of a time zone such as Europe/Vienna that the server knows.';
-
---
--- Name: families; Type: TABLE; Schema: app; Owner: app_owner
---
-
-CREATE TABLE app.families (
-    id uuid DEFAULT app.new_id() NOT NULL,
-    name text NOT NULL,
-    time_zone text DEFAULT 'UTC'::text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    row_version bigint DEFAULT 1 NOT NULL,
-    deleted_at timestamp with time zone,
-    is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
-    CONSTRAINT families_name_is_1_to_100_characters CHECK (((name ~ '\S'::text) AND (length(name) <= 100))),
-    CONSTRAINT families_time_zone_is_known CHECK (app.is_time_zone(time_zone))
-);
-
-ALTER TABLE ONLY app.families FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE app.families OWNER TO app_owner;
-
---
--- Name: TABLE families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TABLE app.families IS 'A household, and the tenant: what belongs to one family no other ever sees.';
-
---
--- Name: COLUMN families.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.id IS 'The tenant key: every table of a family carries it as family_id.';
-
---
--- Name: COLUMN families.name; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.name IS 'What the family calls itself.';
-
---
--- Name: COLUMN families.time_zone; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.time_zone IS 'IANA name; a day of this family begins at midnight there.';
-
---
--- Name: COLUMN families.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN families.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN families.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.row_version IS 'Counts the changes of the row, from 1.';
-
---
--- Name: COLUMN families.deleted_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.deleted_at IS 'When the family was retired; null while it is active.';
-
---
--- Name: COLUMN families.is_active; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.is_active IS 'True until the family is retired.';
-
---
--- Name: CONSTRAINT families_name_is_1_to_100_characters ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT families_name_is_1_to_100_characters ON app.families IS 'The family name must have 1 to 100 characters and not only blanks.';
-
---
--- Name: CONSTRAINT families_time_zone_is_known ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT families_time_zone_is_known ON app.families IS 'The time zone must be a name such as Europe/Vienna.';
 
 --
 -- Name: create_family(text, text); Type: FUNCTION; Schema: app; Owner: app_auth
@@ -897,6 +1097,368 @@ ALTER FUNCTION app.event_metadata() OWNER TO app_auth;
 COMMENT ON FUNCTION app.event_metadata() IS 'Session and request of the context, for account events.';
 
 --
+-- Name: exercises; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.exercises (
+    family_id uuid NOT NULL,
+    id uuid DEFAULT app.new_id() NOT NULL,
+    user_id uuid,
+    name text NOT NULL,
+    description text,
+    points integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL,
+    deleted_at timestamp with time zone,
+    is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
+    CONSTRAINT exercises_description_is_at_most_1000_characters CHECK ((length(description) <= 1000)),
+    CONSTRAINT exercises_name_is_1_to_100_characters CHECK (((name ~ '\S'::text) AND (length(name) <= 100))),
+    CONSTRAINT exercises_points_are_0_to_1000 CHECK (((points >= 0) AND (points <= 1000)))
+);
+ALTER TABLE ONLY app.exercises ALTER COLUMN family_id SET (n_distinct=-0.001);
+
+ALTER TABLE ONLY app.exercises FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.exercises OWNER TO app_owner;
+
+--
+-- Name: TABLE exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.exercises IS 'What the members of a family do for exercise; its catalogue.';
+
+--
+-- Name: COLUMN exercises.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercises.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN exercises.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercises.id IS 'Names the exercise within its family.';
+
+--
+-- Name: COLUMN exercises.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercises.user_id IS 'Who wrote it into the catalogue; null once they are purged.';
+
+--
+-- Name: COLUMN exercises.name; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercises.name IS 'Such as Bench press, 1 to 100 characters; unique among those in use, whatever its case.';
+
+--
+-- Name: COLUMN exercises.description; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercises.description IS 'How it is done, up to 1000 characters.';
+
+--
+-- Name: COLUMN exercises.points; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercises.points IS 'What doing it is worth, 0 to 1000 points.';
+
+--
+-- Name: COLUMN exercises.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercises.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN exercises.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercises.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN exercises.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercises.row_version IS 'Counts the changes of the row, from 1.';
+
+--
+-- Name: COLUMN exercises.deleted_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercises.deleted_at IS 'When the exercise was retired; null while it is in use.';
+
+--
+-- Name: COLUMN exercises.is_active; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercises.is_active IS 'True until the exercise is retired.';
+
+--
+-- Name: CONSTRAINT exercises_description_is_at_most_1000_characters ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercises_description_is_at_most_1000_characters ON app.exercises IS 'The description must have at most 1000 characters.';
+
+--
+-- Name: CONSTRAINT exercises_name_is_1_to_100_characters ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercises_name_is_1_to_100_characters ON app.exercises IS 'The name must have 1 to 100 characters and not only blanks.';
+
+--
+-- Name: CONSTRAINT exercises_points_are_0_to_1000 ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercises_points_are_0_to_1000 ON app.exercises IS 'The points must be 0 to 1000.';
+
+--
+-- Name: exercise_json(app.exercises); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.exercise_json(e app.exercises) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'id', e.id,
+        'user_id', e.user_id,
+        'name', e.name,
+        'description', e.description,
+        'points', e.points,
+        'created_at', e.created_at,
+        'updated_at', e.updated_at,
+        'row_version', e.row_version
+    )
+$$;
+
+ALTER FUNCTION app.exercise_json(e app.exercises) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION exercise_json(e app.exercises); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.exercise_json(e app.exercises) IS 'An exercise as every endpoint shows it.';
+
+--
+-- Name: exercise_logs; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.exercise_logs (
+    family_id uuid NOT NULL,
+    id uuid DEFAULT app.new_id() NOT NULL,
+    exercise_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    performed_on date NOT NULL,
+    sets integer,
+    reps integer,
+    weight_kg numeric,
+    duration_s integer,
+    distance_m numeric,
+    volume_kg numeric GENERATED ALWAYS AS ((((COALESCE(sets, 1) * reps))::numeric * weight_kg)) STORED,
+    note text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT exercise_logs_distance_m_is_0_01_to_2000000 CHECK (((distance_m >= 0.01) AND (distance_m <= (2000000)::numeric))),
+    CONSTRAINT exercise_logs_duration_s_is_1_to_86400 CHECK (((duration_s >= 1) AND (duration_s <= 86400))),
+    CONSTRAINT exercise_logs_log_has_reps_duration_or_distance CHECK ((num_nonnulls(reps, duration_s, distance_m) > 0)),
+    CONSTRAINT exercise_logs_note_is_at_most_1000_characters CHECK ((length(note) <= 1000)),
+    CONSTRAINT exercise_logs_performed_on_is_in_the_calendar CHECK ((performed_on >= '1900-01-01'::date)),
+    CONSTRAINT exercise_logs_performed_on_is_not_in_the_future CHECK ((performed_on <= (((updated_at AT TIME ZONE 'UTC'::text))::date + 1))),
+    CONSTRAINT exercise_logs_reps_are_1_to_10000 CHECK (((reps >= 1) AND (reps <= 10000))),
+    CONSTRAINT exercise_logs_sets_are_1_to_100 CHECK (((sets >= 1) AND (sets <= 100))),
+    CONSTRAINT exercise_logs_weight_kg_is_0_01_to_2000 CHECK (((weight_kg >= 0.01) AND (weight_kg <= (2000)::numeric)))
+);
+ALTER TABLE ONLY app.exercise_logs ALTER COLUMN family_id SET (n_distinct=-0.001);
+
+ALTER TABLE ONLY app.exercise_logs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.exercise_logs OWNER TO app_owner;
+
+--
+-- Name: TABLE exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.exercise_logs IS 'What somebody did of an exercise; only they see it. Measures are those of one set.';
+
+--
+-- Name: COLUMN exercise_logs.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN exercise_logs.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.id IS 'Names the log within its family.';
+
+--
+-- Name: COLUMN exercise_logs.exercise_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.exercise_id IS 'What was done; it does not change.';
+
+--
+-- Name: COLUMN exercise_logs.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.user_id IS 'Who did it; it does not change hands.';
+
+--
+-- Name: COLUMN exercise_logs.performed_on; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.performed_on IS 'The day it was done, in the family''s time zone; not in the future.';
+
+--
+-- Name: COLUMN exercise_logs.sets; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.sets IS 'How many sets, 1 to 100; null for one.';
+
+--
+-- Name: COLUMN exercise_logs.reps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.reps IS 'Repetitions in each set, 1 to 10000.';
+
+--
+-- Name: COLUMN exercise_logs.weight_kg; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.weight_kg IS 'Kilograms moved in each repetition, 0.01 to 2000; null without a weight.';
+
+--
+-- Name: COLUMN exercise_logs.duration_s; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.duration_s IS 'Seconds that each set took, 1 to 86400.';
+
+--
+-- Name: COLUMN exercise_logs.distance_m; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.distance_m IS 'Metres covered in each set, 0.01 to 2000000.';
+
+--
+-- Name: COLUMN exercise_logs.volume_kg; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.volume_kg IS 'Kilograms moved in all: sets x reps x weight_kg; null without reps or a weight.';
+
+--
+-- Name: COLUMN exercise_logs.note; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.note IS 'How it went, up to 1000 characters.';
+
+--
+-- Name: COLUMN exercise_logs.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN exercise_logs.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN exercise_logs.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.exercise_logs.row_version IS 'Counts the changes of the row, from 1.';
+
+--
+-- Name: CONSTRAINT exercise_logs_distance_m_is_0_01_to_2000000 ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercise_logs_distance_m_is_0_01_to_2000000 ON app.exercise_logs IS 'The distance must be 0.01 to 2000000 m.';
+
+--
+-- Name: CONSTRAINT exercise_logs_duration_s_is_1_to_86400 ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercise_logs_duration_s_is_1_to_86400 ON app.exercise_logs IS 'The duration must be 1 to 86400 seconds.';
+
+--
+-- Name: CONSTRAINT exercise_logs_log_has_reps_duration_or_distance ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercise_logs_log_has_reps_duration_or_distance ON app.exercise_logs IS 'A log needs reps, a duration or a distance.';
+
+--
+-- Name: CONSTRAINT exercise_logs_note_is_at_most_1000_characters ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercise_logs_note_is_at_most_1000_characters ON app.exercise_logs IS 'The note must have at most 1000 characters.';
+
+--
+-- Name: CONSTRAINT exercise_logs_performed_on_is_in_the_calendar ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercise_logs_performed_on_is_in_the_calendar ON app.exercise_logs IS 'The day must not lie before the year 1900.';
+
+--
+-- Name: CONSTRAINT exercise_logs_performed_on_is_not_in_the_future ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercise_logs_performed_on_is_not_in_the_future ON app.exercise_logs IS 'The day on which it was performed must not lie in the future.';
+
+--
+-- Name: CONSTRAINT exercise_logs_reps_are_1_to_10000 ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercise_logs_reps_are_1_to_10000 ON app.exercise_logs IS 'The reps must be 1 to 10000.';
+
+--
+-- Name: CONSTRAINT exercise_logs_sets_are_1_to_100 ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercise_logs_sets_are_1_to_100 ON app.exercise_logs IS 'The sets must be 1 to 100.';
+
+--
+-- Name: CONSTRAINT exercise_logs_weight_kg_is_0_01_to_2000 ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercise_logs_weight_kg_is_0_01_to_2000 ON app.exercise_logs IS 'The weight must be 0.01 to 2000 kg.';
+
+--
+-- Name: exercise_log_json(app.exercise_logs); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.exercise_log_json(l app.exercise_logs) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'id', l.id,
+        'exercise_id', l.exercise_id,
+        'user_id', l.user_id,
+        'performed_on', l.performed_on,
+        'sets', l.sets,
+        'reps', l.reps,
+        'weight_kg', l.weight_kg,
+        'duration_s', l.duration_s,
+        'distance_m', l.distance_m,
+        'volume_kg', l.volume_kg,
+        'note', l.note,
+        'created_at', l.created_at,
+        'updated_at', l.updated_at,
+        'row_version', l.row_version
+    )
+$$;
+
+ALTER FUNCTION app.exercise_log_json(l app.exercise_logs) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION exercise_log_json(l app.exercise_logs); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.exercise_log_json(l app.exercise_logs) IS 'A log of an exercise as every endpoint shows it.';
+
+--
 -- Name: explain_access(text, uuid, text, uuid, uuid, app.member_role); Type: FUNCTION; Schema: app; Owner: app_owner
 --
 
@@ -959,7 +1521,7 @@ begin
     from pg_index as i
     inner join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
     where i.indrelid = v_table and i.indisprimary
-    order by a.attname = 'id' desc, a.attname = 'user_id' desc
+    order by a.attname = 'id' desc, a.attname = 'user_id' desc, a.attname = 'family_id', a.attnum
     limit 1;
 
     execute (
@@ -1193,6 +1755,477 @@ ALTER FUNCTION app.forgive_attempts(attempt_type app.attempt_type, subject_hash 
 --
 
 COMMENT ON FUNCTION app.forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer) IS 'Forgets the newest attempts on a subject; all of them where no number is given.';
+
+--
+-- Name: habits; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.habits (
+    family_id uuid NOT NULL,
+    id uuid DEFAULT app.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    description text,
+    type app.habit_type NOT NULL,
+    target_value numeric(10,3),
+    unit text,
+    weekdays integer[],
+    times_per_week integer,
+    points integer DEFAULT 1 NOT NULL,
+    visibility app.visibility DEFAULT 'private'::app.visibility NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL,
+    deleted_at timestamp with time zone,
+    is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
+    CONSTRAINT habits_description_is_at_most_1000_characters CHECK ((length(description) <= 1000)),
+    CONSTRAINT habits_name_is_1_to_100_characters CHECK (((name ~ '\S'::text) AND (length(name) <= 100))),
+    CONSTRAINT habits_points_are_0_to_1000 CHECK (((points >= 0) AND (points <= 1000))),
+    CONSTRAINT habits_schedule_is_by_weekdays_or_by_times_per_week CHECK ((num_nonnulls(weekdays, times_per_week) = 1)),
+    CONSTRAINT habits_target_value_is_more_than_0_and_at_most_1000000 CHECK (((target_value > (0)::numeric) AND (target_value <= (1000000)::numeric))),
+    CONSTRAINT habits_target_value_is_there_unless_boolean CHECK (((target_value IS NULL) = (type = 'boolean'::app.habit_type))),
+    CONSTRAINT habits_times_per_week_is_1_to_7 CHECK (((times_per_week >= 1) AND (times_per_week <= 7))),
+    CONSTRAINT habits_unit_is_1_to_50_characters CHECK (((unit ~ '\S'::text) AND (length(unit) <= 50))),
+    CONSTRAINT habits_unit_is_there_if_numeric CHECK (((unit IS NOT NULL) = (type = 'numeric'::app.habit_type))),
+    CONSTRAINT habits_weekdays_are_some_of_1_to_7_in_order CHECK ((((weekdays)::text ~ '^\{[1-7](,[1-7])*\}$'::text) AND (translate((weekdays)::text, '{,}'::text, ''::text) ~ '^1?2?3?4?5?6?7?$'::text)))
+);
+ALTER TABLE ONLY app.habits ALTER COLUMN family_id SET (n_distinct=-0.001);
+
+ALTER TABLE ONLY app.habits FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.habits OWNER TO app_owner;
+
+--
+-- Name: TABLE habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.habits IS 'What somebody means to do again and again. Retired by deleted_at; the logs stay.';
+
+--
+-- Name: COLUMN habits.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN habits.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.id IS 'Names the habit within its family.';
+
+--
+-- Name: COLUMN habits.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.user_id IS 'Whose habit it is; it does not change hands.';
+
+--
+-- Name: COLUMN habits.name; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.name IS 'In a line, 1 to 100 characters.';
+
+--
+-- Name: COLUMN habits.description; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.description IS 'More about it, up to 1000 characters.';
+
+--
+-- Name: COLUMN habits.type; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.type IS 'What is logged of it; never changes.';
+
+--
+-- Name: COLUMN habits.target_value; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.target_value IS 'What a day takes to be done: in the unit, of a duration in minutes; null for yes or no.';
+
+--
+-- Name: COLUMN habits.unit; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.unit IS 'What the numbers count, such as pages; only of a number, for a duration is in minutes.';
+
+--
+-- Name: COLUMN habits.weekdays; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.weekdays IS 'The days it is due, from 1 for Monday to 7 for Sunday (ISO 8601); null if by times a week.';
+
+--
+-- Name: COLUMN habits.times_per_week; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.times_per_week IS 'On how many days of a week, Monday to Sunday, it is due; null if by weekdays.';
+
+--
+-- Name: COLUMN habits.points; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.points IS 'What a day on which it was done is worth, 0 to 1000.';
+
+--
+-- Name: COLUMN habits.visibility; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.visibility IS 'Whether the family sees it, with its logs.';
+
+--
+-- Name: COLUMN habits.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN habits.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN habits.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.row_version IS 'Counts the changes of the row, from 1.';
+
+--
+-- Name: COLUMN habits.deleted_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.deleted_at IS 'When the habit was retired; null while it is active.';
+
+--
+-- Name: COLUMN habits.is_active; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habits.is_active IS 'True until the habit is retired.';
+
+--
+-- Name: CONSTRAINT habits_description_is_at_most_1000_characters ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habits_description_is_at_most_1000_characters ON app.habits IS 'The description must have at most 1000 characters.';
+
+--
+-- Name: CONSTRAINT habits_name_is_1_to_100_characters ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habits_name_is_1_to_100_characters ON app.habits IS 'The name must have 1 to 100 characters and not only blanks.';
+
+--
+-- Name: CONSTRAINT habits_points_are_0_to_1000 ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habits_points_are_0_to_1000 ON app.habits IS 'The points must be 0 to 1000.';
+
+--
+-- Name: CONSTRAINT habits_schedule_is_by_weekdays_or_by_times_per_week ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habits_schedule_is_by_weekdays_or_by_times_per_week ON app.habits IS 'The schedule must be either by weekdays or by a number of times a week.';
+
+--
+-- Name: CONSTRAINT habits_target_value_is_more_than_0_and_at_most_1000000 ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habits_target_value_is_more_than_0_and_at_most_1000000 ON app.habits IS 'The target must be more than 0 and at most 1000000.';
+
+--
+-- Name: CONSTRAINT habits_target_value_is_there_unless_boolean ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habits_target_value_is_there_unless_boolean ON app.habits IS 'The target must be absent from a habit of yes or no, and there in any other.';
+
+--
+-- Name: CONSTRAINT habits_times_per_week_is_1_to_7 ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habits_times_per_week_is_1_to_7 ON app.habits IS 'The times a week must be 1 to 7.';
+
+--
+-- Name: CONSTRAINT habits_unit_is_1_to_50_characters ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habits_unit_is_1_to_50_characters ON app.habits IS 'The unit must have 1 to 50 characters and not only blanks.';
+
+--
+-- Name: CONSTRAINT habits_unit_is_there_if_numeric ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habits_unit_is_there_if_numeric ON app.habits IS 'The unit must be there in a habit with a number, and absent from any other.';
+
+--
+-- Name: CONSTRAINT habits_weekdays_are_some_of_1_to_7_in_order ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habits_weekdays_are_some_of_1_to_7_in_order ON app.habits IS 'The weekdays must be some of 1 to 7, each once and in this order.';
+
+--
+-- Name: habit_json(app.habits); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.habit_json(h app.habits) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'id', h.id,
+        'user_id', h.user_id,
+        'name', h.name,
+        'description', h.description,
+        'type', h.type,
+        'target_value', trim_scale(h.target_value),
+        'unit', h.unit,
+        'weekdays', h.weekdays,
+        'times_per_week', h.times_per_week,
+        'points', h.points,
+        'visibility', h.visibility,
+        'created_at', h.created_at,
+        'updated_at', h.updated_at,
+        'row_version', h.row_version
+    )
+$$;
+
+ALTER FUNCTION app.habit_json(h app.habits) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION habit_json(h app.habits); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.habit_json(h app.habits) IS 'A habit as every endpoint shows it.';
+
+--
+-- Name: habit_logs; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.habit_logs (
+    family_id uuid NOT NULL,
+    habit_id uuid NOT NULL,
+    logged_on date NOT NULL,
+    user_id uuid NOT NULL,
+    visibility app.visibility NOT NULL,
+    type app.habit_type NOT NULL,
+    value numeric(10,3),
+    target_value numeric(10,3),
+    is_done boolean NOT NULL,
+    note text,
+    entered_on date NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT habit_logs_is_done_is_whether_the_target_was_reached CHECK ((is_done = (value >= target_value))),
+    CONSTRAINT habit_logs_logged_on_is_at_most_a_day_ahead CHECK ((logged_on <= (entered_on + 1))),
+    CONSTRAINT habit_logs_logged_on_is_in_the_calendar CHECK (((logged_on >= '1900-01-01'::date) AND (logged_on <= '2999-12-31'::date))),
+    CONSTRAINT habit_logs_note_is_at_most_1000_characters CHECK ((length(note) <= 1000)),
+    CONSTRAINT habit_logs_target_value_is_there_unless_boolean CHECK (((target_value IS NULL) = (type = 'boolean'::app.habit_type))),
+    CONSTRAINT habit_logs_value_is_0_to_1000000 CHECK (((value >= (0)::numeric) AND (value <= (1000000)::numeric))),
+    CONSTRAINT habit_logs_value_is_absent_if_boolean CHECK (((type <> 'boolean'::app.habit_type) OR (value IS NULL))),
+    CONSTRAINT habit_logs_value_is_there_unless_boolean CHECK (((type = 'boolean'::app.habit_type) OR (value IS NOT NULL)))
+);
+ALTER TABLE ONLY app.habit_logs ALTER COLUMN family_id SET (n_distinct=-0.001);
+
+ALTER TABLE ONLY app.habit_logs FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.habit_logs OWNER TO app_owner;
+
+--
+-- Name: TABLE habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.habit_logs IS 'What was done of a habit on a day. One row a day.';
+
+--
+-- Name: COLUMN habit_logs.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habit_logs.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN habit_logs.habit_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habit_logs.habit_id IS 'The habit it belongs to.';
+
+--
+-- Name: COLUMN habit_logs.logged_on; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habit_logs.logged_on IS 'The day, in the family''s time zone.';
+
+--
+-- Name: COLUMN habit_logs.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habit_logs.user_id IS 'The owner of the habit.';
+
+--
+-- Name: COLUMN habit_logs.visibility; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habit_logs.visibility IS 'The visibility of the habit; changes with it.';
+
+--
+-- Name: COLUMN habit_logs.type; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habit_logs.type IS 'The type of the habit.';
+
+--
+-- Name: COLUMN habit_logs.value; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habit_logs.value IS 'How much: in the unit of the habit, of a duration in minutes; null for yes or no.';
+
+--
+-- Name: COLUMN habit_logs.target_value; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habit_logs.target_value IS 'The target when it was written, in the same; null for yes or no.';
+
+--
+-- Name: COLUMN habit_logs.is_done; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habit_logs.is_done IS 'Whether it was done: as said for yes or no, else whether the target was reached.';
+
+--
+-- Name: COLUMN habit_logs.note; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habit_logs.note IS 'What there is to say of it, up to 1000 characters.';
+
+--
+-- Name: COLUMN habit_logs.entered_on; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habit_logs.entered_on IS 'The day it was last written, in the family''s time zone.';
+
+--
+-- Name: COLUMN habit_logs.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habit_logs.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN habit_logs.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habit_logs.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN habit_logs.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.habit_logs.row_version IS 'Counts the changes of the row, from 1.';
+
+--
+-- Name: CONSTRAINT habit_logs_is_done_is_whether_the_target_was_reached ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habit_logs_is_done_is_whether_the_target_was_reached ON app.habit_logs IS 'A day is done when the value has reached the target.';
+
+--
+-- Name: CONSTRAINT habit_logs_logged_on_is_at_most_a_day_ahead ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habit_logs_logged_on_is_at_most_a_day_ahead ON app.habit_logs IS 'The date must not be after tomorrow: a day is logged when it has come.';
+
+--
+-- Name: CONSTRAINT habit_logs_logged_on_is_in_the_calendar ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habit_logs_logged_on_is_in_the_calendar ON app.habit_logs IS 'The date must lie between the years 1900 and 2999.';
+
+--
+-- Name: CONSTRAINT habit_logs_note_is_at_most_1000_characters ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habit_logs_note_is_at_most_1000_characters ON app.habit_logs IS 'The note must have at most 1000 characters.';
+
+--
+-- Name: CONSTRAINT habit_logs_target_value_is_there_unless_boolean ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habit_logs_target_value_is_there_unless_boolean ON app.habit_logs IS 'The target must be absent from a log of yes or no, and there in any other.';
+
+--
+-- Name: CONSTRAINT habit_logs_value_is_0_to_1000000 ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habit_logs_value_is_0_to_1000000 ON app.habit_logs IS 'The value must be 0 to 1000000.';
+
+--
+-- Name: CONSTRAINT habit_logs_value_is_absent_if_boolean ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habit_logs_value_is_absent_if_boolean ON app.habit_logs IS 'The value must be absent: this habit is logged as done or not done.';
+
+--
+-- Name: CONSTRAINT habit_logs_value_is_there_unless_boolean ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habit_logs_value_is_there_unless_boolean ON app.habit_logs IS 'The value must be given: whether this habit was done is told by its target.';
+
+--
+-- Name: habit_log_json(app.habit_logs); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.habit_log_json(l app.habit_logs) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'habit_id', l.habit_id,
+        'logged_on', l.logged_on,
+        'value', trim_scale(l.value),
+        'target_value', trim_scale(l.target_value),
+        'is_done', l.is_done,
+        'note', l.note,
+        'created_at', l.created_at,
+        'updated_at', l.updated_at,
+        'row_version', l.row_version
+    )
+$$;
+
+ALTER FUNCTION app.habit_log_json(l app.habit_logs) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION habit_log_json(l app.habit_logs); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.habit_log_json(l app.habit_logs) IS 'A day of a habit as every endpoint shows it.';
+
+--
+-- Name: invitation_json(uuid, uuid, text, app.member_role, boolean, timestamp with time zone, timestamp with time zone, uuid, timestamp with time zone, timestamp with time zone, timestamp with time zone, bigint); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'id', id,
+        'user_id', user_id,
+        'email', email,
+        'role', role,
+        'is_pending', is_pending,
+        'expires_at', expires_at,
+        'accepted_at', accepted_at,
+        'member_id', member_id,
+        'revoked_at', revoked_at,
+        'created_at', created_at,
+        'updated_at', updated_at,
+        'row_version', row_version
+    )
+$$;
+
+ALTER FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) IS 'An invitation as every endpoint shows it.';
 
 --
 -- Name: keep_an_owner(); Type: FUNCTION; Schema: app; Owner: app_auth
@@ -1516,6 +2549,59 @@ ALTER FUNCTION app.my_families() OWNER TO app_auth;
 COMMENT ON FUNCTION app.my_families() IS 'The active families of the user of the context, with the role in each.';
 
 --
+-- Name: need_an_account(); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.need_an_account() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    perform from app.users as u
+    where u.id = NEW.user_id and u.is_active
+    for share;
+    if not found then
+        raise exception 'the account is not active'
+            using errcode = 'foreign_key_violation',
+                constraint = 'family_memberships_user_id_fkey';
+    end if;
+
+    return NEW;
+end
+$$;
+
+ALTER FUNCTION app.need_an_account() OWNER TO app_auth;
+
+--
+-- Name: FUNCTION need_an_account(); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.need_an_account() IS 'Trigger: refuses to bring back a membership without an active account.';
+
+--
+-- Name: new_token(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.new_token() RETURNS text
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    select translate(
+        encode(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()), 'base64'),
+        '+/=',
+        '-_'
+    )
+$$;
+
+ALTER FUNCTION app.new_token() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION new_token(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.new_token() IS 'A random token of 43 characters.';
+
+--
 -- Name: open_session(uuid, text, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
 --
 
@@ -1625,10 +2711,16 @@ begin
         v_family_id,
         lower(TG_OP)::app.audit_action,
         TG_TABLE_NAME,
-        -- A membership's key is its user; every other row of a family has an id.
+        -- What names the row within its family: its id, or else the rest of its primary key.
         case
             when v_row ? 'id' then jsonb_build_object('id', v_row -> 'id')
-            else jsonb_build_object('user_id', v_row -> 'user_id')
+            else (
+                select jsonb_object_agg(a.attname, v_row -> a.attname::text)
+                from pg_index as i
+                inner join pg_attribute as a
+                    on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+                where i.indrelid = TG_RELID and i.indisprimary and a.attname <> 'family_id'
+            )
         end,
         v_before,
         v_after,
@@ -1749,6 +2841,38 @@ ALTER FUNCTION app.refuse_change() OWNER TO app_owner;
 --
 
 COMMENT ON FUNCTION app.refuse_change() IS 'Trigger: refuses the change; its argument says why.';
+
+--
+-- Name: refuse_members(); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.refuse_members() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    perform from app.users as u
+    inner join app.family_memberships as m on m.user_id = u.id
+    where
+        lower(u.email) = lower(NEW.email)
+        and m.family_id = NEW.family_id
+        and m.is_active;
+    if found then
+        raise exception 'this person belongs to the family already'
+            using errcode = 'unique_violation', constraint = 'family_memberships_pkey';
+    end if;
+
+    return null;
+end
+$$;
+
+ALTER FUNCTION app.refuse_members() OWNER TO app_auth;
+
+--
+-- Name: FUNCTION refuse_members(); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.refuse_members() IS 'Trigger: refuses to invite somebody who is a member already.';
 
 --
 -- Name: restore_account(uuid); Type: FUNCTION; Schema: app; Owner: app_owner
@@ -1981,10 +3105,803 @@ ALTER FUNCTION app.revoke_sessions(user_id uuid, kept_session_id uuid) OWNER TO 
 COMMENT ON FUNCTION app.revoke_sessions(user_id uuid, kept_session_id uuid) IS 'Ends the sessions of a user, but for the one named; for the account functions.';
 
 --
--- Name: sign_up(text, text, text, text, text, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
+-- Name: routine_completions; Type: TABLE; Schema: app; Owner: app_owner
 --
 
-CREATE FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, token_hash bytea, expires_at timestamp with time zone) RETURNS json
+CREATE TABLE app.routine_completions (
+    family_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    routine_id uuid NOT NULL,
+    completed_on date NOT NULL,
+    owner_id uuid NOT NULL,
+    visibility app.visibility NOT NULL,
+    version integer NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT routine_completions_completed_on_is_in_the_calendar CHECK (((completed_on >= '1900-01-01'::date) AND (completed_on <= '2999-12-31'::date)))
+);
+ALTER TABLE ONLY app.routine_completions ALTER COLUMN family_id SET (n_distinct=-0.001);
+
+ALTER TABLE ONLY app.routine_completions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.routine_completions OWNER TO app_owner;
+
+--
+-- Name: TABLE routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.routine_completions IS 'Who has done a routine on which day.';
+
+--
+-- Name: COLUMN routine_completions.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_completions.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN routine_completions.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_completions.user_id IS 'Who has done it.';
+
+--
+-- Name: COLUMN routine_completions.routine_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_completions.routine_id IS 'The routine.';
+
+--
+-- Name: COLUMN routine_completions.completed_on; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_completions.completed_on IS 'The day on which it was done, in the family''s time zone.';
+
+--
+-- Name: COLUMN routine_completions.owner_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_completions.owner_id IS 'The owner of the routine.';
+
+--
+-- Name: COLUMN routine_completions.visibility; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_completions.visibility IS 'The visibility of the routine; follows it.';
+
+--
+-- Name: COLUMN routine_completions.version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_completions.version IS 'The version that the routine had when it was last marked done.';
+
+--
+-- Name: COLUMN routine_completions.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_completions.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN routine_completions.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_completions.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN routine_completions.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_completions.row_version IS 'Counts the changes of the row, from 1.';
+
+--
+-- Name: CONSTRAINT routine_completions_completed_on_is_in_the_calendar ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_completions_completed_on_is_in_the_calendar ON app.routine_completions IS 'The day must lie between the years 1900 and 2999.';
+
+--
+-- Name: routine_completion_json(app.routine_completions); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.routine_completion_json(c app.routine_completions) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'routine_id', c.routine_id,
+        'user_id', c.user_id,
+        'completed_on', c.completed_on,
+        'version', c.version,
+        'created_at', c.created_at,
+        'updated_at', c.updated_at,
+        'row_version', c.row_version
+    )
+$$;
+
+ALTER FUNCTION app.routine_completion_json(c app.routine_completions) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION routine_completion_json(c app.routine_completions); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.routine_completion_json(c app.routine_completions) IS 'A completion of a routine as every endpoint shows it.';
+
+--
+-- Name: routines; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.routines (
+    family_id uuid NOT NULL,
+    id uuid DEFAULT app.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    name text NOT NULL,
+    description text,
+    visibility app.visibility DEFAULT 'private'::app.visibility NOT NULL,
+    points integer DEFAULT 1 NOT NULL,
+    version integer DEFAULT 1 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL,
+    deleted_at timestamp with time zone,
+    is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
+    CONSTRAINT routines_description_is_at_most_1000_characters CHECK ((length(description) <= 1000)),
+    CONSTRAINT routines_name_is_1_to_100_characters CHECK (((name ~ '\S'::text) AND (length(name) <= 100))),
+    CONSTRAINT routines_points_are_0_to_1000 CHECK (((points >= 0) AND (points <= 1000)))
+);
+ALTER TABLE ONLY app.routines ALTER COLUMN family_id SET (n_distinct=-0.001);
+
+ALTER TABLE ONLY app.routines FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.routines OWNER TO app_owner;
+
+--
+-- Name: TABLE routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.routines IS 'What is done again and again, in the same steps.';
+
+--
+-- Name: COLUMN routines.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routines.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN routines.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routines.id IS 'Names the routine within its family.';
+
+--
+-- Name: COLUMN routines.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routines.user_id IS 'Whose routine it is; it does not change hands.';
+
+--
+-- Name: COLUMN routines.name; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routines.name IS 'What it is called, 1 to 100 characters.';
+
+--
+-- Name: COLUMN routines.description; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routines.description IS 'More about it, up to 1000 characters.';
+
+--
+-- Name: COLUMN routines.visibility; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routines.visibility IS 'Whether the family sees it.';
+
+--
+-- Name: COLUMN routines.points; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routines.points IS 'What it is worth to do it on a day, 0 to 1000.';
+
+--
+-- Name: COLUMN routines.version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routines.version IS 'The newest version of its steps, from 1.';
+
+--
+-- Name: COLUMN routines.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routines.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN routines.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routines.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN routines.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routines.row_version IS 'Counts the changes of the row, from 1; those of the steps as well.';
+
+--
+-- Name: COLUMN routines.deleted_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routines.deleted_at IS 'When the routine was retired; null while it is active.';
+
+--
+-- Name: COLUMN routines.is_active; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routines.is_active IS 'True until the routine is retired.';
+
+--
+-- Name: CONSTRAINT routines_description_is_at_most_1000_characters ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routines_description_is_at_most_1000_characters ON app.routines IS 'The description must have at most 1000 characters.';
+
+--
+-- Name: CONSTRAINT routines_name_is_1_to_100_characters ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routines_name_is_1_to_100_characters ON app.routines IS 'The name must have 1 to 100 characters and not only blanks.';
+
+--
+-- Name: CONSTRAINT routines_points_are_0_to_1000 ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routines_points_are_0_to_1000 ON app.routines IS 'The points must be 0 to 1000.';
+
+--
+-- Name: routine_json(app.routines); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.routine_json(r app.routines) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'id', r.id,
+        'user_id', r.user_id,
+        'name', r.name,
+        'description', r.description,
+        'visibility', r.visibility,
+        'points', r.points,
+        'version', r.version,
+        'created_at', r.created_at,
+        'updated_at', r.updated_at,
+        'row_version', r.row_version
+    )
+$$;
+
+ALTER FUNCTION app.routine_json(r app.routines) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION routine_json(r app.routines); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.routine_json(r app.routines) IS 'A routine as every list shows it.';
+
+--
+-- Name: routine_steps; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.routine_steps (
+    family_id uuid NOT NULL,
+    routine_id uuid NOT NULL,
+    version integer NOT NULL,
+    "position" integer NOT NULL,
+    user_id uuid NOT NULL,
+    visibility app.visibility NOT NULL,
+    title text NOT NULL,
+    minutes integer NOT NULL,
+    habit_id uuid,
+    exercise_id uuid,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT routine_steps_minutes_are_1_to_1440 CHECK (((minutes >= 1) AND (minutes <= 1440))),
+    CONSTRAINT routine_steps_position_is_1_to_100 CHECK ((("position" >= 1) AND ("position" <= 100))),
+    CONSTRAINT routine_steps_subject_is_a_habit_or_an_exercise CHECK ((num_nonnulls(habit_id, exercise_id) <= 1)),
+    CONSTRAINT routine_steps_title_is_1_to_200_characters CHECK (((title ~ '\S'::text) AND (length(title) <= 200)))
+);
+ALTER TABLE ONLY app.routine_steps ALTER COLUMN family_id SET (n_distinct=-0.001);
+
+ALTER TABLE ONLY app.routine_steps FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.routine_steps OWNER TO app_owner;
+
+--
+-- Name: TABLE routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.routine_steps IS 'What is done in a version of a routine. Immutable.';
+
+--
+-- Name: COLUMN routine_steps.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_steps.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN routine_steps.routine_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_steps.routine_id IS 'The routine.';
+
+--
+-- Name: COLUMN routine_steps.version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_steps.version IS 'The version of the routine.';
+
+--
+-- Name: COLUMN routine_steps."position"; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_steps."position" IS 'Its place among the steps, from 1.';
+
+--
+-- Name: COLUMN routine_steps.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_steps.user_id IS 'The owner of the routine, whoever saved the step.';
+
+--
+-- Name: COLUMN routine_steps.visibility; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_steps.visibility IS 'The visibility of the routine; follows it.';
+
+--
+-- Name: COLUMN routine_steps.title; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_steps.title IS 'In a line, 1 to 200 characters.';
+
+--
+-- Name: COLUMN routine_steps.minutes; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_steps.minutes IS 'How long it takes, in minutes.';
+
+--
+-- Name: COLUMN routine_steps.habit_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_steps.habit_id IS 'The habit that it is about, if any; empties when that is purged.';
+
+--
+-- Name: COLUMN routine_steps.exercise_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_steps.exercise_id IS 'The exercise that it is about, if any; empties when that is purged.';
+
+--
+-- Name: COLUMN routine_steps.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_steps.created_at IS 'When it was saved; never changes.';
+
+--
+-- Name: CONSTRAINT routine_steps_minutes_are_1_to_1440 ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_steps_minutes_are_1_to_1440 ON app.routine_steps IS 'The minutes must be 1 to 1440, which is a day.';
+
+--
+-- Name: CONSTRAINT routine_steps_position_is_1_to_100 ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_steps_position_is_1_to_100 ON app.routine_steps IS 'A routine must have at most 100 steps.';
+
+--
+-- Name: CONSTRAINT routine_steps_subject_is_a_habit_or_an_exercise ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_steps_subject_is_a_habit_or_an_exercise ON app.routine_steps IS 'A step must name a habit or an exercise, not both.';
+
+--
+-- Name: CONSTRAINT routine_steps_title_is_1_to_200_characters ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_steps_title_is_1_to_200_characters ON app.routine_steps IS 'The title must have 1 to 200 characters and not only blanks.';
+
+--
+-- Name: routine_step_json(app.routine_steps); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.routine_step_json(s app.routine_steps) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'title', s.title,
+        'minutes', s.minutes,
+        'habit_id', s.habit_id,
+        'exercise_id', s.exercise_id
+    )
+$$;
+
+ALTER FUNCTION app.routine_step_json(s app.routine_steps) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION routine_step_json(s app.routine_steps); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.routine_step_json(s app.routine_steps) IS 'A step of a routine as every endpoint shows it.';
+
+--
+-- Name: routine_versions; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.routine_versions (
+    family_id uuid NOT NULL,
+    routine_id uuid NOT NULL,
+    version integer NOT NULL,
+    user_id uuid NOT NULL,
+    visibility app.visibility NOT NULL,
+    author_id uuid,
+    restored_version integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT routine_versions_restored_version_is_an_earlier_one CHECK (((restored_version >= 1) AND (restored_version <= (version - 1)))),
+    CONSTRAINT routine_versions_version_is_at_least_1 CHECK ((version >= 1))
+);
+ALTER TABLE ONLY app.routine_versions ALTER COLUMN family_id SET (n_distinct=-0.001);
+
+ALTER TABLE ONLY app.routine_versions FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.routine_versions OWNER TO app_owner;
+
+--
+-- Name: TABLE routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.routine_versions IS 'The steps of a routine, as they were saved at one time. Immutable.';
+
+--
+-- Name: COLUMN routine_versions.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_versions.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN routine_versions.routine_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_versions.routine_id IS 'The routine.';
+
+--
+-- Name: COLUMN routine_versions.version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_versions.version IS 'Counts the versions of the routine, from 1.';
+
+--
+-- Name: COLUMN routine_versions.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_versions.user_id IS 'The owner of the routine, whoever saved it.';
+
+--
+-- Name: COLUMN routine_versions.visibility; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_versions.visibility IS 'The visibility of the routine; follows it.';
+
+--
+-- Name: COLUMN routine_versions.author_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_versions.author_id IS 'Who saved it; null when they were purged.';
+
+--
+-- Name: COLUMN routine_versions.restored_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_versions.restored_version IS 'The version that it brought back; null where the steps were written anew.';
+
+--
+-- Name: COLUMN routine_versions.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.routine_versions.created_at IS 'When it was saved; never changes.';
+
+--
+-- Name: CONSTRAINT routine_versions_restored_version_is_an_earlier_one ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_versions_restored_version_is_an_earlier_one ON app.routine_versions IS 'A version restores one that was before it.';
+
+--
+-- Name: CONSTRAINT routine_versions_version_is_at_least_1 ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_versions_version_is_at_least_1 ON app.routine_versions IS 'The version must be at least 1.';
+
+--
+-- Name: routine_version_json(app.routine_versions); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.routine_version_json(v app.routine_versions) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'routine_id', v.routine_id,
+        'version', v.version,
+        'author_id', v.author_id,
+        'restored_version', v.restored_version,
+        'created_at', v.created_at
+    )
+$$;
+
+ALTER FUNCTION app.routine_version_json(v app.routine_versions) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION routine_version_json(v app.routine_versions); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.routine_version_json(v app.routine_versions) IS 'A version of a routine as every list shows it.';
+
+--
+-- Name: score(); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.score() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_row record := coalesce(NEW, OLD);
+    v_kind app.score_kind := TG_ARGV[0];
+    v_is_done boolean;
+    v_source_id uuid;
+    v_user_id uuid;
+    v_scored_on date;
+    v_points integer;
+    v_last app.score_entries;
+    v_is_awarded boolean;
+begin
+    case v_kind
+        when 'task' then
+            v_is_done := v_row.is_completed;
+            v_source_id := v_row.id;
+            -- Of a shared task to whoever did it; without a context to its owner.
+            v_user_id := coalesce(
+                case when v_row.family_id = app.current_family_id() then app.current_user_id() end,
+                v_row.user_id
+            );
+            v_scored_on := (
+                select (v_row.completed_at at time zone f.time_zone)::date
+                from app.families as f
+                where f.id = v_row.family_id
+            );
+            v_points := v_row.points;
+        when 'habit' then
+            v_is_done := TG_OP <> 'DELETE' and v_row.is_done;
+            v_source_id := v_row.habit_id;
+            v_user_id := v_row.user_id;
+            v_scored_on := v_row.logged_on;
+            v_points := (
+                select h.points
+                from app.habits as h
+                where h.family_id = v_row.family_id and h.id = v_row.habit_id
+            );
+        when 'routine' then
+            v_is_done := TG_OP <> 'DELETE';
+            v_source_id := v_row.routine_id;
+            v_user_id := v_row.user_id;
+            v_scored_on := v_row.completed_on;
+            v_points := (
+                select r.points
+                from app.routines as r
+                where r.family_id = v_row.family_id and r.id = v_row.routine_id
+            );
+        when 'exercise' then
+            v_is_done := TG_OP <> 'DELETE';
+            v_source_id := v_row.id;
+            v_user_id := v_row.user_id;
+            v_scored_on := v_row.performed_on;
+            v_points := (
+                select x.points
+                from app.exercises as x
+                where x.family_id = v_row.family_id and x.id = v_row.exercise_id
+            );
+    end case;
+
+    -- The kinds are named again, for a partial index serves only a query that says so.
+    if v_kind in ('task', 'exercise') then
+        select * into v_last
+        from app.score_entries as e
+        where
+            e.family_id = v_row.family_id
+            and e.kind in ('task', 'exercise')
+            and e.kind = v_kind
+            and e.source_id = v_source_id
+        order by e.sequence desc
+        limit 1;
+    else
+        select * into v_last
+        from app.score_entries as e
+        where
+            e.family_id = v_row.family_id
+            and e.kind in ('habit', 'routine')
+            and e.kind = v_kind
+            and e.source_id = v_source_id
+            and e.user_id = v_user_id
+            and e.scored_on = v_scored_on
+        order by e.sequence desc
+        limit 1;
+    end if;
+
+    v_is_awarded := coalesce(v_last.sequence % 2 = 1, false);
+
+    if v_is_done and not v_is_awarded and v_points > 0 then
+        insert into app.score_entries (
+            family_id, user_id, kind, source_id, scored_on, sequence, points
+        )
+        values (
+            v_row.family_id, v_user_id, v_kind, v_source_id, v_scored_on,
+            coalesce(v_last.sequence, 0) + 1, v_points
+        );
+    elsif not v_is_done and v_is_awarded then
+        insert into app.score_entries (
+            family_id, user_id, kind, source_id, scored_on, sequence, points
+        )
+        values (
+            v_last.family_id, v_last.user_id, v_last.kind, v_last.source_id, v_last.scored_on,
+            v_last.sequence + 1, -v_last.points
+        );
+    end if;
+
+    return null;
+end
+$$;
+
+ALTER FUNCTION app.score() OWNER TO app_auth;
+
+--
+-- Name: FUNCTION score(); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.score() IS 'Trigger: awards the points of what was completed, or reverses what was awarded.';
+
+--
+-- Name: score_entries; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.score_entries (
+    family_id uuid NOT NULL,
+    id uuid DEFAULT app.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    kind app.score_kind NOT NULL,
+    source_id uuid NOT NULL,
+    scored_on date NOT NULL,
+    sequence integer NOT NULL,
+    points integer NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT score_entries_points_fit_the_sequence CHECK (
+CASE (sequence % 2)
+    WHEN 1 THEN ((points >= 1) AND (points <= 1000))
+    ELSE ((points >= '-1000'::integer) AND (points <= '-1'::integer))
+END),
+    CONSTRAINT score_entries_scored_on_is_in_the_calendar CHECK (((scored_on >= '1900-01-01'::date) AND (scored_on <= '2999-12-31'::date))),
+    CONSTRAINT score_entries_sequence_is_positive CHECK ((sequence > 0))
+);
+ALTER TABLE ONLY app.score_entries ALTER COLUMN family_id SET (n_distinct=-0.001);
+
+ALTER TABLE ONLY app.score_entries FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.score_entries OWNER TO app_owner;
+
+--
+-- Name: TABLE score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.score_entries IS 'Points, awarded and reversed. Append-only.';
+
+--
+-- Name: COLUMN score_entries.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.score_entries.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN score_entries.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.score_entries.id IS 'Names the entry within its family.';
+
+--
+-- Name: COLUMN score_entries.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.score_entries.user_id IS 'Whose points they are.';
+
+--
+-- Name: COLUMN score_entries.kind; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.score_entries.kind IS 'What they are for.';
+
+--
+-- Name: COLUMN score_entries.source_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.score_entries.source_id IS 'The task, the habit, the routine or the log of an exercise; no foreign key, for points outlive it.';
+
+--
+-- Name: COLUMN score_entries.scored_on; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.score_entries.scored_on IS 'The day they count for, in the family''s time zone as it was.';
+
+--
+-- Name: COLUMN score_entries.sequence; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.score_entries.sequence IS 'Counts the entries for one thing, from 1: an odd one awards, the even one after it reverses.';
+
+--
+-- Name: COLUMN score_entries.points; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.score_entries.points IS 'How many; below zero where they are taken back.';
+
+--
+-- Name: COLUMN score_entries.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.score_entries.created_at IS 'When the entry was made; never changes.';
+
+--
+-- Name: CONSTRAINT score_entries_points_fit_the_sequence ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT score_entries_points_fit_the_sequence ON app.score_entries IS 'An award has 1 to 1000 points, and its reversal has as many below zero.';
+
+--
+-- Name: CONSTRAINT score_entries_scored_on_is_in_the_calendar ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT score_entries_scored_on_is_in_the_calendar ON app.score_entries IS 'The day must lie between the years 1900 and 2999.';
+
+--
+-- Name: CONSTRAINT score_entries_sequence_is_positive ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT score_entries_sequence_is_positive ON app.score_entries IS 'The entries for one thing are counted from 1.';
+
+--
+-- Name: score_json(app.score_entries); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.score_json(e app.score_entries) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select json_build_object(
+        'id', e.id,
+        'user_id', e.user_id,
+        'kind', e.kind,
+        'source_id', e.source_id,
+        'scored_on', e.scored_on,
+        'points', e.points,
+        'created_at', e.created_at
+    )
+$$;
+
+ALTER FUNCTION app.score_json(e app.score_entries) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION score_json(e app.score_entries); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.score_json(e app.score_entries) IS 'An entry of the ledger of points as every endpoint shows it.';
+
+--
+-- Name: sign_up(text, text, text, text, text, bytea, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -2006,28 +3923,32 @@ begin
     insert into app.credentials (user_id, password_hash)
     values (v_user_id, sign_up.password_hash);
 
-    insert into app.families (id, name, time_zone)
-    values (v_family_id, sign_up.family_name, sign_up.time_zone);
+    if sign_up.invitation_hash is not null then
+        perform app.accept_invitation(sign_up.invitation_hash);
+    else
+        insert into app.families (id, name, time_zone)
+        values (v_family_id, sign_up.family_name, sign_up.time_zone);
 
-    insert into app.family_memberships (family_id, user_id, role, display_name)
-    values (
-        v_family_id,
-        v_user_id,
-        'owner',
-        left(regexp_replace(sign_up.full_name, '^\s+', ''), 100)
-    );
+        insert into app.family_memberships (family_id, user_id, role, display_name)
+        values (
+            v_family_id,
+            v_user_id,
+            'owner',
+            left(regexp_replace(sign_up.full_name, '^\s+', ''), 100)
+        );
+    end if;
 
     return app.begin_session('signed_up', v_user_id, sign_up.token_hash, sign_up.expires_at);
 end
 $$;
 
-ALTER FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
+ALTER FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
 
 --
--- Name: FUNCTION sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, token_hash bytea, expires_at timestamp with time zone); Type: COMMENT; Schema: app; Owner: app_auth
+-- Name: FUNCTION sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone); Type: COMMENT; Schema: app; Owner: app_auth
 --
 
-COMMENT ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, token_hash bytea, expires_at timestamp with time zone) IS 'Makes an account with a family of its own and signs it in.';
+COMMENT ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) IS 'Makes an account, with a family of its own or an invitation to one, and signs it in.';
 
 --
 -- Name: standing_of(uuid, uuid); Type: FUNCTION; Schema: app; Owner: app_auth
@@ -2119,8 +4040,10 @@ CREATE TABLE app.tasks (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     row_version bigint DEFAULT 1 NOT NULL,
+    points integer DEFAULT 1 NOT NULL,
     CONSTRAINT tasks_description_is_at_most_1000_characters CHECK ((length(description) <= 1000)),
     CONSTRAINT tasks_due_on_is_in_the_calendar CHECK (((due_on >= '1900-01-01'::date) AND (due_on <= '2999-12-31'::date))),
+    CONSTRAINT tasks_points_are_0_to_1000 CHECK (((points >= 0) AND (points <= 1000))),
     CONSTRAINT tasks_title_is_1_to_200_characters CHECK (((title ~ '\S'::text) AND (length(title) <= 200)))
 );
 ALTER TABLE ONLY app.tasks ALTER COLUMN family_id SET (n_distinct=-0.001);
@@ -2208,6 +4131,12 @@ COMMENT ON COLUMN app.tasks.updated_at IS 'When the row last changed; strictly i
 COMMENT ON COLUMN app.tasks.row_version IS 'Counts the changes of the row, from 1.';
 
 --
+-- Name: COLUMN tasks.points; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.tasks.points IS 'What it is worth to complete it, 0 to 1000.';
+
+--
 -- Name: CONSTRAINT tasks_description_is_at_most_1000_characters ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
@@ -2218,6 +4147,12 @@ COMMENT ON CONSTRAINT tasks_description_is_at_most_1000_characters ON app.tasks 
 --
 
 COMMENT ON CONSTRAINT tasks_due_on_is_in_the_calendar ON app.tasks IS 'The due date must lie between the years 1900 and 2999.';
+
+--
+-- Name: CONSTRAINT tasks_points_are_0_to_1000 ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT tasks_points_are_0_to_1000 ON app.tasks IS 'The points must be 0 to 1000.';
 
 --
 -- Name: CONSTRAINT tasks_title_is_1_to_200_characters ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
@@ -2239,6 +4174,7 @@ CREATE FUNCTION app.task_json(t app.tasks) RETURNS json
         'description', t.description,
         'due_on', t.due_on,
         'visibility', t.visibility,
+        'points', t.points,
         'is_completed', t.is_completed,
         'completed_at', t.completed_at,
         'created_at', t.created_at,
@@ -2279,6 +4215,25 @@ ALTER FUNCTION app.touch() OWNER TO app_owner;
 --
 
 COMMENT ON FUNCTION app.touch() IS 'Trigger: freezes created_at, moves updated_at strictly forward, counts row_version.';
+
+--
+-- Name: turn_of(date, integer[]); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.turn_of(day date, weekdays integer[]) RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select (day - date '0001-01-01') / 7 * coalesce(cardinality(weekdays), 1)
+        + coalesce(width_bucket(extract(isodow from day)::integer, weekdays), 0)
+$$;
+
+ALTER FUNCTION app.turn_of(day date, weekdays integer[]) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION turn_of(day date, weekdays integer[]); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.turn_of(day date, weekdays integer[]) IS 'The number of the last turn of a schedule that has begun by this day.';
 
 --
 -- Name: users; Type: TABLE; Schema: app; Owner: app_owner
@@ -2414,6 +4369,24 @@ ALTER FUNCTION app.user_json(u app.users) OWNER TO app_owner;
 --
 
 COMMENT ON FUNCTION app.user_json(u app.users) IS 'A user as every endpoint shows it.';
+
+--
+-- Name: with_steps(json, json); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.with_steps(thing json, steps json) RETURNS json
+    LANGUAGE sql STABLE
+    AS $$
+    select (thing::jsonb || jsonb_build_object('steps', coalesce(steps, '[]')))::json
+$$;
+
+ALTER FUNCTION app.with_steps(thing json, steps json) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION with_steps(thing json, steps json); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.with_steps(thing json, steps json) IS 'A routine or a version with its steps, as every endpoint shows one of them.';
 
 --
 -- Name: account_events; Type: TABLE; Schema: app; Owner: app_owner
@@ -2728,6 +4701,150 @@ COMMENT ON COLUMN app.credentials.row_version IS 'Counts the changes of the row,
 --
 
 COMMENT ON CONSTRAINT credentials_password_hash_is_argon2id ON app.credentials IS 'Passwords are stored as argon2id hashes only.';
+
+--
+-- Name: invitations; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.invitations (
+    family_id uuid NOT NULL,
+    id uuid DEFAULT app.new_id() NOT NULL,
+    user_id uuid NOT NULL,
+    email text NOT NULL,
+    role app.member_role NOT NULL,
+    token_hash bytea NOT NULL,
+    expires_at timestamp with time zone DEFAULT (now() + '7 days'::interval) NOT NULL,
+    accepted_at timestamp with time zone,
+    member_id uuid,
+    revoked_at timestamp with time zone,
+    is_pending boolean GENERATED ALWAYS AS (((accepted_at IS NULL) AND (revoked_at IS NULL))) STORED NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    row_version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT invitations_acceptance_has_a_member CHECK (((accepted_at IS NULL) OR (member_id IS NOT NULL))),
+    CONSTRAINT invitations_email_looks_like_an_address CHECK (((email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text) AND (length(email) <= 254))),
+    CONSTRAINT invitations_end_is_acceptance_or_revocation CHECK (((accepted_at IS NULL) OR (revoked_at IS NULL))),
+    CONSTRAINT invitations_token_hash_is_sha256 CHECK ((length(token_hash) = 32))
+);
+ALTER TABLE ONLY app.invitations ALTER COLUMN family_id SET (n_distinct=-0.001);
+
+ALTER TABLE ONLY app.invitations FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.invitations OWNER TO app_owner;
+
+--
+-- Name: TABLE invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.invitations IS 'An address asked into the family. Seen by owners and admins; accepted once, within 7 days.';
+
+--
+-- Name: COLUMN invitations.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.invitations.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN invitations.id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.invitations.id IS 'Names the invitation within its family.';
+
+--
+-- Name: COLUMN invitations.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.invitations.user_id IS 'Who invited; while they could, it counts.';
+
+--
+-- Name: COLUMN invitations.email; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.invitations.email IS 'Whom: only an account with this address may accept, in whatever case it is written.';
+
+--
+-- Name: COLUMN invitations.role; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.invitations.role IS 'What they will be in the family.';
+
+--
+-- Name: COLUMN invitations.token_hash; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.invitations.token_hash IS 'SHA-256 of the token; the token itself is stored nowhere.';
+
+--
+-- Name: COLUMN invitations.expires_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.invitations.expires_at IS '7 days after it was made; never changes.';
+
+--
+-- Name: COLUMN invitations.accepted_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.invitations.accepted_at IS 'When it was accepted; null until then.';
+
+--
+-- Name: COLUMN invitations.member_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.invitations.member_id IS 'Who came, a user; null until it is accepted.';
+
+--
+-- Name: COLUMN invitations.revoked_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.invitations.revoked_at IS 'When it was taken back, or another took its place; null if it was not.';
+
+--
+-- Name: COLUMN invitations.is_pending; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.invitations.is_pending IS 'True until it is accepted or revoked; it may have expired.';
+
+--
+-- Name: COLUMN invitations.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.invitations.created_at IS 'When the row was made; never changes.';
+
+--
+-- Name: COLUMN invitations.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.invitations.updated_at IS 'When the row last changed; strictly increasing.';
+
+--
+-- Name: COLUMN invitations.row_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.invitations.row_version IS 'Counts the changes of the row, from 1.';
+
+--
+-- Name: CONSTRAINT invitations_acceptance_has_a_member ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT invitations_acceptance_has_a_member ON app.invitations IS 'An invitation is accepted by somebody.';
+
+--
+-- Name: CONSTRAINT invitations_email_looks_like_an_address ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT invitations_email_looks_like_an_address ON app.invitations IS 'The e-mail address must look like name@host and have at most 254 characters.';
+
+--
+-- Name: CONSTRAINT invitations_end_is_acceptance_or_revocation ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT invitations_end_is_acceptance_or_revocation ON app.invitations IS 'An invitation is accepted or revoked, not both.';
+
+--
+-- Name: CONSTRAINT invitations_token_hash_is_sha256 ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT invitations_token_hash_is_sha256 ON app.invitations IS 'Tokens are stored as SHA-256.';
 
 --
 -- Name: kept_answers; Type: TABLE; Schema: app; Owner: app_owner
@@ -3047,6 +5164,32 @@ ALTER TABLE ONLY app.credentials
 COMMENT ON CONSTRAINT credentials_pkey ON app.credentials IS 'This user has a password already.';
 
 --
+-- Name: exercise_logs exercise_logs_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.exercise_logs
+    ADD CONSTRAINT exercise_logs_pkey PRIMARY KEY (family_id, id);
+
+--
+-- Name: CONSTRAINT exercise_logs_pkey ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercise_logs_pkey ON app.exercise_logs IS 'This log exists already.';
+
+--
+-- Name: exercises exercises_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.exercises
+    ADD CONSTRAINT exercises_pkey PRIMARY KEY (family_id, id);
+
+--
+-- Name: CONSTRAINT exercises_pkey ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercises_pkey ON app.exercises IS 'This exercise exists already.';
+
+--
 -- Name: families families_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
 --
 
@@ -3071,6 +5214,58 @@ ALTER TABLE ONLY app.family_memberships
 --
 
 COMMENT ON CONSTRAINT family_memberships_pkey ON app.family_memberships IS 'This person belongs to the family already.';
+
+--
+-- Name: habit_logs habit_logs_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.habit_logs
+    ADD CONSTRAINT habit_logs_pkey PRIMARY KEY (family_id, habit_id, logged_on);
+
+--
+-- Name: CONSTRAINT habit_logs_pkey ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habit_logs_pkey ON app.habit_logs IS 'This day is logged already.';
+
+--
+-- Name: habits habits_family_id_user_id_id_visibility_type_key; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.habits
+    ADD CONSTRAINT habits_family_id_user_id_id_visibility_type_key UNIQUE (family_id, user_id, id, visibility, type);
+
+--
+-- Name: CONSTRAINT habits_family_id_user_id_id_visibility_type_key ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habits_family_id_user_id_id_visibility_type_key ON app.habits IS 'This habit exists already.';
+
+--
+-- Name: habits habits_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.habits
+    ADD CONSTRAINT habits_pkey PRIMARY KEY (family_id, id);
+
+--
+-- Name: CONSTRAINT habits_pkey ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habits_pkey ON app.habits IS 'This habit exists already.';
+
+--
+-- Name: invitations invitations_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.invitations
+    ADD CONSTRAINT invitations_pkey PRIMARY KEY (family_id, id);
+
+--
+-- Name: CONSTRAINT invitations_pkey ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT invitations_pkey ON app.invitations IS 'This invitation exists already.';
 
 --
 -- Name: kept_answers kept_answers_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
@@ -3123,6 +5318,84 @@ ALTER TABLE ONLY app.refresh_tokens
 --
 
 COMMENT ON CONSTRAINT refresh_tokens_replaces_hash_key ON app.refresh_tokens IS 'This token was used already.';
+
+--
+-- Name: routine_completions routine_completions_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routine_completions
+    ADD CONSTRAINT routine_completions_pkey PRIMARY KEY (family_id, user_id, routine_id, completed_on);
+
+--
+-- Name: CONSTRAINT routine_completions_pkey ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_completions_pkey ON app.routine_completions IS 'The routine is marked done for this day already.';
+
+--
+-- Name: routine_steps routine_steps_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routine_steps
+    ADD CONSTRAINT routine_steps_pkey PRIMARY KEY (family_id, routine_id, version, "position");
+
+--
+-- Name: CONSTRAINT routine_steps_pkey ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_steps_pkey ON app.routine_steps IS 'This step exists already.';
+
+--
+-- Name: routine_versions routine_versions_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routine_versions
+    ADD CONSTRAINT routine_versions_pkey PRIMARY KEY (family_id, routine_id, version);
+
+--
+-- Name: CONSTRAINT routine_versions_pkey ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_versions_pkey ON app.routine_versions IS 'This version exists already.';
+
+--
+-- Name: routines routines_family_id_user_id_id_visibility_key; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routines
+    ADD CONSTRAINT routines_family_id_user_id_id_visibility_key UNIQUE (family_id, user_id, id, visibility);
+
+--
+-- Name: CONSTRAINT routines_family_id_user_id_id_visibility_key ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routines_family_id_user_id_id_visibility_key ON app.routines IS 'This routine exists already.';
+
+--
+-- Name: routines routines_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routines
+    ADD CONSTRAINT routines_pkey PRIMARY KEY (family_id, id);
+
+--
+-- Name: CONSTRAINT routines_pkey ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routines_pkey ON app.routines IS 'This routine exists already.';
+
+--
+-- Name: score_entries score_entries_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.score_entries
+    ADD CONSTRAINT score_entries_pkey PRIMARY KEY (family_id, id);
+
+--
+-- Name: CONSTRAINT score_entries_pkey ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT score_entries_pkey ON app.score_entries IS 'This entry exists already.';
 
 --
 -- Name: sessions sessions_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
@@ -3248,16 +5521,100 @@ CREATE INDEX conversations_family_id_user_id_created_at_id_idx ON app.conversati
 COMMENT ON INDEX app.conversations_family_id_user_id_created_at_id_idx IS 'Serves list_conversations, and the cascade from family_memberships.';
 
 --
--- Name: family_memberships_family_id_created_at_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+-- Name: exercise_logs_days_idx; Type: INDEX; Schema: app; Owner: app_owner
 --
 
-CREATE INDEX family_memberships_family_id_created_at_user_id_idx ON app.family_memberships USING btree (family_id, created_at, user_id) WHERE is_active;
+CREATE INDEX exercise_logs_days_idx ON app.exercise_logs USING btree (family_id, user_id, exercise_id, performed_on, id);
 
 --
--- Name: INDEX family_memberships_family_id_created_at_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: INDEX exercise_logs_days_idx; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON INDEX app.family_memberships_family_id_created_at_user_id_idx IS 'Serves list_members.';
+COMMENT ON INDEX app.exercise_logs_days_idx IS 'Serves list_exercise_logs, get_exercise_records, get_exercise_volume, and the cascade from family_memberships.';
+
+--
+-- Name: exercises_deleted_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX exercises_deleted_at_idx ON app.exercises USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
+--
+-- Name: INDEX exercises_deleted_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.exercises_deleted_at_idx IS 'Serves count_purgeable and purge_exercises.';
+
+--
+-- Name: exercises_family_id_is_active_created_at_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX exercises_family_id_is_active_created_at_id_idx ON app.exercises USING btree (family_id, is_active, created_at, id);
+
+--
+-- Name: INDEX exercises_family_id_is_active_created_at_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.exercises_family_id_is_active_created_at_id_idx IS 'Serves list_exercises: those in use, or those retired.';
+
+--
+-- Name: exercises_family_id_lower_name_key; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE UNIQUE INDEX exercises_family_id_lower_name_key ON app.exercises USING btree (family_id, lower(name)) WHERE is_active;
+
+--
+-- Name: INDEX exercises_family_id_lower_name_key; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.exercises_family_id_lower_name_key IS 'There is already an exercise with this name.';
+
+--
+-- Name: exercises_family_id_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX exercises_family_id_user_id_idx ON app.exercises USING btree (family_id, user_id);
+
+--
+-- Name: INDEX exercises_family_id_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.exercises_family_id_user_id_idx IS 'Serves the foreign key to the membership.';
+
+--
+-- Name: families_deleted_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX families_deleted_at_idx ON app.families USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
+--
+-- Name: INDEX families_deleted_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.families_deleted_at_idx IS 'Serves count_purgeable and purge_families.';
+
+--
+-- Name: family_memberships_deleted_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX family_memberships_deleted_at_idx ON app.family_memberships USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
+--
+-- Name: INDEX family_memberships_deleted_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.family_memberships_deleted_at_idx IS 'Serves count_purgeable and purge_memberships.';
+
+--
+-- Name: family_memberships_family_id_is_active_created_at_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX family_memberships_family_id_is_active_created_at_user_id_idx ON app.family_memberships USING btree (family_id, is_active, created_at, user_id);
+
+--
+-- Name: INDEX family_memberships_family_id_is_active_created_at_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.family_memberships_family_id_is_active_created_at_user_id_idx IS 'Serves list_members.';
 
 --
 -- Name: family_memberships_user_id_family_id_idx; Type: INDEX; Schema: app; Owner: app_owner
@@ -3270,6 +5627,102 @@ CREATE INDEX family_memberships_user_id_family_id_idx ON app.family_memberships 
 --
 
 COMMENT ON INDEX app.family_memberships_user_id_family_id_idx IS 'Serves my_families, and the cascade from users.';
+
+--
+-- Name: habits_deleted_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX habits_deleted_at_idx ON app.habits USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
+--
+-- Name: INDEX habits_deleted_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.habits_deleted_at_idx IS 'Serves count_purgeable and purge_habits.';
+
+--
+-- Name: habits_private_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX habits_private_idx ON app.habits USING btree (family_id, user_id, is_active, created_at, id) WHERE (visibility = 'private'::app.visibility);
+
+--
+-- Name: INDEX habits_private_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.habits_private_idx IS 'Serves list_habits: what is private to the reader.';
+
+--
+-- Name: habits_shared_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX habits_shared_idx ON app.habits USING btree (family_id, is_active, created_at, id) WHERE (visibility = 'family'::app.visibility);
+
+--
+-- Name: INDEX habits_shared_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.habits_shared_idx IS 'Serves list_habits: what the family shares.';
+
+--
+-- Name: invitations_family_id_is_pending_created_at_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX invitations_family_id_is_pending_created_at_id_idx ON app.invitations USING btree (family_id, is_pending, created_at, id);
+
+--
+-- Name: INDEX invitations_family_id_is_pending_created_at_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.invitations_family_id_is_pending_created_at_id_idx IS 'Serves list_invitations and create_invitation.';
+
+--
+-- Name: invitations_family_id_lower_email_key; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE UNIQUE INDEX invitations_family_id_lower_email_key ON app.invitations USING btree (family_id, lower(email)) WHERE is_pending;
+
+--
+-- Name: INDEX invitations_family_id_lower_email_key; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.invitations_family_id_lower_email_key IS 'There is an invitation for this e-mail address already.';
+
+--
+-- Name: invitations_family_id_member_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX invitations_family_id_member_id_idx ON app.invitations USING btree (family_id, member_id);
+
+--
+-- Name: INDEX invitations_family_id_member_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.invitations_family_id_member_id_idx IS 'Serves the cascade from family_memberships, of who came.';
+
+--
+-- Name: invitations_family_id_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX invitations_family_id_user_id_idx ON app.invitations USING btree (family_id, user_id);
+
+--
+-- Name: INDEX invitations_family_id_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.invitations_family_id_user_id_idx IS 'Serves the cascade from family_memberships, of who invited.';
+
+--
+-- Name: invitations_token_hash_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX invitations_token_hash_idx ON app.invitations USING btree (token_hash);
+
+--
+-- Name: INDEX invitations_token_hash_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.invitations_token_hash_idx IS 'Serves accept_invitation.';
 
 --
 -- Name: kept_answers_created_at_idx; Type: INDEX; Schema: app; Owner: app_owner
@@ -3306,6 +5759,174 @@ CREATE INDEX refresh_tokens_session_id_idx ON app.refresh_tokens USING btree (se
 --
 
 COMMENT ON INDEX app.refresh_tokens_session_id_idx IS 'Serves the cascade from sessions.';
+
+--
+-- Name: routine_completions_routine_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX routine_completions_routine_idx ON app.routine_completions USING btree (family_id, routine_id, completed_on, user_id);
+
+--
+-- Name: INDEX routine_completions_routine_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.routine_completions_routine_idx IS 'Serves list_routine_completions, and the cascade from routines.';
+
+--
+-- Name: routine_completions_today_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX routine_completions_today_idx ON app.routine_completions USING btree (family_id, completed_on);
+
+--
+-- Name: INDEX routine_completions_today_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.routine_completions_today_idx IS 'Serves get_today: who has done which routine.';
+
+--
+-- Name: routine_completions_version_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX routine_completions_version_idx ON app.routine_completions USING btree (family_id, routine_id, version, completed_on, user_id);
+
+--
+-- Name: INDEX routine_completions_version_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.routine_completions_version_idx IS 'Serves the cascade from routine_versions.';
+
+--
+-- Name: routine_steps_family_id_exercise_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX routine_steps_family_id_exercise_id_idx ON app.routine_steps USING btree (family_id, exercise_id);
+
+--
+-- Name: INDEX routine_steps_family_id_exercise_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.routine_steps_family_id_exercise_id_idx IS 'Serves the foreign key to exercises, and check_step.';
+
+--
+-- Name: routine_steps_family_id_habit_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX routine_steps_family_id_habit_id_idx ON app.routine_steps USING btree (family_id, habit_id);
+
+--
+-- Name: INDEX routine_steps_family_id_habit_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.routine_steps_family_id_habit_id_idx IS 'Serves the foreign key to habits, and check_step.';
+
+--
+-- Name: routine_versions_family_id_author_id_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX routine_versions_family_id_author_id_idx ON app.routine_versions USING btree (family_id, author_id);
+
+--
+-- Name: INDEX routine_versions_family_id_author_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.routine_versions_family_id_author_id_idx IS 'Serves the foreign key to family_memberships.';
+
+--
+-- Name: routines_deleted_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX routines_deleted_at_idx ON app.routines USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
+--
+-- Name: INDEX routines_deleted_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.routines_deleted_at_idx IS 'Serves count_purgeable and purge_routines.';
+
+--
+-- Name: routines_private_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX routines_private_idx ON app.routines USING btree (family_id, user_id, is_active, created_at, id) WHERE (visibility = 'private'::app.visibility);
+
+--
+-- Name: INDEX routines_private_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.routines_private_idx IS 'Serves list_routines: what is private to the reader.';
+
+--
+-- Name: routines_shared_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX routines_shared_idx ON app.routines USING btree (family_id, is_active, created_at, id) WHERE (visibility = 'family'::app.visibility);
+
+--
+-- Name: INDEX routines_shared_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.routines_shared_idx IS 'Serves list_routines: what the family shares.';
+
+--
+-- Name: score_entries_daily_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE UNIQUE INDEX score_entries_daily_idx ON app.score_entries USING btree (family_id, kind, source_id, user_id, scored_on, sequence) WHERE (kind = ANY (ARRAY['habit'::app.score_kind, 'routine'::app.score_kind]));
+
+--
+-- Name: INDEX score_entries_daily_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.score_entries_daily_idx IS 'These points were awarded or reversed for this day already.';
+
+--
+-- Name: score_entries_days_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX score_entries_days_idx ON app.score_entries USING btree (family_id, user_id, scored_on) INCLUDE (points);
+
+--
+-- Name: INDEX score_entries_days_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.score_entries_days_idx IS 'Serves get_leaderboard, and list_scores: its sum, and its days.';
+
+--
+-- Name: score_entries_list_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX score_entries_list_idx ON app.score_entries USING btree (family_id, user_id, created_at, id);
+
+--
+-- Name: INDEX score_entries_list_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.score_entries_list_idx IS 'Serves list_scores, and the cascade from family_memberships.';
+
+--
+-- Name: score_entries_once_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE UNIQUE INDEX score_entries_once_idx ON app.score_entries USING btree (family_id, kind, source_id, sequence) WHERE (kind = ANY (ARRAY['task'::app.score_kind, 'exercise'::app.score_kind]));
+
+--
+-- Name: INDEX score_entries_once_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.score_entries_once_idx IS 'These points were awarded or reversed already.';
+
+--
+-- Name: sessions_expires_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX sessions_expires_at_idx ON app.sessions USING btree (expires_at);
+
+--
+-- Name: INDEX sessions_expires_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.sessions_expires_at_idx IS 'Serves count_purgeable and purge_sessions.';
 
 --
 -- Name: sessions_family_id_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
@@ -3368,6 +5989,18 @@ CREATE INDEX tasks_private_idx ON app.tasks USING btree (family_id, user_id, cre
 COMMENT ON INDEX app.tasks_private_idx IS 'Serves list_tasks: what is private to the reader.';
 
 --
+-- Name: tasks_private_today_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX tasks_private_today_idx ON app.tasks USING btree (family_id, user_id, completed_at, due_on) WHERE (visibility = 'private'::app.visibility);
+
+--
+-- Name: INDEX tasks_private_today_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.tasks_private_today_idx IS 'Serves get_today: what is private to the reader.';
+
+--
 -- Name: tasks_shared_idx; Type: INDEX; Schema: app; Owner: app_owner
 --
 
@@ -3378,6 +6011,30 @@ CREATE INDEX tasks_shared_idx ON app.tasks USING btree (family_id, created_at, i
 --
 
 COMMENT ON INDEX app.tasks_shared_idx IS 'Serves list_tasks: what the family shares.';
+
+--
+-- Name: tasks_shared_today_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX tasks_shared_today_idx ON app.tasks USING btree (family_id, completed_at, due_on) WHERE (visibility = 'family'::app.visibility);
+
+--
+-- Name: INDEX tasks_shared_today_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.tasks_shared_today_idx IS 'Serves get_today: what the family shares.';
+
+--
+-- Name: users_deleted_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX users_deleted_at_idx ON app.users USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
+
+--
+-- Name: INDEX users_deleted_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.users_deleted_at_idx IS 'Serves count_purgeable and purge_accounts.';
 
 --
 -- Name: users_lower_email_key; Type: INDEX; Schema: app; Owner: app_owner
@@ -3470,6 +6127,42 @@ CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.messages FOR EACH ROW EXE
 COMMENT ON TRIGGER _100_refuse_change ON app.messages IS 'Messages are immutable.';
 
 --
+-- Name: routine_steps _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.routine_steps FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.refuse_change('steps are immutable');
+
+--
+-- Name: TRIGGER _100_refuse_change ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_refuse_change ON app.routine_steps IS 'Lets the cascades through and nothing else.';
+
+--
+-- Name: routine_versions _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.routine_versions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.refuse_change('versions are immutable');
+
+--
+-- Name: TRIGGER _100_refuse_change ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_refuse_change ON app.routine_versions IS 'Lets the cascades through and nothing else.';
+
+--
+-- Name: score_entries _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.score_entries FOR EACH ROW EXECUTE FUNCTION app.refuse_change('the ledger of points is append-only');
+
+--
+-- Name: TRIGGER _100_refuse_change ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_refuse_change ON app.score_entries IS 'The ledger is append-only.';
+
+--
 -- Name: account_events _100_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
@@ -3530,6 +6223,30 @@ CREATE TRIGGER _100_touch BEFORE UPDATE ON app.credentials FOR EACH ROW EXECUTE 
 COMMENT ON TRIGGER _100_touch ON app.credentials IS 'Keeps created_at, updated_at and row_version.';
 
 --
+-- Name: exercise_logs _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.touch();
+
+--
+-- Name: TRIGGER _100_touch ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_touch ON app.exercise_logs IS 'Keeps created_at, updated_at and row_version.';
+
+--
+-- Name: exercises _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.exercises FOR EACH ROW EXECUTE FUNCTION app.touch();
+
+--
+-- Name: TRIGGER _100_touch ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_touch ON app.exercises IS 'Keeps created_at, updated_at and row_version.';
+
+--
 -- Name: families _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
@@ -3552,6 +6269,66 @@ CREATE TRIGGER _100_touch BEFORE UPDATE ON app.family_memberships FOR EACH ROW E
 --
 
 COMMENT ON TRIGGER _100_touch ON app.family_memberships IS 'Keeps created_at, updated_at and row_version.';
+
+--
+-- Name: habit_logs _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.touch();
+
+--
+-- Name: TRIGGER _100_touch ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_touch ON app.habit_logs IS 'Keeps created_at, updated_at and row_version.';
+
+--
+-- Name: habits _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.habits FOR EACH ROW EXECUTE FUNCTION app.touch();
+
+--
+-- Name: TRIGGER _100_touch ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_touch ON app.habits IS 'Keeps created_at, updated_at and row_version.';
+
+--
+-- Name: invitations _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.touch();
+
+--
+-- Name: TRIGGER _100_touch ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_touch ON app.invitations IS 'Keeps created_at, updated_at and row_version.';
+
+--
+-- Name: routine_completions _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.touch();
+
+--
+-- Name: TRIGGER _100_touch ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_touch ON app.routine_completions IS 'Keeps created_at, updated_at and row_version.';
+
+--
+-- Name: routines _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.routines FOR EACH ROW EXECUTE FUNCTION app.touch();
+
+--
+-- Name: TRIGGER _100_touch ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_touch ON app.routines IS 'Keeps created_at, updated_at and row_version.';
 
 --
 -- Name: sessions _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
@@ -3602,6 +6379,42 @@ CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.messages FOR EACH ROW WHE
 COMMENT ON TRIGGER _110_refuse_delete ON app.messages IS 'Lets the cascade from conversations through and nothing else.';
 
 --
+-- Name: routine_steps _110_refuse_delete; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.routine_steps FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.refuse_change('a step goes only with its routine');
+
+--
+-- Name: TRIGGER _110_refuse_delete ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_delete ON app.routine_steps IS 'Lets the cascade from routines through and nothing else.';
+
+--
+-- Name: routine_versions _110_refuse_delete; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.routine_versions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.refuse_change('a version goes only with its routine');
+
+--
+-- Name: TRIGGER _110_refuse_delete ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_delete ON app.routine_versions IS 'Lets the cascade from routines through and nothing else.';
+
+--
+-- Name: score_entries _110_refuse_delete; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.score_entries FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.refuse_change('points go only with their member');
+
+--
+-- Name: TRIGGER _110_refuse_delete ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_delete ON app.score_entries IS 'Points go only with their member.';
+
+--
 -- Name: conversations _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
@@ -3612,6 +6425,30 @@ CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.conversations FOR EAC
 --
 
 COMMENT ON TRIGGER _110_refuse_truncate ON app.conversations IS 'Rows leave one by one, so that the audit trail sees them.';
+
+--
+-- Name: exercise_logs _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.exercise_logs FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+
+--
+-- Name: TRIGGER _110_refuse_truncate ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_truncate ON app.exercise_logs IS 'Rows leave one by one, so that the audit trail sees them.';
+
+--
+-- Name: exercises _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.exercises FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+
+--
+-- Name: TRIGGER _110_refuse_truncate ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_truncate ON app.exercises IS 'Rows leave one by one, so that the audit trail sees them.';
 
 --
 -- Name: families _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
@@ -3638,6 +6475,66 @@ CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.family_memberships FO
 COMMENT ON TRIGGER _110_refuse_truncate ON app.family_memberships IS 'Rows leave one by one, so that the audit trail sees them.';
 
 --
+-- Name: habit_logs _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.habit_logs FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+
+--
+-- Name: TRIGGER _110_refuse_truncate ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_truncate ON app.habit_logs IS 'Rows leave one by one, so that the audit trail sees them.';
+
+--
+-- Name: habits _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.habits FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+
+--
+-- Name: TRIGGER _110_refuse_truncate ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_truncate ON app.habits IS 'Rows leave one by one, so that the audit trail sees them.';
+
+--
+-- Name: invitations _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.invitations FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+
+--
+-- Name: TRIGGER _110_refuse_truncate ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_truncate ON app.invitations IS 'Rows leave one by one, so that the audit trail sees them.';
+
+--
+-- Name: routine_completions _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.routine_completions FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+
+--
+-- Name: TRIGGER _110_refuse_truncate ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_truncate ON app.routine_completions IS 'Rows leave one by one, so that the audit trail sees them.';
+
+--
+-- Name: routines _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.routines FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+
+--
+-- Name: TRIGGER _110_refuse_truncate ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _110_refuse_truncate ON app.routines IS 'Rows leave one by one, so that the audit trail sees them.';
+
+--
 -- Name: tasks _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
@@ -3662,6 +6559,54 @@ CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.messages FOR EACH STA
 COMMENT ON TRIGGER _120_refuse_truncate ON app.messages IS 'Messages are immutable.';
 
 --
+-- Name: routine_steps _120_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_steps FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('steps are immutable');
+
+--
+-- Name: TRIGGER _120_refuse_truncate ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _120_refuse_truncate ON app.routine_steps IS 'Steps are immutable.';
+
+--
+-- Name: routine_versions _120_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_versions FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('versions are immutable');
+
+--
+-- Name: TRIGGER _120_refuse_truncate ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _120_refuse_truncate ON app.routine_versions IS 'Versions are immutable.';
+
+--
+-- Name: score_entries _120_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.score_entries FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('the ledger of points is append-only');
+
+--
+-- Name: TRIGGER _120_refuse_truncate ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _120_refuse_truncate ON app.score_entries IS 'The ledger is append-only.';
+
+--
+-- Name: routine_steps _200_check_step; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _200_check_step BEFORE INSERT ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.check_step();
+
+--
+-- Name: TRIGGER _200_check_step ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _200_check_step ON app.routine_steps IS 'A step comes with its version, and names only what its writer sees.';
+
+--
 -- Name: family_memberships _200_keep_an_owner; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
@@ -3674,6 +6619,150 @@ CREATE TRIGGER _200_keep_an_owner BEFORE UPDATE ON app.family_memberships FOR EA
 COMMENT ON TRIGGER _200_keep_an_owner ON app.family_memberships IS 'A family keeps at least one owner.';
 
 --
+-- Name: invitations _200_refuse_members; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _200_refuse_members AFTER INSERT ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.refuse_members();
+
+--
+-- Name: TRIGGER _200_refuse_members ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _200_refuse_members ON app.invitations IS 'Who is a member already is not invited.';
+
+--
+-- Name: habits _200_refuse_others; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _200_refuse_others BEFORE UPDATE OF name, description, target_value, unit, weekdays, times_per_week, points, visibility ON app.habits FOR EACH ROW WHEN ((old.user_id <> (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid)) EXECUTE FUNCTION app.refuse_change('a habit is changed by its owner');
+
+--
+-- Name: TRIGGER _200_refuse_others ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _200_refuse_others ON app.habits IS 'Others than its owner may retire and restore a habit, and change nothing else.';
+
+--
+-- Name: family_memberships _210_need_an_account; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _210_need_an_account BEFORE UPDATE ON app.family_memberships FOR EACH ROW WHEN (((old.deleted_at IS NOT NULL) AND (new.deleted_at IS NULL))) EXECUTE FUNCTION app.need_an_account();
+
+--
+-- Name: TRIGGER _210_need_an_account ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _210_need_an_account ON app.family_memberships IS 'A membership comes back only where the account is active.';
+
+--
+-- Name: exercise_logs _500_score_insert; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _500_score_insert AFTER INSERT ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.score('exercise');
+
+--
+-- Name: TRIGGER _500_score_insert ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _500_score_insert ON app.exercise_logs IS 'Awards points.';
+
+--
+-- Name: habit_logs _500_score_insert; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _500_score_insert AFTER INSERT ON app.habit_logs FOR EACH ROW WHEN (new.is_done) EXECUTE FUNCTION app.score('habit');
+
+--
+-- Name: TRIGGER _500_score_insert ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _500_score_insert ON app.habit_logs IS 'Awards points.';
+
+--
+-- Name: routine_completions _500_score_insert; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _500_score_insert AFTER INSERT ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.score('routine');
+
+--
+-- Name: TRIGGER _500_score_insert ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _500_score_insert ON app.routine_completions IS 'Awards points.';
+
+--
+-- Name: tasks _500_score_insert; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _500_score_insert AFTER INSERT ON app.tasks FOR EACH ROW WHEN (new.is_completed) EXECUTE FUNCTION app.score('task');
+
+--
+-- Name: TRIGGER _500_score_insert ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _500_score_insert ON app.tasks IS 'Awards points.';
+
+--
+-- Name: habit_logs _510_score_update; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _510_score_update AFTER UPDATE ON app.habit_logs FOR EACH ROW WHEN ((old.is_done <> new.is_done)) EXECUTE FUNCTION app.score('habit');
+
+--
+-- Name: TRIGGER _510_score_update ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _510_score_update ON app.habit_logs IS 'Awards points, or reverses the award.';
+
+--
+-- Name: tasks _510_score_update; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _510_score_update AFTER UPDATE ON app.tasks FOR EACH ROW WHEN ((old.is_completed <> new.is_completed)) EXECUTE FUNCTION app.score('task');
+
+--
+-- Name: TRIGGER _510_score_update ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _510_score_update ON app.tasks IS 'Awards points, or reverses the award.';
+
+--
+-- Name: exercise_logs _520_score_delete; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _520_score_delete AFTER DELETE ON app.exercise_logs FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.score('exercise');
+
+--
+-- Name: TRIGGER _520_score_delete ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _520_score_delete ON app.exercise_logs IS 'Reverses the award.';
+
+--
+-- Name: habit_logs _520_score_delete; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _520_score_delete AFTER DELETE ON app.habit_logs FOR EACH ROW WHEN ((old.is_done AND (pg_trigger_depth() = 0))) EXECUTE FUNCTION app.score('habit');
+
+--
+-- Name: TRIGGER _520_score_delete ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _520_score_delete ON app.habit_logs IS 'Reverses the award.';
+
+--
+-- Name: routine_completions _520_score_delete; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _520_score_delete AFTER DELETE ON app.routine_completions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.score('routine');
+
+--
+-- Name: TRIGGER _520_score_delete ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _520_score_delete ON app.routine_completions IS 'Reverses the award.';
+
+--
 -- Name: conversations _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
@@ -3684,6 +6773,30 @@ CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.conversations 
 --
 
 COMMENT ON TRIGGER _900_audit ON app.conversations IS 'Writes the audit trail; private to the owner.';
+
+--
+-- Name: exercise_logs _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.record_audit('private');
+
+--
+-- Name: TRIGGER _900_audit ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.exercise_logs IS 'Writes the audit trail; private to the owner.';
+
+--
+-- Name: exercises _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.exercises FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+
+--
+-- Name: TRIGGER _900_audit ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.exercises IS 'Writes the audit trail.';
 
 --
 -- Name: families _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
@@ -3710,6 +6823,42 @@ CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.family_members
 COMMENT ON TRIGGER _900_audit ON app.family_memberships IS 'Writes the audit trail.';
 
 --
+-- Name: habit_logs _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+
+--
+-- Name: TRIGGER _900_audit ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.habit_logs IS 'Writes the audit trail.';
+
+--
+-- Name: habits _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.habits FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+
+--
+-- Name: TRIGGER _900_audit ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.habits IS 'Writes the audit trail.';
+
+--
+-- Name: invitations _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.record_audit('family', 'email', 'token_hash');
+
+--
+-- Name: TRIGGER _900_audit ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.invitations IS 'Writes the audit trail, of address and token only the hash.';
+
+--
 -- Name: messages _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
@@ -3720,6 +6869,66 @@ CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.messages FOR EACH ROW EX
 --
 
 COMMENT ON TRIGGER _900_audit ON app.messages IS 'Writes the audit trail, with a hash in the place of the content; private to the owner.';
+
+--
+-- Name: routine_completions _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+
+--
+-- Name: TRIGGER _900_audit ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.routine_completions IS 'Writes the audit trail.';
+
+--
+-- Name: routine_steps _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+
+--
+-- Name: TRIGGER _900_audit ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.routine_steps IS 'Writes the audit trail.';
+
+--
+-- Name: routine_versions _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.routine_versions FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+
+--
+-- Name: TRIGGER _900_audit ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.routine_versions IS 'Writes the audit trail.';
+
+--
+-- Name: routines _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.routines FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+
+--
+-- Name: TRIGGER _900_audit ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.routines IS 'Writes the audit trail.';
+
+--
+-- Name: score_entries _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.score_entries FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+
+--
+-- Name: TRIGGER _900_audit ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _900_audit ON app.score_entries IS 'Writes the audit trail.';
 
 --
 -- Name: tasks _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
@@ -3760,6 +6969,58 @@ ALTER TABLE ONLY app.credentials
 COMMENT ON CONSTRAINT credentials_user_id_fkey ON app.credentials IS 'The user does not exist.';
 
 --
+-- Name: exercise_logs exercise_logs_family_id_exercise_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.exercise_logs
+    ADD CONSTRAINT exercise_logs_family_id_exercise_id_fkey FOREIGN KEY (family_id, exercise_id) REFERENCES app.exercises(family_id, id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT exercise_logs_family_id_exercise_id_fkey ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercise_logs_family_id_exercise_id_fkey ON app.exercise_logs IS 'The exercise does not exist.';
+
+--
+-- Name: exercise_logs exercise_logs_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.exercise_logs
+    ADD CONSTRAINT exercise_logs_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT exercise_logs_family_id_user_id_fkey ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercise_logs_family_id_user_id_fkey ON app.exercise_logs IS 'The user does not belong to this family.';
+
+--
+-- Name: exercises exercises_family_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.exercises
+    ADD CONSTRAINT exercises_family_id_fkey FOREIGN KEY (family_id) REFERENCES app.families(id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT exercises_family_id_fkey ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercises_family_id_fkey ON app.exercises IS 'The family does not exist.';
+
+--
+-- Name: exercises exercises_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.exercises
+    ADD CONSTRAINT exercises_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE SET NULL (user_id);
+
+--
+-- Name: CONSTRAINT exercises_family_id_user_id_fkey ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT exercises_family_id_user_id_fkey ON app.exercises IS 'The user does not belong to this family.';
+
+--
 -- Name: family_memberships family_memberships_family_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
 --
 
@@ -3784,6 +7045,58 @@ ALTER TABLE ONLY app.family_memberships
 --
 
 COMMENT ON CONSTRAINT family_memberships_user_id_fkey ON app.family_memberships IS 'The user does not exist.';
+
+--
+-- Name: habit_logs habit_logs_family_id_habit_id_user_id_visibility_type_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.habit_logs
+    ADD CONSTRAINT habit_logs_family_id_habit_id_user_id_visibility_type_fkey FOREIGN KEY (family_id, habit_id, user_id, visibility, type) REFERENCES app.habits(family_id, id, user_id, visibility, type) ON UPDATE CASCADE ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT habit_logs_family_id_habit_id_user_id_visibility_type_fkey ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habit_logs_family_id_habit_id_user_id_visibility_type_fkey ON app.habit_logs IS 'The habit does not exist.';
+
+--
+-- Name: habits habits_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.habits
+    ADD CONSTRAINT habits_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT habits_family_id_user_id_fkey ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT habits_family_id_user_id_fkey ON app.habits IS 'The user does not belong to this family.';
+
+--
+-- Name: invitations invitations_family_id_member_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.invitations
+    ADD CONSTRAINT invitations_family_id_member_id_fkey FOREIGN KEY (family_id, member_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT invitations_family_id_member_id_fkey ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT invitations_family_id_member_id_fkey ON app.invitations IS 'Who accepts does not belong to this family.';
+
+--
+-- Name: invitations invitations_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.invitations
+    ADD CONSTRAINT invitations_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT invitations_family_id_user_id_fkey ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT invitations_family_id_user_id_fkey ON app.invitations IS 'The user does not belong to this family.';
 
 --
 -- Name: kept_answers kept_answers_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
@@ -3836,6 +7149,162 @@ ALTER TABLE ONLY app.refresh_tokens
 --
 
 COMMENT ON CONSTRAINT refresh_tokens_session_id_fkey ON app.refresh_tokens IS 'The session does not exist.';
+
+--
+-- Name: routine_completions routine_completions_family_id_routine_id_owner_id_visibili_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routine_completions
+    ADD CONSTRAINT routine_completions_family_id_routine_id_owner_id_visibili_fkey FOREIGN KEY (family_id, routine_id, owner_id, visibility) REFERENCES app.routines(family_id, id, user_id, visibility) ON UPDATE CASCADE ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT routine_completions_family_id_routine_id_owner_id_visibili_fkey ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_completions_family_id_routine_id_owner_id_visibili_fkey ON app.routine_completions IS 'The routine does not exist, or was just shared or made private.';
+
+--
+-- Name: routine_completions routine_completions_family_id_routine_id_version_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routine_completions
+    ADD CONSTRAINT routine_completions_family_id_routine_id_version_fkey FOREIGN KEY (family_id, routine_id, version) REFERENCES app.routine_versions(family_id, routine_id, version) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT routine_completions_family_id_routine_id_version_fkey ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_completions_family_id_routine_id_version_fkey ON app.routine_completions IS 'The version does not exist.';
+
+--
+-- Name: routine_completions routine_completions_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routine_completions
+    ADD CONSTRAINT routine_completions_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT routine_completions_family_id_user_id_fkey ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_completions_family_id_user_id_fkey ON app.routine_completions IS 'The user does not belong to this family.';
+
+--
+-- Name: routine_steps routine_steps_family_id_exercise_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routine_steps
+    ADD CONSTRAINT routine_steps_family_id_exercise_id_fkey FOREIGN KEY (family_id, exercise_id) REFERENCES app.exercises(family_id, id) ON DELETE SET NULL (exercise_id);
+
+--
+-- Name: CONSTRAINT routine_steps_family_id_exercise_id_fkey ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_steps_family_id_exercise_id_fkey ON app.routine_steps IS 'The exercise does not exist.';
+
+--
+-- Name: routine_steps routine_steps_family_id_habit_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routine_steps
+    ADD CONSTRAINT routine_steps_family_id_habit_id_fkey FOREIGN KEY (family_id, habit_id) REFERENCES app.habits(family_id, id) ON DELETE SET NULL (habit_id);
+
+--
+-- Name: CONSTRAINT routine_steps_family_id_habit_id_fkey ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_steps_family_id_habit_id_fkey ON app.routine_steps IS 'The habit does not exist.';
+
+--
+-- Name: routine_steps routine_steps_family_id_routine_id_user_id_visibility_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routine_steps
+    ADD CONSTRAINT routine_steps_family_id_routine_id_user_id_visibility_fkey FOREIGN KEY (family_id, routine_id, user_id, visibility) REFERENCES app.routines(family_id, id, user_id, visibility) ON UPDATE CASCADE ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT routine_steps_family_id_routine_id_user_id_visibility_fkey ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_steps_family_id_routine_id_user_id_visibility_fkey ON app.routine_steps IS 'The routine does not exist, or was just shared or made private.';
+
+--
+-- Name: routine_steps routine_steps_family_id_routine_id_version_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routine_steps
+    ADD CONSTRAINT routine_steps_family_id_routine_id_version_fkey FOREIGN KEY (family_id, routine_id, version) REFERENCES app.routine_versions(family_id, routine_id, version) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT routine_steps_family_id_routine_id_version_fkey ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_steps_family_id_routine_id_version_fkey ON app.routine_steps IS 'The version does not exist.';
+
+--
+-- Name: routine_versions routine_versions_family_id_author_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routine_versions
+    ADD CONSTRAINT routine_versions_family_id_author_id_fkey FOREIGN KEY (family_id, author_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE SET NULL (author_id);
+
+--
+-- Name: CONSTRAINT routine_versions_family_id_author_id_fkey ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_versions_family_id_author_id_fkey ON app.routine_versions IS 'The user does not belong to this family.';
+
+--
+-- Name: routine_versions routine_versions_family_id_routine_id_user_id_visibility_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routine_versions
+    ADD CONSTRAINT routine_versions_family_id_routine_id_user_id_visibility_fkey FOREIGN KEY (family_id, routine_id, user_id, visibility) REFERENCES app.routines(family_id, id, user_id, visibility) ON UPDATE CASCADE ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT routine_versions_family_id_routine_id_user_id_visibility_fkey ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_versions_family_id_routine_id_user_id_visibility_fkey ON app.routine_versions IS 'The routine does not exist, or was just shared or made private.';
+
+--
+-- Name: routines routines_family_id_id_version_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routines
+    ADD CONSTRAINT routines_family_id_id_version_fkey FOREIGN KEY (family_id, id, version) REFERENCES app.routine_versions(family_id, routine_id, version) ON DELETE RESTRICT;
+
+--
+-- Name: CONSTRAINT routines_family_id_id_version_fkey ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routines_family_id_id_version_fkey ON app.routines IS 'The newest version does not exist.';
+
+--
+-- Name: routines routines_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.routines
+    ADD CONSTRAINT routines_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT routines_family_id_user_id_fkey ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routines_family_id_user_id_fkey ON app.routines IS 'The user does not belong to this family.';
+
+--
+-- Name: score_entries score_entries_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.score_entries
+    ADD CONSTRAINT score_entries_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT score_entries_family_id_user_id_fkey ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT score_entries_family_id_user_id_fkey ON app.score_entries IS 'The user does not belong to this family.';
 
 --
 -- Name: sessions sessions_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
@@ -3937,6 +7406,18 @@ CREATE POLICY delete_auth ON app.kept_answers FOR DELETE TO app_auth USING (true
 COMMENT ON POLICY delete_auth ON app.kept_answers IS 'The functions of app_auth forget what is old.';
 
 --
+-- Name: exercises delete_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_ops ON app.exercises FOR DELETE TO app_ops USING ((NOT is_active));
+
+--
+-- Name: POLICY delete_ops ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_ops ON app.exercises IS 'Maintenance purges what was retired, and nothing else.';
+
+--
 -- Name: families delete_ops; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -3947,6 +7428,54 @@ CREATE POLICY delete_ops ON app.families FOR DELETE TO app_ops USING ((NOT is_ac
 --
 
 COMMENT ON POLICY delete_ops ON app.families IS 'Maintenance purges what was retired, and nothing else.';
+
+--
+-- Name: family_memberships delete_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_ops ON app.family_memberships FOR DELETE TO app_ops USING ((NOT is_active));
+
+--
+-- Name: POLICY delete_ops ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_ops ON app.family_memberships IS 'Maintenance purges what was retired, and nothing else.';
+
+--
+-- Name: habits delete_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_ops ON app.habits FOR DELETE TO app_ops USING ((NOT is_active));
+
+--
+-- Name: POLICY delete_ops ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_ops ON app.habits IS 'Maintenance purges what was retired, and nothing else.';
+
+--
+-- Name: routines delete_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_ops ON app.routines FOR DELETE TO app_ops USING ((NOT is_active));
+
+--
+-- Name: POLICY delete_ops ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_ops ON app.routines IS 'Maintenance purges what was retired, and nothing else.';
+
+--
+-- Name: sessions delete_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_ops ON app.sessions FOR DELETE TO app_ops USING ((expires_at < CURRENT_TIMESTAMP));
+
+--
+-- Name: POLICY delete_ops ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_ops ON app.sessions IS 'Maintenance purges what has expired, and nothing else.';
 
 --
 -- Name: users delete_ops; Type: POLICY; Schema: app; Owner: app_owner
@@ -3973,6 +7502,42 @@ CREATE POLICY delete_own ON app.conversations FOR DELETE TO app_api USING (((fam
 COMMENT ON POLICY delete_own ON app.conversations IS 'Their own.';
 
 --
+-- Name: exercise_logs delete_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_own ON app.exercise_logs FOR DELETE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY delete_own ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_own ON app.exercise_logs IS 'Their own.';
+
+--
+-- Name: habit_logs delete_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_own ON app.habit_logs FOR DELETE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY delete_own ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_own ON app.habit_logs IS 'Their own.';
+
+--
+-- Name: routine_completions delete_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_own ON app.routine_completions FOR DELETE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY delete_own ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_own ON app.routine_completions IS 'Their own.';
+
+--
 -- Name: tasks delete_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -3985,6 +7550,18 @@ CREATE POLICY delete_own_or_admin ON app.tasks FOR DELETE TO app_api USING (((fa
 COMMENT ON POLICY delete_own_or_admin ON app.tasks IS 'Their own; what the family shares also by who runs the family.';
 
 --
+-- Name: exercise_logs; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.exercise_logs ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: exercises; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.exercises ENABLE ROW LEVEL SECURITY;
+
+--
 -- Name: families; Type: ROW SECURITY; Schema: app; Owner: app_owner
 --
 
@@ -3995,6 +7572,18 @@ ALTER TABLE app.families ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE app.family_memberships ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: habit_logs; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.habit_logs ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: habits; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.habits ENABLE ROW LEVEL SECURITY;
 
 --
 -- Name: audit_log insert_audit; Type: POLICY; Schema: app; Owner: app_owner
@@ -4081,6 +7670,18 @@ CREATE POLICY insert_auth ON app.refresh_tokens FOR INSERT TO app_auth WITH CHEC
 COMMENT ON POLICY insert_auth ON app.refresh_tokens IS 'The functions of app_auth append links.';
 
 --
+-- Name: score_entries insert_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_auth ON app.score_entries FOR INSERT TO app_auth WITH CHECK (true);
+
+--
+-- Name: POLICY insert_auth ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_auth ON app.score_entries IS 'The trigger function appends.';
+
+--
 -- Name: sessions insert_auth; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -4108,13 +7709,13 @@ COMMENT ON POLICY insert_auth ON app.users IS 'The functions of app_auth make th
 -- Name: account_events insert_ops; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY insert_ops ON app.account_events FOR INSERT TO app_ops WITH CHECK ((event_type = 'account_restored'::app.account_event));
+CREATE POLICY insert_ops ON app.account_events FOR INSERT TO app_ops WITH CHECK ((event_type = ANY (ARRAY['account_restored'::app.account_event, 'account_purged'::app.account_event])));
 
 --
 -- Name: POLICY insert_ops ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON POLICY insert_ops ON app.account_events IS 'Only the record of a restore.';
+COMMENT ON POLICY insert_ops ON app.account_events IS 'Only the record of a restore or a purge.';
 
 --
 -- Name: conversations insert_own; Type: POLICY; Schema: app; Owner: app_owner
@@ -4127,6 +7728,54 @@ CREATE POLICY insert_own ON app.conversations FOR INSERT TO app_api WITH CHECK (
 --
 
 COMMENT ON POLICY insert_own ON app.conversations IS 'Only in their own name and in the family they act in.';
+
+--
+-- Name: exercise_logs insert_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_own ON app.exercise_logs FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY insert_own ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_own ON app.exercise_logs IS 'Only in their own name and in the family they act in.';
+
+--
+-- Name: exercises insert_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_own ON app.exercises FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY insert_own ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_own ON app.exercises IS 'Only in their own name and in the family they act in.';
+
+--
+-- Name: habit_logs insert_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_own ON app.habit_logs FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY insert_own ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_own ON app.habit_logs IS 'Only in their own name and in the family they act in.';
+
+--
+-- Name: habits insert_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_own ON app.habits FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY insert_own ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_own ON app.habits IS 'Only in their own name and in the family they act in.';
 
 --
 -- Name: kept_answers insert_own; Type: POLICY; Schema: app; Owner: app_owner
@@ -4153,6 +7802,18 @@ CREATE POLICY insert_own ON app.messages FOR INSERT TO app_api WITH CHECK (((fam
 COMMENT ON POLICY insert_own ON app.messages IS 'Only in their own name and in the family they act in.';
 
 --
+-- Name: routines insert_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_own ON app.routines FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY insert_own ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_own ON app.routines IS 'Only in their own name and in the family they act in.';
+
+--
 -- Name: tasks insert_own; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -4163,6 +7824,60 @@ CREATE POLICY insert_own ON app.tasks FOR INSERT TO app_api WITH CHECK (((family
 --
 
 COMMENT ON POLICY insert_own ON app.tasks IS 'Only in their own name and in the family they act in.';
+
+--
+-- Name: invitations insert_own_as_admin; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_own_as_admin ON app.invitations FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()) AND ((app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role)))));
+
+--
+-- Name: POLICY insert_own_as_admin ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_own_as_admin ON app.invitations IS 'Owners into every role, admins into all but theirs; only in their own name.';
+
+--
+-- Name: routine_steps insert_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_own_or_admin ON app.routine_steps FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
+
+--
+-- Name: POLICY insert_own_or_admin ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_own_or_admin ON app.routine_steps IS 'Of their own routines; of shared ones also by who runs the family.';
+
+--
+-- Name: routine_versions insert_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_own_or_admin ON app.routine_versions FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (author_id = app.current_user_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
+
+--
+-- Name: POLICY insert_own_or_admin ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_own_or_admin ON app.routine_versions IS 'In their own name: of their own routines, of shared ones also by who runs the family.';
+
+--
+-- Name: routine_completions insert_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_own_or_shared ON app.routine_completions FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()) AND ((owner_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+
+--
+-- Name: POLICY insert_own_or_shared ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_own_or_shared ON app.routine_completions IS 'Only in their own name: of their own routines, and of those the family shares.';
+
+--
+-- Name: invitations; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.invitations ENABLE ROW LEVEL SECURITY;
 
 --
 -- Name: kept_answers; Type: ROW SECURITY; Schema: app; Owner: app_owner
@@ -4181,6 +7896,48 @@ ALTER TABLE app.messages ENABLE ROW LEVEL SECURITY;
 --
 
 ALTER TABLE app.refresh_tokens ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: routine_completions; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.routine_completions ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: routine_steps; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.routine_steps ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: routine_versions; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.routine_versions ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: routines; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.routines ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: score_entries; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.score_entries ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: invitations select_above_member; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_above_member ON app.invitations FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND (app.current_member_role() <> 'member'::app.member_role)));
+
+--
+-- Name: POLICY select_above_member ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_above_member ON app.invitations IS 'Owners and admins.';
 
 --
 -- Name: audit_log select_admin; Type: POLICY; Schema: app; Owner: app_owner
@@ -4219,6 +7976,18 @@ CREATE POLICY select_auth ON app.credentials FOR SELECT TO app_auth USING (true)
 COMMENT ON POLICY select_auth ON app.credentials IS 'The functions of app_auth hand a hash to sign-in.';
 
 --
+-- Name: exercises select_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_auth ON app.exercises FOR SELECT TO app_auth USING (true);
+
+--
+-- Name: POLICY select_auth ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_auth ON app.exercises IS 'The trigger function of the ledger of points sees what doing it is worth.';
+
+--
 -- Name: families select_auth; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -4241,6 +8010,30 @@ CREATE POLICY select_auth ON app.family_memberships FOR SELECT TO app_auth USING
 --
 
 COMMENT ON POLICY select_auth ON app.family_memberships IS 'The functions of app_auth look across families.';
+
+--
+-- Name: habits select_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_auth ON app.habits FOR SELECT TO app_auth USING (true);
+
+--
+-- Name: POLICY select_auth ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_auth ON app.habits IS 'The trigger function of the ledger of points sees what doing it is worth.';
+
+--
+-- Name: invitations select_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_auth ON app.invitations FOR SELECT TO app_auth USING (true);
+
+--
+-- Name: POLICY select_auth ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_auth ON app.invitations IS 'The functions of app_auth find an invitation by its token.';
 
 --
 -- Name: kept_answers select_auth; Type: POLICY; Schema: app; Owner: app_owner
@@ -4267,6 +8060,30 @@ CREATE POLICY select_auth ON app.refresh_tokens FOR SELECT TO app_auth USING (tr
 COMMENT ON POLICY select_auth ON app.refresh_tokens IS 'The functions of app_auth follow the chain.';
 
 --
+-- Name: routines select_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_auth ON app.routines FOR SELECT TO app_auth USING (true);
+
+--
+-- Name: POLICY select_auth ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_auth ON app.routines IS 'The trigger function of the ledger of points sees what doing it is worth.';
+
+--
+-- Name: score_entries select_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_auth ON app.score_entries FOR SELECT TO app_auth USING (true);
+
+--
+-- Name: POLICY select_auth ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_auth ON app.score_entries IS 'The trigger function finds what was awarded.';
+
+--
 -- Name: sessions select_auth; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -4291,6 +8108,18 @@ CREATE POLICY select_auth ON app.users FOR SELECT TO app_auth USING (true);
 COMMENT ON POLICY select_auth ON app.users IS 'The functions of app_auth find accounts.';
 
 --
+-- Name: exercises select_family; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_family ON app.exercises FOR SELECT TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY select_family ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_family ON app.exercises IS 'Every member sees it.';
+
+--
 -- Name: families select_family; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -4313,6 +8142,18 @@ CREATE POLICY select_family ON app.family_memberships FOR SELECT TO app_reader, 
 --
 
 COMMENT ON POLICY select_family ON app.family_memberships IS 'Every member sees it.';
+
+--
+-- Name: score_entries select_family; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_family ON app.score_entries FOR SELECT TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY select_family ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_family ON app.score_entries IS 'Every member sees it.';
 
 --
 -- Name: account_events select_ops; Type: POLICY; Schema: app; Owner: app_owner
@@ -4351,6 +8192,30 @@ CREATE POLICY select_ops ON app.conversations FOR SELECT TO app_ops USING (true)
 COMMENT ON POLICY select_ops ON app.conversations IS 'Maintenance sees every row, in the columns it is granted.';
 
 --
+-- Name: exercise_logs select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.exercise_logs FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.exercise_logs IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: exercises select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.exercises FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.exercises IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
 -- Name: families select_ops; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -4375,6 +8240,42 @@ CREATE POLICY select_ops ON app.family_memberships FOR SELECT TO app_ops USING (
 COMMENT ON POLICY select_ops ON app.family_memberships IS 'Maintenance sees every row, in the columns it is granted.';
 
 --
+-- Name: habit_logs select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.habit_logs FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.habit_logs IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: habits select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.habits FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.habits IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: invitations select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.invitations FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.invitations IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
 -- Name: kept_answers select_ops; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -4397,6 +8298,66 @@ CREATE POLICY select_ops ON app.messages FOR SELECT TO app_ops USING (true);
 --
 
 COMMENT ON POLICY select_ops ON app.messages IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: routine_completions select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.routine_completions FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.routine_completions IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: routine_steps select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.routine_steps FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.routine_steps IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: routine_versions select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.routine_versions FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.routine_versions IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: routines select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.routines FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.routines IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
+-- Name: score_entries select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.score_entries FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.score_entries IS 'Maintenance sees every row, in the columns it is granted.';
 
 --
 -- Name: sessions select_ops; Type: POLICY; Schema: app; Owner: app_owner
@@ -4447,6 +8408,18 @@ CREATE POLICY select_own ON app.conversations FOR SELECT TO app_reader, app_api 
 COMMENT ON POLICY select_own ON app.conversations IS 'Their own rows.';
 
 --
+-- Name: exercise_logs select_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_own ON app.exercise_logs FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY select_own ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_own ON app.exercise_logs IS 'Their own rows.';
+
+--
 -- Name: kept_answers select_own; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -4493,6 +8466,78 @@ CREATE POLICY select_own ON app.users FOR SELECT TO app_reader, app_api USING ((
 --
 
 COMMENT ON POLICY select_own ON app.users IS 'Everybody their own row.';
+
+--
+-- Name: habit_logs select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_own_or_shared ON app.habit_logs FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+
+--
+-- Name: POLICY select_own_or_shared ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_own_or_shared ON app.habit_logs IS 'Their own, and what the family shares.';
+
+--
+-- Name: habits select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_own_or_shared ON app.habits FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+
+--
+-- Name: POLICY select_own_or_shared ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_own_or_shared ON app.habits IS 'Their own, and what the family shares.';
+
+--
+-- Name: routine_completions select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_own_or_shared ON app.routine_completions FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+
+--
+-- Name: POLICY select_own_or_shared ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_own_or_shared ON app.routine_completions IS 'Their own, and what the family shares.';
+
+--
+-- Name: routine_steps select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_own_or_shared ON app.routine_steps FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+
+--
+-- Name: POLICY select_own_or_shared ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_own_or_shared ON app.routine_steps IS 'Their own, and what the family shares.';
+
+--
+-- Name: routine_versions select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_own_or_shared ON app.routine_versions FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+
+--
+-- Name: POLICY select_own_or_shared ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_own_or_shared ON app.routine_versions IS 'Their own, and what the family shares.';
+
+--
+-- Name: routines select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_own_or_shared ON app.routines FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+
+--
+-- Name: POLICY select_own_or_shared ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_own_or_shared ON app.routines IS 'Their own, and what the family shares.';
 
 --
 -- Name: tasks select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
@@ -4543,6 +8588,30 @@ CREATE POLICY tenant_floor ON app.conversations AS RESTRICTIVE TO app_reader, ap
 COMMENT ON POLICY tenant_floor ON app.conversations IS 'Whatever the other policies allow, never a row of another family.';
 
 --
+-- Name: exercise_logs tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.exercise_logs AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.exercise_logs IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: exercises tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.exercises AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.exercises IS 'Whatever the other policies allow, never a row of another family.';
+
+--
 -- Name: families tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -4565,6 +8634,42 @@ CREATE POLICY tenant_floor ON app.family_memberships AS RESTRICTIVE TO app_reade
 --
 
 COMMENT ON POLICY tenant_floor ON app.family_memberships IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: habit_logs tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.habit_logs AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.habit_logs IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: habits tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.habits AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.habits IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: invitations tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.invitations AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.invitations IS 'Whatever the other policies allow, never a row of another family.';
 
 --
 -- Name: kept_answers tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
@@ -4591,6 +8696,66 @@ CREATE POLICY tenant_floor ON app.messages AS RESTRICTIVE TO app_reader, app_api
 COMMENT ON POLICY tenant_floor ON app.messages IS 'Whatever the other policies allow, never a row of another family.';
 
 --
+-- Name: routine_completions tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.routine_completions AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.routine_completions IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: routine_steps tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.routine_steps AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.routine_steps IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: routine_versions tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.routine_versions AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.routine_versions IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: routines tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.routines AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.routines IS 'Whatever the other policies allow, never a row of another family.';
+
+--
+-- Name: score_entries tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.score_entries AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.score_entries IS 'Whatever the other policies allow, never a row of another family.';
+
+--
 -- Name: tasks tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -4613,6 +8778,18 @@ CREATE POLICY update_admin ON app.families FOR UPDATE TO app_api USING (((id = a
 --
 
 COMMENT ON POLICY update_admin ON app.families IS 'Owners and admins.';
+
+--
+-- Name: invitations update_admin; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_admin ON app.invitations FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND is_pending AND ((app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role))))) WITH CHECK (((family_id = app.current_family_id()) AND (NOT is_pending) AND ((app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role)))));
+
+--
+-- Name: POLICY update_admin ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_admin ON app.invitations IS 'Owners revoke every pending one, admins all but those of owners.';
 
 --
 -- Name: credentials update_auth; Type: POLICY; Schema: app; Owner: app_owner
@@ -4642,13 +8819,25 @@ COMMENT ON POLICY update_auth ON app.families IS 'The functions of app_auth reti
 -- Name: family_memberships update_auth; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY update_auth ON app.family_memberships FOR UPDATE TO app_auth USING (is_active) WITH CHECK ((NOT is_active));
+CREATE POLICY update_auth ON app.family_memberships FOR UPDATE TO app_auth USING ((is_active OR (user_id = app.current_user_id()))) WITH CHECK (((NOT is_active) OR (user_id = app.current_user_id())));
 
 --
 -- Name: POLICY update_auth ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON POLICY update_auth ON app.family_memberships IS 'The functions of app_auth retire what is still active.';
+COMMENT ON POLICY update_auth ON app.family_memberships IS 'The functions of app_auth retire what is still active, and take back in who asks for it.';
+
+--
+-- Name: invitations update_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_auth ON app.invitations FOR UPDATE TO app_auth USING (is_pending) WITH CHECK ((NOT is_pending));
+
+--
+-- Name: POLICY update_auth ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_auth ON app.invitations IS 'The functions of app_auth accept what is pending.';
 
 --
 -- Name: sessions update_auth; Type: POLICY; Schema: app; Owner: app_owner
@@ -4723,6 +8912,42 @@ CREATE POLICY update_own ON app.conversations FOR UPDATE TO app_api USING (((fam
 COMMENT ON POLICY update_own ON app.conversations IS 'Their own rows, which stay their own.';
 
 --
+-- Name: exercise_logs update_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_own ON app.exercise_logs FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()))) WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY update_own ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_own ON app.exercise_logs IS 'Their own rows, which stay their own.';
+
+--
+-- Name: habit_logs update_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_own ON app.habit_logs FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()))) WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY update_own ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_own ON app.habit_logs IS 'Their own rows, which stay their own.';
+
+--
+-- Name: routine_completions update_own; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_own ON app.routine_completions FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()))) WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+
+--
+-- Name: POLICY update_own ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_own ON app.routine_completions IS 'Their own rows, which stay their own.';
+
+--
 -- Name: users update_own; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -4735,16 +8960,52 @@ CREATE POLICY update_own ON app.users FOR UPDATE TO app_api USING ((id = app.cur
 COMMENT ON POLICY update_own ON app.users IS 'Everybody their own row.';
 
 --
+-- Name: exercises update_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_own_or_admin ON app.exercises FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))) WITH CHECK (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role])))));
+
+--
+-- Name: POLICY update_own_or_admin ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_own_or_admin ON app.exercises IS 'Their own; every one by who runs the family.';
+
+--
 -- Name: family_memberships update_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY update_own_or_admin ON app.family_memberships FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND is_active AND ((user_id = app.current_user_id()) OR (app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role))))) WITH CHECK (((family_id = app.current_family_id()) AND (((user_id = app.current_user_id()) AND (role = app.current_member_role())) OR (app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role)))));
+CREATE POLICY update_own_or_admin ON app.family_memberships FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND (((user_id = app.current_user_id()) AND is_active) OR (app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role))))) WITH CHECK (((family_id = app.current_family_id()) AND (((user_id = app.current_user_id()) AND (role = app.current_member_role())) OR (app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role)))));
 
 --
 -- Name: POLICY update_own_or_admin ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON POLICY update_own_or_admin ON app.family_memberships IS 'Owners change every active member, admins all but owners, members themselves.';
+COMMENT ON POLICY update_own_or_admin ON app.family_memberships IS 'Owners change every member, admins all but owners, members themselves while they are active.';
+
+--
+-- Name: habits update_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_own_or_admin ON app.habits FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role])))))) WITH CHECK (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
+
+--
+-- Name: POLICY update_own_or_admin ON habits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_own_or_admin ON app.habits IS 'Their own; what the family shares also by who runs the family.';
+
+--
+-- Name: routines update_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY update_own_or_admin ON app.routines FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role])))))) WITH CHECK (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
+
+--
+-- Name: POLICY update_own_or_admin ON routines; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY update_own_or_admin ON app.routines IS 'Their own; what the family shares also by who runs the family, and it stays shared.';
 
 --
 -- Name: tasks update_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
@@ -4775,6 +9036,76 @@ GRANT USAGE ON SCHEMA app TO app_ops;
 GRANT USAGE ON SCHEMA app TO app_reader;
 
 --
+-- Name: FUNCTION is_time_zone(name text); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.is_time_zone(name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.is_time_zone(name text) TO app_api;
+GRANT ALL ON FUNCTION app.is_time_zone(name text) TO app_auth;
+GRANT ALL ON FUNCTION app.is_time_zone(name text) TO app_ops;
+
+--
+-- Name: FUNCTION new_id(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.new_id() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.new_id() TO app_api;
+GRANT ALL ON FUNCTION app.new_id() TO app_auth;
+GRANT ALL ON FUNCTION app.new_id() TO app_audit;
+GRANT ALL ON FUNCTION app.new_id() TO app_ops;
+
+--
+-- Name: TABLE families; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.families TO app_api;
+GRANT SELECT ON TABLE app.families TO app_reader;
+GRANT SELECT ON TABLE app.families TO app_auth;
+GRANT DELETE ON TABLE app.families TO app_ops;
+
+--
+-- Name: COLUMN families.id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(id) ON TABLE app.families TO app_auth;
+GRANT SELECT(id) ON TABLE app.families TO app_ops;
+
+--
+-- Name: COLUMN families.name; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(name) ON TABLE app.families TO app_api;
+GRANT INSERT(name) ON TABLE app.families TO app_auth;
+GRANT SELECT(name) ON TABLE app.families TO app_ops;
+
+--
+-- Name: COLUMN families.time_zone; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(time_zone) ON TABLE app.families TO app_api;
+GRANT INSERT(time_zone) ON TABLE app.families TO app_auth;
+
+--
+-- Name: COLUMN families.deleted_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(deleted_at) ON TABLE app.families TO app_auth;
+GRANT SELECT(deleted_at),UPDATE(deleted_at) ON TABLE app.families TO app_ops;
+
+--
+-- Name: COLUMN families.is_active; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(is_active) ON TABLE app.families TO app_ops;
+
+--
+-- Name: FUNCTION accept_invitation(token_hash bytea); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.accept_invitation(token_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.accept_invitation(token_hash bytea) TO app_api;
+
+--
 -- Name: FUNCTION assert_membership(); Type: ACL; Schema: app; Owner: app_owner
 --
 
@@ -4796,6 +9127,12 @@ REVOKE ALL ON FUNCTION app.change_password(old_hash text, new_hash text) FROM PU
 GRANT ALL ON FUNCTION app.change_password(old_hash text, new_hash text) TO app_api;
 
 --
+-- Name: FUNCTION check_step(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.check_step() FROM PUBLIC;
+
+--
 -- Name: FUNCTION close_session(); Type: ACL; Schema: app; Owner: app_auth
 --
 
@@ -4815,16 +9152,6 @@ GRANT ALL ON FUNCTION app.condition_holds(condition text, table_name text, table
 
 REVOKE ALL ON FUNCTION app.conditions_of(expression text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.conditions_of(expression text) TO app_ops;
-
---
--- Name: FUNCTION new_id(); Type: ACL; Schema: app; Owner: app_owner
---
-
-REVOKE ALL ON FUNCTION app.new_id() FROM PUBLIC;
-GRANT ALL ON FUNCTION app.new_id() TO app_api;
-GRANT ALL ON FUNCTION app.new_id() TO app_auth;
-GRANT ALL ON FUNCTION app.new_id() TO app_audit;
-GRANT ALL ON FUNCTION app.new_id() TO app_ops;
 
 --
 -- Name: TABLE conversations; Type: ACL; Schema: app; Owner: app_owner
@@ -4872,59 +9199,6 @@ GRANT ALL ON FUNCTION app.conversation_json(c app.conversations) TO app_api;
 
 REVOKE ALL ON FUNCTION app.count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval) TO app_api;
-
---
--- Name: FUNCTION is_time_zone(name text); Type: ACL; Schema: app; Owner: app_owner
---
-
-REVOKE ALL ON FUNCTION app.is_time_zone(name text) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.is_time_zone(name text) TO app_api;
-GRANT ALL ON FUNCTION app.is_time_zone(name text) TO app_auth;
-GRANT ALL ON FUNCTION app.is_time_zone(name text) TO app_ops;
-
---
--- Name: TABLE families; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT SELECT ON TABLE app.families TO app_api;
-GRANT SELECT ON TABLE app.families TO app_reader;
-GRANT SELECT ON TABLE app.families TO app_auth;
-GRANT DELETE ON TABLE app.families TO app_ops;
-
---
--- Name: COLUMN families.id; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT INSERT(id) ON TABLE app.families TO app_auth;
-GRANT SELECT(id) ON TABLE app.families TO app_ops;
-
---
--- Name: COLUMN families.name; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT UPDATE(name) ON TABLE app.families TO app_api;
-GRANT INSERT(name) ON TABLE app.families TO app_auth;
-GRANT SELECT(name) ON TABLE app.families TO app_ops;
-
---
--- Name: COLUMN families.time_zone; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT UPDATE(time_zone) ON TABLE app.families TO app_api;
-GRANT INSERT(time_zone) ON TABLE app.families TO app_auth;
-
---
--- Name: COLUMN families.deleted_at; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT UPDATE(deleted_at) ON TABLE app.families TO app_auth;
-GRANT SELECT(deleted_at),UPDATE(deleted_at) ON TABLE app.families TO app_ops;
-
---
--- Name: COLUMN families.is_active; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT SELECT(is_active) ON TABLE app.families TO app_ops;
 
 --
 -- Name: FUNCTION create_family(name text, time_zone text); Type: ACL; Schema: app; Owner: app_auth
@@ -5010,6 +9284,157 @@ REVOKE ALL ON FUNCTION app.event_metadata() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.event_metadata() TO app_ops;
 
 --
+-- Name: TABLE exercises; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.exercises TO app_api;
+GRANT SELECT ON TABLE app.exercises TO app_reader;
+GRANT DELETE ON TABLE app.exercises TO app_ops;
+
+--
+-- Name: COLUMN exercises.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.exercises TO app_api;
+GRANT SELECT(family_id) ON TABLE app.exercises TO app_auth;
+GRANT SELECT(family_id) ON TABLE app.exercises TO app_ops;
+
+--
+-- Name: COLUMN exercises.id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(id) ON TABLE app.exercises TO app_auth;
+GRANT SELECT(id) ON TABLE app.exercises TO app_ops;
+
+--
+-- Name: COLUMN exercises.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.exercises TO app_api;
+GRANT SELECT(user_id) ON TABLE app.exercises TO app_ops;
+
+--
+-- Name: COLUMN exercises.name; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(name),UPDATE(name) ON TABLE app.exercises TO app_api;
+
+--
+-- Name: COLUMN exercises.description; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(description),UPDATE(description) ON TABLE app.exercises TO app_api;
+
+--
+-- Name: COLUMN exercises.points; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(points),UPDATE(points) ON TABLE app.exercises TO app_api;
+GRANT SELECT(points) ON TABLE app.exercises TO app_auth;
+
+--
+-- Name: COLUMN exercises.deleted_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(deleted_at) ON TABLE app.exercises TO app_api;
+GRANT SELECT(deleted_at) ON TABLE app.exercises TO app_ops;
+
+--
+-- Name: COLUMN exercises.is_active; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(is_active) ON TABLE app.exercises TO app_ops;
+
+--
+-- Name: FUNCTION exercise_json(e app.exercises); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.exercise_json(e app.exercises) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.exercise_json(e app.exercises) TO app_api;
+
+--
+-- Name: TABLE exercise_logs; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT,DELETE ON TABLE app.exercise_logs TO app_api;
+GRANT SELECT ON TABLE app.exercise_logs TO app_reader;
+
+--
+-- Name: COLUMN exercise_logs.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.exercise_logs TO app_api;
+GRANT SELECT(family_id) ON TABLE app.exercise_logs TO app_ops;
+
+--
+-- Name: COLUMN exercise_logs.id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(id) ON TABLE app.exercise_logs TO app_ops;
+
+--
+-- Name: COLUMN exercise_logs.exercise_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(exercise_id) ON TABLE app.exercise_logs TO app_api;
+
+--
+-- Name: COLUMN exercise_logs.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.exercise_logs TO app_api;
+GRANT SELECT(user_id) ON TABLE app.exercise_logs TO app_ops;
+
+--
+-- Name: COLUMN exercise_logs.performed_on; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(performed_on),UPDATE(performed_on) ON TABLE app.exercise_logs TO app_api;
+
+--
+-- Name: COLUMN exercise_logs.sets; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(sets),UPDATE(sets) ON TABLE app.exercise_logs TO app_api;
+
+--
+-- Name: COLUMN exercise_logs.reps; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(reps),UPDATE(reps) ON TABLE app.exercise_logs TO app_api;
+
+--
+-- Name: COLUMN exercise_logs.weight_kg; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(weight_kg),UPDATE(weight_kg) ON TABLE app.exercise_logs TO app_api;
+
+--
+-- Name: COLUMN exercise_logs.duration_s; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(duration_s),UPDATE(duration_s) ON TABLE app.exercise_logs TO app_api;
+
+--
+-- Name: COLUMN exercise_logs.distance_m; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(distance_m),UPDATE(distance_m) ON TABLE app.exercise_logs TO app_api;
+
+--
+-- Name: COLUMN exercise_logs.note; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(note),UPDATE(note) ON TABLE app.exercise_logs TO app_api;
+
+--
+-- Name: FUNCTION exercise_log_json(l app.exercise_logs); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.exercise_log_json(l app.exercise_logs) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.exercise_log_json(l app.exercise_logs) TO app_api;
+
+--
 -- Name: FUNCTION explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role); Type: ACL; Schema: app; Owner: app_owner
 --
 
@@ -5045,6 +9470,203 @@ REVOKE ALL ON FUNCTION app.forgive_attempts(attempt_type app.attempt_type, subje
 GRANT ALL ON FUNCTION app.forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer) TO app_api;
 
 --
+-- Name: TABLE habits; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.habits TO app_api;
+GRANT SELECT ON TABLE app.habits TO app_reader;
+GRANT DELETE ON TABLE app.habits TO app_ops;
+
+--
+-- Name: COLUMN habits.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.habits TO app_api;
+GRANT SELECT(family_id) ON TABLE app.habits TO app_auth;
+GRANT SELECT(family_id) ON TABLE app.habits TO app_ops;
+
+--
+-- Name: COLUMN habits.id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(id) ON TABLE app.habits TO app_auth;
+GRANT SELECT(id) ON TABLE app.habits TO app_ops;
+
+--
+-- Name: COLUMN habits.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.habits TO app_api;
+GRANT SELECT(user_id) ON TABLE app.habits TO app_ops;
+
+--
+-- Name: COLUMN habits.name; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(name),UPDATE(name) ON TABLE app.habits TO app_api;
+
+--
+-- Name: COLUMN habits.description; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(description),UPDATE(description) ON TABLE app.habits TO app_api;
+
+--
+-- Name: COLUMN habits.type; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(type) ON TABLE app.habits TO app_api;
+
+--
+-- Name: COLUMN habits.target_value; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(target_value),UPDATE(target_value) ON TABLE app.habits TO app_api;
+
+--
+-- Name: COLUMN habits.unit; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(unit),UPDATE(unit) ON TABLE app.habits TO app_api;
+
+--
+-- Name: COLUMN habits.weekdays; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(weekdays),UPDATE(weekdays) ON TABLE app.habits TO app_api;
+
+--
+-- Name: COLUMN habits.times_per_week; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(times_per_week),UPDATE(times_per_week) ON TABLE app.habits TO app_api;
+
+--
+-- Name: COLUMN habits.points; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(points),UPDATE(points) ON TABLE app.habits TO app_api;
+GRANT SELECT(points) ON TABLE app.habits TO app_auth;
+
+--
+-- Name: COLUMN habits.visibility; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(visibility),UPDATE(visibility) ON TABLE app.habits TO app_api;
+GRANT SELECT(visibility) ON TABLE app.habits TO app_ops;
+
+--
+-- Name: COLUMN habits.deleted_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(deleted_at) ON TABLE app.habits TO app_api;
+GRANT SELECT(deleted_at) ON TABLE app.habits TO app_ops;
+
+--
+-- Name: COLUMN habits.is_active; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(is_active) ON TABLE app.habits TO app_ops;
+
+--
+-- Name: FUNCTION habit_json(h app.habits); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.habit_json(h app.habits) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.habit_json(h app.habits) TO app_api;
+
+--
+-- Name: TABLE habit_logs; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT,DELETE ON TABLE app.habit_logs TO app_api;
+GRANT SELECT ON TABLE app.habit_logs TO app_reader;
+
+--
+-- Name: COLUMN habit_logs.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.habit_logs TO app_api;
+GRANT SELECT(family_id) ON TABLE app.habit_logs TO app_ops;
+
+--
+-- Name: COLUMN habit_logs.habit_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(habit_id) ON TABLE app.habit_logs TO app_api;
+GRANT SELECT(habit_id) ON TABLE app.habit_logs TO app_ops;
+
+--
+-- Name: COLUMN habit_logs.logged_on; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(logged_on) ON TABLE app.habit_logs TO app_api;
+
+--
+-- Name: COLUMN habit_logs.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.habit_logs TO app_api;
+GRANT SELECT(user_id) ON TABLE app.habit_logs TO app_ops;
+
+--
+-- Name: COLUMN habit_logs.visibility; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(visibility) ON TABLE app.habit_logs TO app_api;
+GRANT SELECT(visibility) ON TABLE app.habit_logs TO app_ops;
+
+--
+-- Name: COLUMN habit_logs.type; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(type) ON TABLE app.habit_logs TO app_api;
+
+--
+-- Name: COLUMN habit_logs.value; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(value),UPDATE(value) ON TABLE app.habit_logs TO app_api;
+
+--
+-- Name: COLUMN habit_logs.target_value; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(target_value),UPDATE(target_value) ON TABLE app.habit_logs TO app_api;
+
+--
+-- Name: COLUMN habit_logs.is_done; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(is_done),UPDATE(is_done) ON TABLE app.habit_logs TO app_api;
+
+--
+-- Name: COLUMN habit_logs.note; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(note),UPDATE(note) ON TABLE app.habit_logs TO app_api;
+
+--
+-- Name: COLUMN habit_logs.entered_on; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(entered_on),UPDATE(entered_on) ON TABLE app.habit_logs TO app_api;
+
+--
+-- Name: FUNCTION habit_log_json(l app.habit_logs); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.habit_log_json(l app.habit_logs) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.habit_log_json(l app.habit_logs) TO app_api;
+
+--
+-- Name: FUNCTION invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) TO app_api;
+
+--
 -- Name: FUNCTION keep_an_owner(); Type: ACL; Schema: app; Owner: app_auth
 --
 
@@ -5065,6 +9687,7 @@ GRANT ALL ON FUNCTION app.kept_answer(idempotency_key text) TO app_api;
 GRANT SELECT ON TABLE app.family_memberships TO app_api;
 GRANT SELECT ON TABLE app.family_memberships TO app_reader;
 GRANT SELECT ON TABLE app.family_memberships TO app_auth;
+GRANT DELETE ON TABLE app.family_memberships TO app_ops;
 
 --
 -- Name: COLUMN family_memberships.family_id; Type: ACL; Schema: app; Owner: app_owner
@@ -5085,7 +9708,7 @@ GRANT SELECT(user_id) ON TABLE app.family_memberships TO app_ops;
 --
 
 GRANT UPDATE(role) ON TABLE app.family_memberships TO app_api;
-GRANT INSERT(role) ON TABLE app.family_memberships TO app_auth;
+GRANT INSERT(role),UPDATE(role) ON TABLE app.family_memberships TO app_auth;
 GRANT SELECT(role) ON TABLE app.family_memberships TO app_ops;
 
 --
@@ -5176,6 +9799,20 @@ REVOKE ALL ON FUNCTION app.my_families() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.my_families() TO app_api;
 
 --
+-- Name: FUNCTION need_an_account(); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.need_an_account() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.need_an_account() TO app_owner;
+
+--
+-- Name: FUNCTION new_token(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.new_token() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.new_token() TO app_api;
+
+--
 -- Name: FUNCTION open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
 --
 
@@ -5208,6 +9845,13 @@ GRANT ALL ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea
 --
 
 REVOKE ALL ON FUNCTION app.refuse_change() FROM PUBLIC;
+
+--
+-- Name: FUNCTION refuse_members(); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.refuse_members() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.refuse_members() TO app_owner;
 
 --
 -- Name: FUNCTION restore_account(user_id uuid); Type: ACL; Schema: app; Owner: app_owner
@@ -5244,11 +9888,369 @@ GRANT ALL ON FUNCTION app.retire_family() TO app_api;
 REVOKE ALL ON FUNCTION app.revoke_sessions(user_id uuid, kept_session_id uuid) FROM PUBLIC;
 
 --
--- Name: FUNCTION sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
+-- Name: TABLE routine_completions; Type: ACL; Schema: app; Owner: app_owner
 --
 
-REVOKE ALL ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, token_hash bytea, expires_at timestamp with time zone) TO app_api;
+GRANT SELECT,DELETE ON TABLE app.routine_completions TO app_api;
+GRANT SELECT ON TABLE app.routine_completions TO app_reader;
+
+--
+-- Name: COLUMN routine_completions.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.routine_completions TO app_api;
+GRANT SELECT(family_id) ON TABLE app.routine_completions TO app_ops;
+
+--
+-- Name: COLUMN routine_completions.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.routine_completions TO app_api;
+GRANT SELECT(user_id) ON TABLE app.routine_completions TO app_ops;
+
+--
+-- Name: COLUMN routine_completions.routine_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(routine_id) ON TABLE app.routine_completions TO app_api;
+GRANT SELECT(routine_id) ON TABLE app.routine_completions TO app_ops;
+
+--
+-- Name: COLUMN routine_completions.completed_on; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(completed_on) ON TABLE app.routine_completions TO app_api;
+GRANT SELECT(completed_on) ON TABLE app.routine_completions TO app_ops;
+
+--
+-- Name: COLUMN routine_completions.owner_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(owner_id) ON TABLE app.routine_completions TO app_api;
+GRANT SELECT(owner_id) ON TABLE app.routine_completions TO app_ops;
+
+--
+-- Name: COLUMN routine_completions.visibility; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(visibility) ON TABLE app.routine_completions TO app_api;
+GRANT SELECT(visibility) ON TABLE app.routine_completions TO app_ops;
+
+--
+-- Name: COLUMN routine_completions.version; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(version),UPDATE(version) ON TABLE app.routine_completions TO app_api;
+
+--
+-- Name: FUNCTION routine_completion_json(c app.routine_completions); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.routine_completion_json(c app.routine_completions) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.routine_completion_json(c app.routine_completions) TO app_api;
+
+--
+-- Name: TABLE routines; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.routines TO app_api;
+GRANT SELECT ON TABLE app.routines TO app_reader;
+GRANT DELETE ON TABLE app.routines TO app_ops;
+
+--
+-- Name: COLUMN routines.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.routines TO app_api;
+GRANT SELECT(family_id) ON TABLE app.routines TO app_auth;
+GRANT SELECT(family_id) ON TABLE app.routines TO app_ops;
+
+--
+-- Name: COLUMN routines.id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(id) ON TABLE app.routines TO app_auth;
+GRANT SELECT(id) ON TABLE app.routines TO app_ops;
+
+--
+-- Name: COLUMN routines.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.routines TO app_api;
+GRANT SELECT(user_id) ON TABLE app.routines TO app_ops;
+
+--
+-- Name: COLUMN routines.name; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(name),UPDATE(name) ON TABLE app.routines TO app_api;
+
+--
+-- Name: COLUMN routines.description; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(description),UPDATE(description) ON TABLE app.routines TO app_api;
+
+--
+-- Name: COLUMN routines.visibility; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(visibility),UPDATE(visibility) ON TABLE app.routines TO app_api;
+GRANT SELECT(visibility) ON TABLE app.routines TO app_ops;
+
+--
+-- Name: COLUMN routines.points; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(points),UPDATE(points) ON TABLE app.routines TO app_api;
+GRANT SELECT(points) ON TABLE app.routines TO app_auth;
+
+--
+-- Name: COLUMN routines.version; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(version) ON TABLE app.routines TO app_api;
+
+--
+-- Name: COLUMN routines.deleted_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT UPDATE(deleted_at) ON TABLE app.routines TO app_api;
+GRANT SELECT(deleted_at) ON TABLE app.routines TO app_ops;
+
+--
+-- Name: COLUMN routines.is_active; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(is_active) ON TABLE app.routines TO app_ops;
+
+--
+-- Name: FUNCTION routine_json(r app.routines); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.routine_json(r app.routines) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.routine_json(r app.routines) TO app_api;
+
+--
+-- Name: TABLE routine_steps; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.routine_steps TO app_api;
+GRANT SELECT ON TABLE app.routine_steps TO app_reader;
+
+--
+-- Name: COLUMN routine_steps.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.routine_steps TO app_api;
+GRANT SELECT(family_id) ON TABLE app.routine_steps TO app_ops;
+
+--
+-- Name: COLUMN routine_steps.routine_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(routine_id) ON TABLE app.routine_steps TO app_api;
+GRANT SELECT(routine_id) ON TABLE app.routine_steps TO app_ops;
+
+--
+-- Name: COLUMN routine_steps.version; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(version) ON TABLE app.routine_steps TO app_api;
+GRANT SELECT(version) ON TABLE app.routine_steps TO app_ops;
+
+--
+-- Name: COLUMN routine_steps."position"; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT("position") ON TABLE app.routine_steps TO app_api;
+GRANT SELECT("position") ON TABLE app.routine_steps TO app_ops;
+
+--
+-- Name: COLUMN routine_steps.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.routine_steps TO app_api;
+GRANT SELECT(user_id) ON TABLE app.routine_steps TO app_ops;
+
+--
+-- Name: COLUMN routine_steps.visibility; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(visibility) ON TABLE app.routine_steps TO app_api;
+GRANT SELECT(visibility) ON TABLE app.routine_steps TO app_ops;
+
+--
+-- Name: COLUMN routine_steps.title; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(title) ON TABLE app.routine_steps TO app_api;
+
+--
+-- Name: COLUMN routine_steps.minutes; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(minutes) ON TABLE app.routine_steps TO app_api;
+
+--
+-- Name: COLUMN routine_steps.habit_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(habit_id) ON TABLE app.routine_steps TO app_api;
+
+--
+-- Name: COLUMN routine_steps.exercise_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(exercise_id) ON TABLE app.routine_steps TO app_api;
+
+--
+-- Name: FUNCTION routine_step_json(s app.routine_steps); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.routine_step_json(s app.routine_steps) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.routine_step_json(s app.routine_steps) TO app_api;
+
+--
+-- Name: TABLE routine_versions; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.routine_versions TO app_api;
+GRANT SELECT ON TABLE app.routine_versions TO app_reader;
+
+--
+-- Name: COLUMN routine_versions.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.routine_versions TO app_api;
+GRANT SELECT(family_id) ON TABLE app.routine_versions TO app_ops;
+
+--
+-- Name: COLUMN routine_versions.routine_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(routine_id) ON TABLE app.routine_versions TO app_api;
+GRANT SELECT(routine_id) ON TABLE app.routine_versions TO app_ops;
+
+--
+-- Name: COLUMN routine_versions.version; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(version) ON TABLE app.routine_versions TO app_api;
+GRANT SELECT(version) ON TABLE app.routine_versions TO app_ops;
+
+--
+-- Name: COLUMN routine_versions.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.routine_versions TO app_api;
+GRANT SELECT(user_id) ON TABLE app.routine_versions TO app_ops;
+
+--
+-- Name: COLUMN routine_versions.visibility; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(visibility) ON TABLE app.routine_versions TO app_api;
+GRANT SELECT(visibility) ON TABLE app.routine_versions TO app_ops;
+
+--
+-- Name: COLUMN routine_versions.author_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(author_id) ON TABLE app.routine_versions TO app_api;
+GRANT SELECT(author_id) ON TABLE app.routine_versions TO app_ops;
+
+--
+-- Name: COLUMN routine_versions.restored_version; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(restored_version) ON TABLE app.routine_versions TO app_api;
+
+--
+-- Name: FUNCTION routine_version_json(v app.routine_versions); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.routine_version_json(v app.routine_versions) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.routine_version_json(v app.routine_versions) TO app_api;
+
+--
+-- Name: FUNCTION score(); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.score() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.score() TO app_owner;
+
+--
+-- Name: TABLE score_entries; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.score_entries TO app_api;
+GRANT SELECT ON TABLE app.score_entries TO app_reader;
+GRANT SELECT ON TABLE app.score_entries TO app_auth;
+
+--
+-- Name: COLUMN score_entries.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.score_entries TO app_auth;
+GRANT SELECT(family_id) ON TABLE app.score_entries TO app_ops;
+
+--
+-- Name: COLUMN score_entries.id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(id) ON TABLE app.score_entries TO app_ops;
+
+--
+-- Name: COLUMN score_entries.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.score_entries TO app_auth;
+GRANT SELECT(user_id) ON TABLE app.score_entries TO app_ops;
+
+--
+-- Name: COLUMN score_entries.kind; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(kind) ON TABLE app.score_entries TO app_auth;
+
+--
+-- Name: COLUMN score_entries.source_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(source_id) ON TABLE app.score_entries TO app_auth;
+
+--
+-- Name: COLUMN score_entries.scored_on; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(scored_on) ON TABLE app.score_entries TO app_auth;
+
+--
+-- Name: COLUMN score_entries.sequence; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(sequence) ON TABLE app.score_entries TO app_auth;
+
+--
+-- Name: COLUMN score_entries.points; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(points) ON TABLE app.score_entries TO app_auth;
+
+--
+-- Name: FUNCTION score_json(e app.score_entries); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.score_json(e app.score_entries) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.score_json(e app.score_entries) TO app_api;
+
+--
+-- Name: FUNCTION sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) TO app_api;
 
 --
 -- Name: FUNCTION standing_of(user_id uuid, preferred_family_id uuid); Type: ACL; Schema: app; Owner: app_auth
@@ -5322,6 +10324,12 @@ GRANT SELECT(visibility) ON TABLE app.tasks TO app_ops;
 GRANT INSERT(completed_at),UPDATE(completed_at) ON TABLE app.tasks TO app_api;
 
 --
+-- Name: COLUMN tasks.points; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(points),UPDATE(points) ON TABLE app.tasks TO app_api;
+
+--
 -- Name: FUNCTION task_json(t app.tasks); Type: ACL; Schema: app; Owner: app_owner
 --
 
@@ -5333,6 +10341,13 @@ GRANT ALL ON FUNCTION app.task_json(t app.tasks) TO app_api;
 --
 
 REVOKE ALL ON FUNCTION app.touch() FROM PUBLIC;
+
+--
+-- Name: FUNCTION turn_of(day date, weekdays integer[]); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.turn_of(day date, weekdays integer[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.turn_of(day date, weekdays integer[]) TO app_api;
 
 --
 -- Name: TABLE users; Type: ACL; Schema: app; Owner: app_owner
@@ -5396,6 +10411,13 @@ GRANT SELECT(is_active) ON TABLE app.users TO app_ops;
 
 REVOKE ALL ON FUNCTION app.user_json(u app.users) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.user_json(u app.users) TO app_api;
+
+--
+-- Name: FUNCTION with_steps(thing json, steps json); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.with_steps(thing json, steps json) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.with_steps(thing json, steps json) TO app_api;
 
 --
 -- Name: TABLE account_events; Type: ACL; Schema: app; Owner: app_owner
@@ -5529,6 +10551,116 @@ GRANT INSERT(user_id) ON TABLE app.credentials TO app_auth;
 GRANT INSERT(password_hash),UPDATE(password_hash) ON TABLE app.credentials TO app_auth;
 
 --
+-- Name: TABLE invitations; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.invitations TO app_auth;
+
+--
+-- Name: COLUMN invitations.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(family_id),INSERT(family_id) ON TABLE app.invitations TO app_api;
+GRANT SELECT(family_id) ON TABLE app.invitations TO app_reader;
+GRANT SELECT(family_id) ON TABLE app.invitations TO app_ops;
+
+--
+-- Name: COLUMN invitations.id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(id) ON TABLE app.invitations TO app_api;
+GRANT SELECT(id) ON TABLE app.invitations TO app_reader;
+GRANT SELECT(id) ON TABLE app.invitations TO app_ops;
+
+--
+-- Name: COLUMN invitations.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(user_id),INSERT(user_id) ON TABLE app.invitations TO app_api;
+GRANT SELECT(user_id) ON TABLE app.invitations TO app_reader;
+GRANT SELECT(user_id) ON TABLE app.invitations TO app_ops;
+
+--
+-- Name: COLUMN invitations.email; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(email),INSERT(email) ON TABLE app.invitations TO app_api;
+GRANT SELECT(email) ON TABLE app.invitations TO app_reader;
+
+--
+-- Name: COLUMN invitations.role; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(role),INSERT(role) ON TABLE app.invitations TO app_api;
+GRANT SELECT(role) ON TABLE app.invitations TO app_reader;
+GRANT SELECT(role) ON TABLE app.invitations TO app_ops;
+
+--
+-- Name: COLUMN invitations.token_hash; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(token_hash) ON TABLE app.invitations TO app_api;
+
+--
+-- Name: COLUMN invitations.expires_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(expires_at) ON TABLE app.invitations TO app_api;
+GRANT SELECT(expires_at) ON TABLE app.invitations TO app_reader;
+
+--
+-- Name: COLUMN invitations.accepted_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(accepted_at) ON TABLE app.invitations TO app_api;
+GRANT SELECT(accepted_at) ON TABLE app.invitations TO app_reader;
+GRANT UPDATE(accepted_at) ON TABLE app.invitations TO app_auth;
+
+--
+-- Name: COLUMN invitations.member_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(member_id) ON TABLE app.invitations TO app_api;
+GRANT SELECT(member_id) ON TABLE app.invitations TO app_reader;
+GRANT UPDATE(member_id) ON TABLE app.invitations TO app_auth;
+
+--
+-- Name: COLUMN invitations.revoked_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(revoked_at),UPDATE(revoked_at) ON TABLE app.invitations TO app_api;
+GRANT SELECT(revoked_at) ON TABLE app.invitations TO app_reader;
+
+--
+-- Name: COLUMN invitations.is_pending; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(is_pending) ON TABLE app.invitations TO app_api;
+GRANT SELECT(is_pending) ON TABLE app.invitations TO app_reader;
+GRANT SELECT(is_pending) ON TABLE app.invitations TO app_ops;
+
+--
+-- Name: COLUMN invitations.created_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(created_at) ON TABLE app.invitations TO app_api;
+GRANT SELECT(created_at) ON TABLE app.invitations TO app_reader;
+
+--
+-- Name: COLUMN invitations.updated_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(updated_at) ON TABLE app.invitations TO app_api;
+GRANT SELECT(updated_at) ON TABLE app.invitations TO app_reader;
+
+--
+-- Name: COLUMN invitations.row_version; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(row_version) ON TABLE app.invitations TO app_api;
+GRANT SELECT(row_version) ON TABLE app.invitations TO app_reader;
+
+--
 -- Name: TABLE kept_answers; Type: ACL; Schema: app; Owner: app_owner
 --
 
@@ -5618,6 +10750,7 @@ GRANT INSERT(replaces_hash) ON TABLE app.refresh_tokens TO app_auth;
 --
 
 GRANT SELECT ON TABLE app.sessions TO app_auth;
+GRANT DELETE ON TABLE app.sessions TO app_ops;
 
 --
 -- Name: COLUMN sessions.id; Type: ACL; Schema: app; Owner: app_owner
@@ -5649,6 +10782,7 @@ GRANT INSERT(family_id),UPDATE(family_id) ON TABLE app.sessions TO app_auth;
 GRANT SELECT(expires_at) ON TABLE app.sessions TO app_api;
 GRANT SELECT(expires_at) ON TABLE app.sessions TO app_reader;
 GRANT INSERT(expires_at),UPDATE(expires_at) ON TABLE app.sessions TO app_auth;
+GRANT SELECT(expires_at) ON TABLE app.sessions TO app_ops;
 
 --
 -- Name: COLUMN sessions.revoked_at; Type: ACL; Schema: app; Owner: app_owner

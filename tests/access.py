@@ -23,17 +23,20 @@ Row = dict[str, Any]
 
 GRANTLESS = "granted_nothing"  # a role that is made for the measurement
 LONG_AGO = "2020-02-02T20:20:20Z"
+FAR_OFF = "2120-02-02T20:20:20Z"
 
 # What policies compare, beside whose a row is: the column behind it, and its values by their names.
 STATES: Mapping[str, tuple[str, Mapping[str, str | None]]] = {
     "visibility": ("visibility", {"private": "private", "shared": "family"}),
     "is_active": ("deleted_at", {"active": None, "retired": LONG_AGO}),
+    "expires_at": ("expires_at", {"in time": FAR_OFF, "expired": LONG_AGO}),
     "revoked_at": ("revoked_at", {"live": None, "ended": LONG_AGO}),
+    "is_pending": ("revoked_at", {"pending": None, "revoked": LONG_AGO}),
     "event_type": ("event_type", {"sign-up": "signed_up", "restore": "account_restored"}),
 }
 # What says whose a row is; the first four are tried with somebody else's.
 KEYS = ("family_id", "user_id", "session_id", "id")
-PEOPLE = {*KEYS, "private_to", "role"}
+PEOPLE = {*KEYS, "private_to", "role", "author_id", "owner_id"}
 
 # What an answer means. No other is a verdict: the statement itself would be wrong.
 VERDICTS = {"42501": "refused", "0": "hidden", "1": "yes"}

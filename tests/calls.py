@@ -13,6 +13,7 @@ from hashlib import sha256
 from app.database import load_queries
 from app.endpoints import TABLE
 from app.operations import Endpoint
+from app.purge import Kind
 from app.settings import sql_directory
 from tests.examples import BODIES
 
@@ -35,7 +36,7 @@ OUTSIDE = {
 }
 
 # Run by people at the command line, as app_ops.
-OF_OPS = {name for name, place in PLACES.items() if "/operations.sql" in place}
+OF_OPS = {name for name, place in PLACES.items() if re.search("/(operations|purge).sql", place)}
 
 _NEW_TOKEN = {
     "token_hash": sha256(b"a new token").digest(),
@@ -43,6 +44,10 @@ _NEW_TOKEN = {
 }
 
 _ATTEMPT = {"attempt_type": "sign_in", "subject_hash": sha256(b"ann").digest()}
+
+_DEMO = {"is_owner": True, "days": 2, "key": "1, 1, 0"}
+
+_BATCH = {"retired_before": datetime(2020, 3, 1, tzinfo=UTC), "batch_size": 20}
 
 # Of queries that no endpoint runs by itself: what they are given that is no fact about the caller.
 _GIVEN: Mapping[str, Mapping[str, object]] = {
@@ -52,6 +57,7 @@ _GIVEN: Mapping[str, Mapping[str, object]] = {
         "full_name": "New Comer",
         "family_name": "The Comers",
         "time_zone": "Europe/Vienna",
+        "invitation_hash": None,
         **_NEW_TOKEN,
     },
     "find_credentials": {},
@@ -65,6 +71,11 @@ _GIVEN: Mapping[str, Mapping[str, object]] = {
     "change_password": {"new_hash": "$argon2id$new"},
     "switch_family": {},
     "get_member": {},
+    "get_retired_routine": {},
+    "get_retired_exercise": {},
+    "get_retired_member": {},
+    "get_retired_habit": {},
+    "see_habit_log": {"may_create": True},
     "get_server": {},
     "list_constraint_comments": {},
     "get_installed_files": {},
@@ -82,6 +93,13 @@ _GIVEN: Mapping[str, Mapping[str, object]] = {
         "etag_version": 1,
     },
     "explain_access": {"table_name": "users", "command": "update"},
+    "count_demo": {},
+    "find_demo_household": {},
+    "list_demo_people": {"household": 1, "seed": 1},
+    **{name: _DEMO for name in PLACES if name.startswith("demo_")},
+    "begin_purge": {"age": timedelta(days=30)},
+    "count_purgeable": _BATCH,
+    **{f"purge_{kind}": _BATCH for kind in Kind},
 }
 
 
@@ -90,13 +108,17 @@ def example(query: str, facts: Mapping[str, object], **parameters: str) -> Mappi
 
     Args:
         query: The query.
-        facts: About the caller and their things: `user_id`, `task_id`, `password_hash` and so on.
+        facts: About the caller and their things: `user_id`, `task_id`, `password_hash` and so on;
+            for who restores, `retired_habit_id` and its like.
         parameters: What the query string says, where there is one.
 
     Raises:
         LookupError: No example is known of this query, or of its endpoint's body.
     """
     row = ENDPOINTS.get(query)
+    if ((row and row.visible_by) or query).startswith("get_retired_"):
+        retired = {name: id_ for name, id_ in facts.items() if name.startswith("retired_")}
+        facts = {**facts, **{name.removeprefix("retired_"): retired[name] for name in retired}}
     if row is None:
         return {**facts, **_GIVEN[query]}
     values = {**facts, "if_match": None, "may_create": True}

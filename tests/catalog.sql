@@ -85,16 +85,28 @@ join pg_index as i on i.indrelid = t.oid
 join pg_class as c on c.oid = i.indexrelid
 where not t.is_partition;
 
--- Which index finds the rows that refer to one parent: it begins with the columns of the key.
+-- Which index finds the rows that refer to one parent: it begins with those columns of the key that
+-- name the parent, or all of its columns are in the key and name a single row.
 create temporary view foreign_keys_served as
-select c.oid as foreign_key, parent.name as parent, i.indexrelid as by_index
+select distinct c.oid as foreign_key, parent.name as parent, i.indexrelid as by_index
 from constraints as c
 join tables as parent on parent.oid = c.confrelid
+join constraints as named on named.conrelid = c.confrelid
+    and named.contype in ('p', 'u')
+    and named.conkey <@ c.confkey
+cross join lateral (
+    select array_agg(pair.ours) as naming
+    from unnest(c.conkey, c.confkey) as pair (ours, theirs)
+    where pair.theirs = any(named.conkey)
+) as key
 join indexes as i on i.indrelid = c.conrelid
     and i.indisvalid
     and i.indpred is null
-    and i.indkey::smallint[] @> c.conkey
-    and (i.indkey::smallint[])[0 : cardinality(c.conkey) - 1] <@ c.conkey
+    and (
+        i.indkey::smallint[] @> key.naming
+        and (i.indkey::smallint[])[0 : cardinality(key.naming) - 1] <@ key.naming
+        or i.indisunique and i.indkey::smallint[] <@ c.conkey
+    )
 where c.contype = 'f';
 
 create temporary view triggers as
@@ -394,12 +406,22 @@ with agreed (in_table, app_api, app_reader, app_auth, app_audit, app_ops) as (
         ('audit_log', 'r', 'r', null, 'a', 'r'),
         ('conversations', 'adrw', 'r', null, null, 'r'),
         ('credentials', null, null, 'arw', null, null),
+        ('exercise_logs', 'adrw', 'r', null, null, 'r'),
+        ('exercises', 'arw', 'r', 'r', null, 'dr'),
         ('families', 'rw', 'r', 'arw', null, 'drw'),
-        ('family_memberships', 'rw', 'r', 'arw', null, 'rw'),
+        ('invitations', 'arw', 'r', 'rw', null, 'r'),
+        ('family_memberships', 'rw', 'r', 'arw', null, 'drw'),
+        ('habit_logs', 'adrw', 'r', null, null, 'r'),
+        ('habits', 'arw', 'r', 'r', null, 'dr'),
         ('kept_answers', 'ar', null, 'dr', null, 'r'),
         ('messages', 'ar', 'r', null, null, 'r'),
         ('refresh_tokens', null, null, 'ar', null, null),
-        ('sessions', 'r', 'r', 'arw', null, 'r'),
+        ('routine_completions', 'adrw', 'r', null, null, 'r'),
+        ('routine_steps', 'ar', 'r', null, null, 'r'),
+        ('routine_versions', 'ar', 'r', null, null, 'r'),
+        ('routines', 'arw', 'r', 'r', null, 'dr'),
+        ('score_entries', 'r', 'r', 'ar', null, 'r'),
+        ('sessions', 'r', 'r', 'arw', null, 'dr'),
         ('tasks', 'adrw', 'r', null, null, 'r'),
         ('users', 'rw', 'r', 'arw', null, 'drw')
 ), cells as (
@@ -717,7 +739,7 @@ select name from functions where owner not in ('app_owner', 'app_auth', 'app_aud
 -- but app_audit pg_default_acl: that nobody may call what it owns
 -- but app_audit pg_proc: the trigger function of the trail
 -- but app_auth pg_default_acl: that nobody may call what it owns
--- but app_auth pg_proc: the functions of accounts and sessions
+-- but app_auth pg_proc: the functions of accounts and sessions, and of the ledger of points
 -- finds app_ops pg_class:
 --     create schema elsewhere;
 --     create table elsewhere.export ();
@@ -736,9 +758,16 @@ where d.deptype = 'o' and d.refclassid = 'pg_authid'::regclass and d.dbid =
 -- rule: keys and indexes of a family lead with the family
 -- So a key finds its rows in one family, an index reads one family, and a shard holds one.
 -- but families_pkey: a family's id is its family_id
+-- but routines_deleted_at_idx: to purge what is old, whosever it is
+-- but habits_deleted_at_idx: to purge what is old, whosever it is
+-- but exercises_deleted_at_idx: to purge what is old, whosever it is
+-- but families_deleted_at_idx: to purge what is old, whosever it is
+-- but family_memberships_deleted_at_idx: to purge what is old, whosever it is
 -- but family_memberships_user_id_fkey: to users, who are in no family
 -- but family_memberships_user_id_family_id_idx: for that key, and for one person's families
 -- but kept_answers_created_at_idx: to forget what is old, whosever it is
+-- but invitations_token_hash_idx: whoever comes with a token does not say of which family
+-- but sessions_expires_at_idx: to purge what is old, whosever it is
 -- but sessions_pkey: a session moves from family to family
 -- but sessions_user_id_fkey: to users
 -- but sessions_user_id_idx: for that key
@@ -820,6 +849,10 @@ select name from constraints
 where confdeltype in ('n', 'd') and 'family_id' = any(emptied_columns);
 
 -- rule: no key moves when its parent does
+-- but habit_logs_family_id_habit_id_user_id_visibility_type_fkey: is as visible as its habit
+-- but routine_versions_family_id_routine_id_user_id_visibility_fkey: is as visible as its routine
+-- but routine_steps_family_id_routine_id_user_id_visibility_fkey: is as visible as its routine
+-- but routine_completions_family_id_routine_id_owner_id_visibili_fkey: is as visible as its routine
 -- finds tasks_family_id_user_id_fkey1:
 --     alter table app.tasks add foreign key (family_id, user_id)
 --         references app.family_memberships (family_id, user_id)
@@ -828,6 +861,7 @@ select name from constraints where contype = 'f' and confupdtype <> 'a';
 
 -- rule: every foreign key has an index that serves it
 -- A deletion of the parent would read the whole table, for each row.
+-- but exercise_logs_family_id_exercise_id_fkey: reads one family's part of the index by day
 -- finds tasks_family_id_user_id_fkey:
 --     drop index app.tasks_family_id_user_id_idx;
 -- finds tasks_family_id_user_id_fkey:
@@ -870,7 +904,8 @@ join constraints as c on c.conrelid = later.conrelid and c.oid < later.oid
 where pg_get_constraintdef(c.oid) = pg_get_constraintdef(later.oid);
 
 -- rule: constraints are named by the conventions
--- Keys as PostgreSQL names them; a check is a true statement, so it has a verb.
+-- Keys as PostgreSQL names them, which cuts them to 63 bytes; a check is a true statement, so it has a
+-- verb.
 -- finds tasks chk_title:
 --     alter table app.tasks add constraint chk_title check (title <> '');
 -- finds tasks tasks_title_length:
@@ -883,8 +918,8 @@ select in_table, name
 from constraints, concat(in_table, '_', array_to_string(columns, '_'), '_') as stem
 where not case contype
     when 'p' then name = in_table || '_pkey'
-    when 'u' then name = stem || 'key'
-    when 'f' then name = stem || 'fkey'
+    when 'u' then name = left(rtrim(stem, '_'), 59) || '_key'
+    when 'f' then name = left(rtrim(stem, '_'), 58) || '_fkey'
     when 'c' then name ~ concat('^', in_table, '_\w+_(is|are|has|fit|looks)_')
     else false
 end;
@@ -893,7 +928,9 @@ end;
 -- # Indexes: sql/migrations
 
 -- rule: indexes are named by the conventions
+-- but exercises_family_id_lower_name_key: unique, so it breaks like a constraint, and has its name
 -- but users_lower_email_key: unique, so it breaks like a constraint, and has its name
+-- but invitations_family_id_lower_email_key: the same
 -- finds ix_tasks_title:
 --     create index ix_tasks_title on app.tasks (family_id, title);
 select name from indexes
@@ -1053,6 +1090,8 @@ select relname from pg_class where relnamespace = 'app'::regnamespace and relkin
 -- rule: what a policy compares is not null
 -- Compared with null nothing is true, and nothing is false either.
 -- but audit_log private_to: null says that the family shares the row, and the policy asks for it
+-- but exercises user_id: null says that whoever wrote it is gone, and is nobody
+-- but routine_versions author_id: null says that they were purged, and nobody can insert it
 -- but sessions revoked_at: null says that it lives, and the policies ask for it
 -- finds tasks user_id:
 --     alter table app.tasks alter user_id drop not null;
@@ -1115,6 +1154,10 @@ select in_table, name from columns where is_generated and not is_stored;
 -- but family_memberships user_id: a relation
 -- but refresh_tokens token_hash: what a client presents
 -- but kept_answers user_id, idempotency_key: what a client presents
+-- but habit_logs habit_id, logged_on: a day of a habit
+-- but routine_versions routine_id, version: counted
+-- but routine_steps routine_id, version, position: counted
+-- but routine_completions user_id, routine_id, completed_on: a relation, for a day
 -- finds shopping_items title:
 --     create table app.shopping_items (family_id uuid, title text, primary key (family_id, title));
 select in_table, array_to_string(array_remove(columns, 'family_id'), ', ')
@@ -1158,9 +1201,12 @@ where not is_partition and not exists (
 -- but account_events: append-only
 -- but audit_log: append-only
 -- but messages: immutable
+-- but score_entries: append-only
 -- but attempts: counted, not changed
 -- but kept_answers: an answer was given and stays what it was
 -- but refresh_tokens: a link of the chain never changes
+-- but routine_versions: immutable
+-- but routine_steps: immutable
 -- finds tasks row_version, updated_at:
 --     drop trigger _100_touch on app.tasks;
 -- finds tasks row_version, updated_at:
@@ -1223,6 +1269,43 @@ where not is_partition and exists (
         and c.is_generated and c.expression = '(deleted_at IS NULL)'
 );
 
+-- rule: what can be retired can be purged, by app_ops, once it is retired and not before
+-- By a query of sql/queries/purge.sql, which begins at the oldest and has an index for it.
+-- finds users:
+--     drop policy delete_ops on app.users;
+-- finds families:
+--     alter policy delete_ops on app.families using (true);
+-- finds families:
+--     drop index app.families_deleted_at_idx;
+-- finds tasks:
+--     alter table app.tasks add deleted_at timestamptz,
+--         add is_active boolean not null generated always as (deleted_at is null) stored;
+--     create index tasks_deleted_at_idx on app.tasks (deleted_at) where deleted_at is not null;
+--     create policy delete_ops on app.tasks for delete to app_ops using (not is_active);
+select t.name from tables as t
+where not is_partition
+    and exists (select from columns as c where c.in_table = t.name and c.name = 'deleted_at')
+    and not (
+        exists (
+            select from policies as p
+            where p.in_table = t.name and p.name = 'delete_ops' and p.roles = '{app_ops}'
+                and p.condition = '(NOT is_active)'
+        )
+        and exists (
+            select from indexes as i
+            where i.in_table = t.name and i.columns = '{deleted_at}'
+                and i.predicate = '(deleted_at IS NOT NULL)'
+        )
+        and exists (
+            select from queries as q
+            where q.name = 'purge_' || case t.name
+                when 'users' then 'accounts'
+                when 'family_memberships' then 'memberships'
+                else t.name
+            end
+        )
+    );
+
 
 -- # Triggers: sql/migrations
 
@@ -1230,8 +1313,11 @@ where not is_partition and exists (
 -- After each row, without a condition, switched on.
 -- but audit_log insert delete update: is the trail
 -- but messages update: which another trigger refuses
+-- but score_entries update: which another trigger refuses
 -- but sessions insert delete update: of an account: what happens to them is in account_events
 -- but kept_answers insert delete update: a copy for a day; what it answers is in the trail
+-- but routine_versions update: which another trigger refuses, but for what follows the routine
+-- but routine_steps update: which another trigger refuses, but for what follows the routine
 -- finds tasks insert delete update:
 --     drop trigger _900_audit on app.tasks;
 -- finds tasks insert delete update:
@@ -1374,11 +1460,23 @@ where prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any(proconf
 -- but new_id: so that it costs nothing over a bare default
 -- but conversation_json: so that a list costs what its expressions cost
 -- but family_json: so that a list costs what its expressions cost
+-- but habit_json: so that a list costs what its expressions cost
+-- but habit_log_json: so that a list costs what its expressions cost
+-- but turn_of: so that statistics cost what their expressions cost
 -- but member_json: so that a list costs what its expressions cost
 -- but message_json: so that a list costs what its expressions cost
+-- but exercise_json: so that a list costs what its expressions cost
+-- but exercise_log_json: so that a list costs what its expressions cost
+-- but routine_json: so that a list costs what its expressions cost
+-- but routine_version_json: so that a list costs what its expressions cost
+-- but routine_step_json: so that a list costs what its expressions cost
+-- but routine_completion_json: so that a list costs what its expressions cost
+-- but with_steps: so that a list costs what its expressions cost
+-- but score_json: so that a list costs what its expressions cost
 -- but task_json: so that a list costs what its expressions cost
 -- but user_json: so that a list costs what its expressions cost
 -- but cursor_of: so that a list costs what its expressions cost
+-- but invitation_json: so that a list costs what its expressions cost
 -- finds touch:
 --     alter function app.touch() reset search_path;
 -- finds is_time_zone:
@@ -1480,6 +1578,10 @@ where f.prorettype = 'trigger'::regtype
 -- but refuse_change: of triggers
 -- but record_audit: of triggers
 -- but keep_an_owner: of triggers
+-- but score: of triggers
+-- but refuse_members: of triggers
+-- but need_an_account: of triggers
+-- but check_step: of triggers
 -- but begin_session: of app_auth
 -- but standing_of: of app_auth
 -- but revoke_sessions: of app_auth
@@ -1714,6 +1816,8 @@ select name from sentences where sentence !~ '^[A-Z][^_]* [^_]*\.$';
 
 -- rule: two constraints of a table say different things to who breaks them
 -- but conversations_family_id_id_user_id_key conversations_pkey: either breaks with the same id
+-- but habits_family_id_user_id_id_visibility_type_key habits_pkey: either breaks with the same id
+-- but routines_family_id_user_id_id_visibility_key routines_pkey: either breaks with the same id
 -- finds users_full_name_is_1_to_200_characters users_time_zone_is_known:
 --     comment on constraint users_time_zone_is_known on app.users is
 --         'The name must have 1 to 200 characters and not only blanks.';

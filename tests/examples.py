@@ -19,12 +19,13 @@ DAY = "2026-03-29"
 def path_to(row: Endpoint, ids: Mapping[str, object] | None = None) -> str:
     """Return a path of a row: to these things, by the names that paths have for them.
 
-    An id that is not given is invented; the day is `DAY`.
+    An id that is not given is invented; the day is `DAY`, and the number 1.
     """
     known = ids or {}
 
     def value(found: re.Match[str]) -> str:
         name, convertor = found.groups()
-        return str(known.get(name, DAY if convertor == "day" else uuid4()))
+        invented = {"uuid": uuid4(), "day": DAY, "number": 1}
+        return str(known.get(name, invented[convertor]))
 
     return re.sub(r"{(\w+):(\w+)}", value, row.path)

@@ -16,12 +16,18 @@ CONTEXT = ("user_id", "session_id", "family_id", "member_role", "request_id")
 
 Rows = frozenset[tuple[str, str]]  # table and row, as text
 
-# Foreign keys are checked when the statement ends, so one statement can make it all.
+# Foreign keys are checked when the statement ends, so one statement can make it all. What is done
+# is worth nothing, else the ledger of points would have ids that differ.
 _MAKE = """
     with people as (
         select *
-        from unnest($2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[])
-            as people (role, user_id, session_id, private_id, shared_id, conversation_id)
+        from unnest(
+            $2::text[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $9::uuid[],
+            $10::uuid[], $11::uuid[], $12::uuid[], $13::uuid[]
+        ) as people (
+            role, user_id, session_id, private_id, shared_id, conversation_id, private_habit_id,
+            shared_habit_id, exercise_id, log_id, invitation_id
+        )
     ), users as (
         insert into app.users (id, email, full_name)
         select user_id, user_id || '@example.com', 'Somebody' from people
@@ -50,12 +56,79 @@ _MAKE = """
     ), conversations as (
         insert into app.conversations (family_id, user_id, id, title)
         select $1, user_id, conversation_id, 'A talk' from people
+    ), routines as (
+        insert into app.routines (family_id, user_id, id, name, visibility, points)
+        select $1, user_id, private_id, 'Sit still', 'private'::app.visibility, 0 from people
+        union all
+        select $1, user_id, shared_id, 'Lay the table', 'family', 0 from people
+        returning *
+    ), routine_versions as (
+        insert into app.routine_versions
+            (family_id, routine_id, version, user_id, visibility, author_id)
+        select family_id, id, version, user_id, visibility, user_id from routines
+        returning *
+    ), routine_steps as (
+        insert into app.routine_steps
+            (family_id, routine_id, version, position, user_id, visibility, title, minutes)
+        select family_id, routine_id, version, 1, user_id, visibility, 'Breathe', 5
+        from routine_versions
+    ), routine_completions as (
+        insert into app.routine_completions
+            (family_id, routine_id, user_id, completed_on, owner_id, visibility, version)
+        select family_id, id, people.user_id, '2026-03-29', routines.user_id, visibility, version
+        from people, routines
+        where visibility = 'family' and routines.user_id = (
+            select user_id from people where role = 'owner'
+        )
     ), kept_answers as (
         insert into app.kept_answers (family_id, user_id, idempotency_key, request_hash, status)
         select $1, user_id, 'saturday', sha256('flour'), 201 from people
+    ), exercises as (
+        insert into app.exercises (family_id, user_id, id, name, points)
+        select $1, user_id, exercise_id, 'Exercise of the ' || role, 0 from people
+        union all
+        select $1, null, md5('nobody')::uuid, 'Exercise of somebody who is gone', 0
+    ), exercise_logs as (
+        insert into app.exercise_logs (family_id, user_id, exercise_id, id, performed_on, reps)
+        select $1, user_id, exercise_id, log_id, '2025-11-20', 8 from people
     ), attempts as (
         insert into app.attempts (attempt_type, subject_hash)
         select 'sign_in', sha256(user_id::text::bytea) from people
+    ), habits as (
+        insert into app.habits (
+            family_id, user_id, id, name, visibility, type, target_value, unit, weekdays,
+            times_per_week, points
+        )
+        select $1, user_id, private_habit_id, 'Practise', 'private'::app.visibility,
+            'boolean'::app.habit_type, null::numeric, null, '{1,3,5}'::integer[], null::integer, 0
+        from people
+        union all
+        select $1, user_id, shared_habit_id, 'Read', 'family', 'numeric', 20, 'pages', null, 3, 0
+        from people
+    ), habit_logs as (
+        insert into app.habit_logs (
+            family_id, user_id, habit_id, logged_on, visibility, type, value, target_value,
+            is_done, entered_on
+        )
+        select $1, user_id, private_habit_id, date '2026-03-29', 'private'::app.visibility,
+            'boolean'::app.habit_type, null::numeric, null::numeric, true, date '2026-03-29'
+        from people
+        union all
+        select $1, user_id, shared_habit_id, '2026-03-29', 'family', 'numeric', 12.5, 20,
+            false, '2026-03-29'
+        from people
+    ), score_entries as (
+        insert into app.score_entries (
+            family_id, user_id, id, kind, source_id, scored_on, sequence, points
+        )
+        select $1, user_id, md5(role)::uuid, 'task'::app.score_kind, md5('of ' || role)::uuid,
+            date '2026-03-29', 1, 5
+        from people
+    ), invitations as (
+        insert into app.invitations (family_id, user_id, id, email, role, token_hash)
+        select $1, user_id, invitation_id, role || '@guests.example.com', 'member',
+            sha256(convert_to($1 || ', ' || role, 'UTF8'))
+        from people
     )
     insert into app.messages (family_id, user_id, conversation_id, id, role, content)
     select $1, user_id, conversation_id, md5(role || n)::uuid, 'user', 'Message ' || n
@@ -65,7 +138,7 @@ _MAKE = """
 
 @dataclass(frozen=True)
 class Household:
-    """A family of three, known by their roles; each has a private and a shared task and a talk."""
+    """A family of three, known by their roles; each has things of every kind."""
 
     family_id: UUID
     users: Mapping[str, UUID]
@@ -82,7 +155,12 @@ class Household:
 
 
 def row_id(kind: str, role: str) -> UUID:
-    """Return the id of a person's "private task", "shared task" or "talk", in every household."""
+    """Return the id of a person's thing, in every household.
+
+    Args:
+        kind: "private task", "shared task", "talk" or "invitation".
+        role: The person.
+    """
     return uuid5(NAMESPACE_OID, f"{kind} of the {role}")
 
 
@@ -101,6 +179,9 @@ async def make_household(
         *([row_id(kind, role) for role in ROLES] for kind in ("private task", "shared task")),
         [row_id("talk", role) for role in ROLES],
         messages,
+        *([row_id(kind, role) for role in ROLES] for kind in ("private habit", "shared habit")),
+        *([row_id(kind, role) for role in ROLES] for kind in ("exercise", "log")),
+        [row_id("invitation", role) for role in ROLES],
     )
     return household
 

@@ -343,7 +343,7 @@ select
 from
     functions,
     -- `and` and what follows in its line; not the upper bound of a `between`.
-    (values ('\s+and (?![0-9])(?:[^\n;()]|\([^\n()]*\))+?(?=\s+and |\n|;|\))'))
+    (values ('\s+and (?![0-9])(?:(?! then\M)[^\n;()]|\([^\n()]*\))+?(?=\s+and | then\M|\n|;|\))'))
         as patterns (pattern),
     generate_series(1, regexp_count(definition, pattern)) as n,
     regexp_substr(definition, pattern, 1, n) as condition

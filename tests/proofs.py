@@ -87,6 +87,15 @@ def _truth(node: ast.Node, context: str) -> Truth:
             equal = _equal(_value(left, context), _value(right, context))
             return equal if operator == "=" else _not(equal)
         case ast.A_Expr(
+            kind=enums.A_Expr_Kind.AEXPR_OP,
+            name=(ast.String(sval="<"),),
+            lexpr=left,
+            rexpr=ast.SQLValueFunction(op=enums.SQLValueFunctionOp.SVFOP_CURRENT_TIMESTAMP),
+        ):  # times in one notation, which is that of the alphabet
+            time = _value(left, context)
+            comparable, earlier = z3.Not(time.is_null), time.text < z3.String("now")
+            return Truth(z3.And(comparable, earlier), z3.And(comparable, z3.Not(earlier)))
+        case ast.A_Expr(
             kind=enums.A_Expr_Kind.AEXPR_OP_ANY,
             name=(ast.String(sval="="),),
             lexpr=left,

@@ -21,6 +21,13 @@ CHANGES = {
     "conversations": "title = title",
     "families": "name = name",
     "family_memberships": "display_name = display_name",
+    "invitations": "revoked_at = revoked_at",
+    "exercise_logs": "note = note",
+    "exercises": "name = name",
+    "habit_logs": "note = note",
+    "habits": "deleted_at = deleted_at",
+    "routine_completions": "version = version",
+    "routines": "name = name",
     "tasks": "title = title",
     "users": "full_name = full_name",
 }
@@ -49,8 +56,8 @@ async def test_the_verdict_is_what_the_statement_meets(
         join pg_index as i on i.indrelid = c.oid and i.indisprimary
         join pg_attribute as a on a.attrelid = c.oid and a.attnum = any(i.indkey)
         where c.relnamespace = 'app'::regnamespace and not c.relispartition
-            and a.attname in ('id', 'user_id')
-        order by c.oid, a.attname = 'id' desc
+            and a.attname <> 'family_id' and a.atttypid = 'uuid'::regtype
+        order by c.oid, a.attname = 'id' desc, a.attname = 'user_id' desc, a.attnum
     """)
     rows = [
         (table, key, row["key"], row["family_id"])

@@ -156,11 +156,28 @@ async def test_a_hundred_operations_are_one_transaction_in_the_trail(ann: Person
     assert len(requests) == 1
 
 
-def test_every_endpoint_of_one_query_may_be_part_of_a_batch() -> None:
-    assert {row.path for row in TABLE if row.query is None} == {
+def test_every_endpoint_of_one_query_may_be_part_of_a_batch_unless_it_tells_a_secret() -> None:
+    assert {row.path for row in TABLE if not row.is_for_batches} == {
         *("/v1/auth/signup", "/v1/auth/signin", "/v1/auth/refresh", "/v1/auth/signout"),
         *("/v1/auth/password", "/v1/families/{family_id:uuid}/token", "/v1/batch"),
+        "/v1/invitations",
     }
+
+
+async def test_a_secret_is_told_in_no_batch_which_might_be_kept(ann: Person) -> None:
+    invite = _do("POST", "/v1/invitations", body={"email": "grandma@example.com"})
+
+    status, answer = await _batch(ann, invite)
+
+    assert (status, answer["errors"]) == (
+        422,
+        [
+            {
+                "pointer": "/operations/0/path",
+                "detail": "POST /v1/invitations is no operation for a batch",
+            }
+        ],
+    )
 
 
 async def test_what_is_wrong_with_the_whole_points_at_no_operation(

@@ -14,7 +14,7 @@ import pytest
 from app import models, openapi
 from app.endpoints import TABLE
 from app.operations import Endpoint
-from tests.examples import BODIES, path_to
+from tests.examples import BODIES, DAY, path_to
 from tests.fixtures import PASSWORD, Hearth, Join, NewPerson, Person
 from tests.rows import all_rows, by_hand
 
@@ -51,15 +51,27 @@ async def _furnish(person: Person) -> Home:
     async def make(path: str, body: type[models.Request]) -> UUID:
         answer = await person.client.post(path, json=BODIES[body])
         assert answer.status_code == 201, answer.text
-        return UUID(answer.json()["id"])
+        made = answer.json()
+        return UUID(made.get("invitation", made)["id"])
 
     conversation_id = await make("/v1/conversations", models.ConversationNew)
+    habit_id = await make("/v1/habits", models.HabitNew)
+    body = BODIES[models.HabitLogPut]
+    await person.client.put(f"/v1/habits/{habit_id}/logs/{DAY}", json=body)
+    exercise_id = await make("/v1/exercises", models.ExerciseNew)
+    routine_id = await make("/v1/routines", models.RoutineNew)
+    await person.client.put(f"/v1/routines/{routine_id}/completions/{DAY}")
     ids = {
         "task_id": await make("/v1/tasks", models.TaskNew),
         "conversation_id": conversation_id,
         "message_id": await make(
             f"/v1/conversations/{conversation_id}/messages", models.MessageNew
         ),
+        "invitation_id": await make("/v1/invitations", models.InvitationNew),
+        "habit_id": habit_id,
+        "exercise_id": exercise_id,
+        "log_id": await make(f"/v1/exercises/{exercise_id}/logs", models.ExerciseLogNew),
+        "routine_id": routine_id,
         "family_id": person.family_id,
         "member_id": person.user_id,
     }
@@ -161,12 +173,28 @@ async def test_success_is_what_the_table_says_and_only_writes_write(
         bob = await new_person()
         await join(bob, ann, "member")
         home = Home(ann, {**home.ids, "member_id": bob.user_id})
+        if name.endswith("/restore"):
+            await ann.client.delete(f"/v1/members/{bob.user_id}")
+    if row.body is models.InvitationToken:
+        bob = await new_person()
+        invited = await bob.client.post("/v1/invitations", json={"email": ann.email})
+        fields["token"] = invited.json()["token"]
+    if row.path.endswith("/restore"):
+        thing = path_to(row, home.ids).removesuffix("/restore")
+        await ann.client.delete(thing)
     if row.body is models.Refresh:
         fields["refresh_token"] = ann.signed_in["refresh_token"]
     if row.body is models.SignIn:
         fields["email"] = ann.email
     if row.body is models.SignUp:
         fields["email"] = f"{uuid4()}@example.com"
+    if row.path.endswith("_id:uuid}/restore"):
+        thing = row.path.removesuffix("/restore").replace(":uuid", "").format(**home.ids)
+        await ann.client.delete(thing)
+    if row.is_upsert:
+        await ann.client.delete(path_to(row, home.ids))
+    if row.body is models.ExerciseNew:
+        fields["name"] = "Squat"
     before = await all_rows(hearth)
 
     answer = await _send(ann.client, row, home.ids, **fields)
@@ -195,7 +223,8 @@ async def test_a_page_takes_only_what_it_knows(name: str, ann: Person) -> None:
                 "nonsense",
                 "_",
                 f"1_{row_id}0",
-                f"-1_{row_id}",
+                f"--1_{row_id}",
+                f"-{'9' * 17}_{row_id}",
                 f"1_{'-' * 36}",
                 f"{'9' * 18}_{row_id}",
                 f"{'9' * 17}_{row_id};drop table app.tasks",
@@ -230,6 +259,12 @@ _SEVEN = {
         insert into app.family_memberships (family_id, user_id, role, display_name, created_at)
         select $1, id, 'member', 'Someone', {_TIMES} from someone
     """,
+    "GET /v1/invitations": f"""
+        insert into app.invitations
+            (family_id, user_id, email, role, token_hash, created_at)
+        select $1, $2, n || '@example.com', 'member', sha256(n::text::bytea), {_TIMES}
+        from generate_series(1, 7) as n
+    """,
     "GET /v1/tasks": f"""
         insert into app.tasks (family_id, user_id, title, created_at, visibility)
         select $1, $2, 'Task', {_TIMES}, (array['private', 'family']::app.visibility[])[n % 2 + 1]
@@ -244,6 +279,52 @@ _SEVEN = {
         select $1, $2, c.id, 'user', 'Message', {_TIMES}
         from app.conversations as c, generate_series(1, 7) as n
         where c.family_id = $1
+    """,
+    "GET /v1/habits": f"""
+        insert into app.habits (
+            family_id, user_id, name, type, times_per_week, created_at, visibility
+        )
+        select $1, $2, 'Habit', 'boolean', 3, {_TIMES},
+            (array['private', 'family']::app.visibility[])[n % 2 + 1]
+        from generate_series(1, 7) as n
+    """,
+    "GET /v1/habits/{habit_id}/logs": f"""
+        insert into app.habit_logs (
+            family_id, user_id, habit_id, logged_on, visibility, type, value, target_value, is_done,
+            entered_on, created_at
+        )
+        select $1, $2, h.id, date '2026-01-01' + n, h.visibility, h.type, n, 20, false,
+            date '2026-01-01' + n, {_TIMES}
+        from app.habits as h, generate_series(1, 7) as n
+        where h.family_id = $1
+    """,
+    "GET /v1/exercises": f"""
+        insert into app.exercises (family_id, user_id, name, created_at)
+        select $1, $2, 'Exercise ' || n, {_TIMES} from generate_series(1, 7) as n
+    """,
+    "GET /v1/exercises/{exercise_id}/logs": f"""
+        insert into app.exercise_logs
+            (family_id, user_id, exercise_id, performed_on, reps, created_at)
+        select $1, $2, e.id, date '2025-11-21' + n / 3, n, {_TIMES}
+        from app.exercises as e, generate_series(1, 7) as n
+        where e.family_id = $1
+    """,
+    "GET /v1/routines": f"""
+        with made as (
+            insert into app.routines (family_id, user_id, name, created_at, visibility)
+            select $1, $2, 'Routine', {_TIMES},
+                (array['private', 'family']::app.visibility[])[n % 2 + 1]
+            from generate_series(1, 7) as n
+            returning *
+        )
+        insert into app.routine_versions (family_id, routine_id, version, user_id, visibility)
+        select family_id, id, version, user_id, visibility from made
+    """,
+    "GET /v1/scores": f"""
+        insert into app.score_entries
+            (family_id, user_id, kind, source_id, scored_on, sequence, points, created_at)
+        select $1, $2, 'task', app.new_id(), date '2026-01-01', 1, 5, {_TIMES}
+        from generate_series(1, 7) as n
     """,
     "GET /v1/audit": f"""
         insert into app.audit_log
@@ -276,7 +357,8 @@ async def test_pages_show_every_row_once_and_in_order(
             parameters["cursor"] = page["next"]
 
         assert seen == whole["items"]
-    times = [item.get("created_at") or item["occurred_at"] for item in whole["items"]]
+    keys = ("logged_on", "created_at", "occurred_at")
+    times = [next(item[key] for key in keys if key in item) for item in whole["items"]]
     backwards = name in BACKWARD
     assert len(times) > 7
     assert times == sorted(times, reverse=backwards)

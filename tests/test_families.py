@@ -30,6 +30,10 @@ async def _remove(person: Person, target: Person) -> httpx.Response:
     return await person.client.delete(f"/v1/members/{target.user_id}")
 
 
+async def _restore(person: Person, target: Person) -> httpx.Response:
+    return await person.client.post(f"/v1/members/{target.user_id}/restore")
+
+
 async def _members(person: Person) -> dict[str, str]:
     """Return the roles in a person's family by user."""
     items = (await person.client.get("/v1/members")).json()["items"]
@@ -271,6 +275,117 @@ async def test_who_has_another_role_acts_in_the_old_one_no_more(
     assert _said(await bob.client.patch("/v1/family", json={"name": "x"})) == (403, "forbidden")
 
 
+WHO_MAY_TAKE_WHOM_BACK_IN = """
+                         restore
+    owner  other owner       200
+    owner  other admin       200
+    owner  other member      200
+    admin  other owner       403
+    admin  other admin       200
+    admin  other member      200
+    member other owner       403
+    member other admin       403
+    member other member      403
+"""
+
+
+async def test_who_may_take_whom_back_in_depends_on_both_roles(relatives: Relatives) -> None:
+    table = WHO_MAY_TAKE_WHOM_BACK_IN.strip("\n").splitlines()
+    seen = table[:1]
+
+    for line in table[1:]:
+        actor, target = (relatives.people[name.strip()] for name in (line[4:11], line[11:25]))
+        await _remove(relatives.people["owner"], target)
+        before = await relatives.members()
+        answer = await _restore(actor, target)
+        assert (await relatives.members() == before) == (answer.status_code == 403)
+        await relatives.reset()
+        seen.append(f"{line[:25]}{answer.status_code:7}")
+
+    assert seen == table
+
+
+async def test_who_is_taken_back_in_finds_everything_as_it_was(
+    ann: Person, bob: Person, join: Join
+) -> None:
+    await join(bob, ann, "admin")
+    task = (await bob.client.post("/v1/tasks", json={"title": "Stay"})).json()
+    before = (await ann.client.get(f"/v1/members/{bob.user_id}")).json()
+    await _remove(ann, bob)
+
+    answer = await _restore(ann, bob)
+
+    changed = {name for name in before if before[name] != answer.json()[name]}
+    assert (answer.status_code, changed) == (200, {"updated_at", "row_version"})
+    assert await _members(ann) == {str(ann.user_id): "owner", str(bob.user_id): "admin"}
+    assert (await bob.client.get("/v1/tasks")).json()["items"] == [task]
+
+
+async def test_those_who_were_members_have_a_list_of_their_own(
+    ann: Person, bob: Person, join: Join
+) -> None:
+    await join(bob, ann, "member")
+    await _remove(bob, bob)
+
+    retired = await ann.client.get("/v1/members", params={"is_active": "false"})
+
+    assert [item["user_id"] for item in retired.json()["items"]] == [str(bob.user_id)]
+    assert await _members(ann) == {str(ann.user_id): "owner"}
+
+
+async def test_nobody_is_taken_back_in_who_never_left_or_never_came(
+    ann: Person, bob: Person, new_person: NewPerson, join: Join
+) -> None:
+    await join(bob, ann, "member")
+    carol = await new_person()
+
+    answers = [await _restore(ann, bob), await _restore(ann, carol)]
+
+    assert [_said(answer) for answer in answers] == [(404, "not-found")] * 2
+
+
+async def test_nobody_takes_themselves_back_in(ann: Person, bob: Person, join: Join) -> None:
+    await join(bob, ann, "owner")
+    await _remove(bob, bob)
+
+    answer = await _restore(bob, bob)
+
+    assert _said(answer) == (401, "stale-context")
+
+
+async def test_nobody_is_taken_back_in_whose_account_is_retired(
+    ann: Person, bob: Person, join: Join
+) -> None:
+    await join(bob, ann, "owner")
+    await bob.client.delete("/v1/me")
+
+    answer = await _restore(ann, bob)
+
+    assert _said(answer) == (409, "conflict")
+    assert answer.json()["detail"] == "The user does not exist."
+    assert _said(await _remove(ann, ann)) == (409, "last-owner")
+
+
+async def test_an_account_that_retires_takes_along_a_membership_that_comes_back_meanwhile(
+    ann: Person, bob: Person, join: Join, as_role: AsRole
+) -> None:
+    home = bob.family_id
+    await join(bob, ann, "member")
+    bob.take((await bob.client.post(f"/v1/families/{home}/token")).json())
+    await _remove(ann, bob)
+    restoring = await as_role("app_api", **as_role.of(ann))
+    await restoring.execute(
+        "update app.family_memberships set deleted_at = null where user_id = $1", bob.user_id
+    )
+    retiring = asyncio.create_task(bob.client.delete("/v1/me"))
+    await wait_until_requests_block(restoring, 1)
+
+    await restoring.execute("commit")
+
+    assert (await retiring).status_code == 204
+    assert await _members(ann) == {str(ann.user_id): "owner"}
+
+
 # The last owner.
 
 
@@ -290,20 +405,31 @@ async def test_the_last_owner_stays(ann: Person, bob: Person, join: Join, hearth
     assert (await _remove(ann, ann)).status_code == 204
 
 
-@pytest.mark.parametrize("demote", [True, False])
-async def test_two_owners_cannot_unseat_each_other_at_once(
-    demote: bool, ann: Person, bob: Person, join: Join, as_role: AsRole
+@pytest.mark.parametrize(
+    "acts",
+    [
+        ("ann demotes bob", "bob demotes ann"),
+        ("ann removes bob", "bob removes ann"),
+        ("ann removes ann", "bob demotes bob"),  # one leaves, the other steps down
+        ("ann removes ann", "bob removes bob"),
+    ],
+    ids=" while ".join,
+)
+async def test_two_owners_cannot_both_go_at_once(
+    acts: tuple[str, str], ann: Person, bob: Person, join: Join, as_role: AsRole
 ) -> None:
     await join(bob, ann, "owner")
+    people = {"ann": ann, "bob": bob}
 
-    async def unseat(person: Person, target: Person) -> httpx.Response:
-        if demote:
-            return await _change(person, target, role="member")
-        return await _remove(person, target)
+    async def do(act: str) -> httpx.Response:
+        actor, verb, target = act.split()
+        if verb == "demotes":
+            return await _change(people[actor], people[target], role="member")
+        return await _remove(people[actor], people[target])
 
     holder = await as_role("app_auth")
     await holder.fetch("select from app.families where id = $1 for update", ann.family_id)
-    attempts = [asyncio.create_task(unseat(ann, bob)), asyncio.create_task(unseat(bob, ann))]
+    attempts = [asyncio.create_task(do(act)) for act in acts]
     await wait_until_requests_block(holder, 2)
 
     await holder.execute("commit")

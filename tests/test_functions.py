@@ -4,7 +4,8 @@ import asyncio
 import json
 import re
 from datetime import UTC, date, datetime
-from uuid import uuid4
+from decimal import Decimal
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -48,8 +49,23 @@ INLINED = {
     "app.cursor_of": "select app.cursor_of(t.created_at, t.id) from app.tasks as t",
     "app.conversation_json": "select app.conversation_json(c) from app.conversations as c",
     "app.family_json": "select app.family_json(f) from app.families as f",
+    "app.habit_json": "select app.habit_json(h) from app.habits as h",
+    "app.habit_log_json": "select app.habit_log_json(l) from app.habit_logs as l",
+    "app.turn_of": "select app.turn_of(current_date, h.weekdays) from app.habits as h",
     "app.member_json": "select app.member_json(m) from app.family_memberships as m",
+    "app.routine_json": "select app.routine_json(r) from app.routines as r",
+    "app.routine_version_json": "select app.routine_version_json(v) from app.routine_versions as v",
+    "app.routine_step_json": "select app.routine_step_json(s) from app.routine_steps as s",
+    "app.routine_completion_json": "select app.routine_completion_json(c)"
+    " from app.routine_completions as c",
+    "app.with_steps": "select app.with_steps(app.routine_json(r), null) from app.routines as r",
+    "app.score_json": "select app.score_json(e) from app.score_entries as e",
     "app.message_json": "select app.message_json(m) from app.messages as m",
+    "app.exercise_json": "select app.exercise_json(e) from app.exercises as e",
+    "app.exercise_log_json": "select app.exercise_log_json(l) from app.exercise_logs as l",
+    "app.invitation_json": "select app.invitation_json("
+    "i.id, i.user_id, i.email, i.role, i.is_pending, i.expires_at, i.accepted_at, i.member_id,"
+    " i.revoked_at, i.created_at, i.updated_at, i.row_version) from app.invitations as i",
     "app.task_json": "select app.task_json(t) from app.tasks as t",
     "app.user_json": "select app.user_json(u) from app.users as u",
 }
@@ -245,6 +261,7 @@ async def test_the_models_take_only_names_that_the_check_takes(root: asyncpg.Con
 @pytest.mark.parametrize(
     "at",
     [
+        datetime(1900, 1, 1, tzinfo=UTC),
         datetime(1970, 1, 1, tzinfo=UTC),
         datetime(2025, 11, 30, 23, 59, 59, 999_999, tzinfo=UTC),
         datetime(2026, 2, 28, 12, 0, 0, 1, tzinfo=UTC),
@@ -448,6 +465,12 @@ async def test_what_was_answered_or_attempted_does_not_change_even_for_a_superus
 # Columns: what each must have, and what it must refer to.
 
 
+def ids_of(household: Household) -> str:
+    """Return a pattern for what names the household or its people; others made rows before."""
+    people = [*household.users.values(), *household.sessions.values()]
+    return "|".join(map(str, [household.family_id, *people]))
+
+
 async def copied_with(
     root: asyncpg.Connection, household: Household, given: str | None
 ) -> dict[str, str]:
@@ -462,10 +485,12 @@ async def copied_with(
             json_object_agg(a.attname, null) filter (where not a.attnotnull) as may_be_null,
             json_object_agg(a.attname, case a.atttypid
                 when 'bytea'::regtype then sha256('a key')::text
+                when 'text'::regtype then 'a key'
+                when 'date'::regtype then '2000-02-29'
+                when 'integer'::regtype then '99'
+                when 'timestamptz'::regtype then now()::text
                 else gen_random_uuid()::text
-            end) filter (
-                where a.attnum = any(k.conkey) and a.attname not in ('family_id', 'occurred_at')
-            ) as own_key
+            end) filter (where a.attnum = k.conkey[cardinality(k.conkey)]) as own_key
         from pg_class as c
         join pg_constraint as k on k.conrelid = c.oid and k.contype = 'p'
         join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and a.attgenerated = ''
@@ -473,15 +498,13 @@ async def copied_with(
         where c.relnamespace = 'app'::regnamespace and not c.relispartition
         group by c.relname
     """)
-    people = [*household.users.values(), *household.sessions.values()]
-    home = "|".join(map(str, [household.family_id, *people]))
     answers = {}
     for table in tables:
         columns = ", ".join(table["columns"])
         copy = (
             f"insert into app.{table['name']} ({columns}) select {columns} from (select"
             f" (jsonb_populate_record(t, $1)).* from app.{table['name']} as t"
-            f" order by t::text ~ '{home}' desc limit 1) as changed"
+            f" order by t::text ~ '{ids_of(household)}' desc limit 1) as changed"
         )
         for column in table["columns"]:
             nothing, key = (json.loads(table[part] or "{}") for part in ("may_be_null", "own_key"))
@@ -501,8 +524,21 @@ async def test_only_these_columns_may_be_empty(root: asyncpg.Connection, home: H
         *("sessions.revoked_at", "tasks.completed_at"),
         # a user may have no family, and a chain has a first link
         *("sessions.family_id", "refresh_tokens.replaces_hash"),
+        *(f"{table}.deleted_at" for table in ("habits", "exercises", "routines")),
+        # not accepted yet, not revoked
+        *(f"invitations.{name}" for name in ("accepted_at", "member_id", "revoked_at")),
         # what people may leave out
-        *("tasks.description", "tasks.due_on"),
+        *("tasks.description", "tasks.due_on", "habit_logs.note", "exercise_logs.note"),
+        *(f"{table}.description" for table in ("habits", "exercises", "routines")),
+        # a habit has what its type and its schedule ask for, a log what was measured; checks tell
+        *(f"habits.{name}" for name in ("target_value", "unit", "weekdays", "times_per_week")),
+        *("habit_logs.value", "habit_logs.target_value"),
+        *(f"exercise_logs.{name}" for name in ("sets", "reps", "weight_kg", "duration_s")),
+        "exercise_logs.distance_m",
+        # a step is about neither or one of the two
+        *("routine_steps.habit_id", "routine_steps.exercise_id"),
+        # who made it may be gone, and not every version brings back another
+        *("exercises.user_id", "routine_versions.author_id", "routine_versions.restored_version"),
         # an insert has no before, a delete no after; a check tells which
         *("audit_log.before", "audit_log.after"),
         # written without a context, and not private to anybody
@@ -515,12 +551,44 @@ async def test_only_these_columns_may_be_empty(root: asyncpg.Connection, home: H
 async def test_what_names_another_row_must_name_one_that_exists(
     root: asyncpg.Connection, home: Household
 ) -> None:
+    # Or a check, or the uniqueness of a name, is what a copy breaks first.
+    await root.execute("""
+        do $$
+        declare
+            v_statement text;
+        begin
+            for v_statement in
+                select format('alter table %s drop constraint %I', conrelid::regclass, conname)
+                from pg_constraint
+                where connamespace = 'app'::regnamespace and conislocal and (
+                    contype = 'c'
+                    or contype = 'u' and conindid not in (
+                        select conindid from pg_constraint where contype = 'f'
+                    )
+                )
+                union all
+                select format('drop index %s', i.indexrelid::regclass)
+                from pg_index as i
+                join pg_class as c on c.oid = i.indexrelid
+                where c.relnamespace = 'app'::regnamespace and i.indisunique
+                    and not exists (select from pg_constraint where conindid = i.indexrelid)
+            loop
+                execute v_statement;
+            end loop;
+        end
+        $$
+    """)
+
     answers = await copied_with(root, home, str(uuid4()))
 
     names = {column for column in answers if re.search("_id$|replaces", column)}
     assert {column for column in names if answers[column] != "23503"} == {
         # the record outlives what it tells of
         *("account_events.user_id", "audit_log.actor_id", "audit_log.family_id"),
+        # a trigger looks first: check_step
+        *("routine_steps.habit_id", "routine_steps.exercise_id"),
+        # points outlive what they were won with
+        "score_entries.source_id",
     }
 
 
@@ -553,20 +621,32 @@ def texts(column: str, longest: int) -> tuple[Values, Values]:
     return [{column: text} for text in inside], [{column: text} for text in outside]
 
 
+def measures(column: str, least: object, most: object, *outside: object) -> tuple[Values, Values]:
+    """Return what a measure of a log may be, nothing included, and what not."""
+    inside = [{"reps": 8, column: n} for n in (None, least, most)]
+    return inside, [{column: n} for n in outside]
+
+
 def address(length: int) -> str:
     """Return an e-mail address so many characters long."""
     return "@example.com".rjust(length, "x")
 
 
+EMAILS: tuple[Values, Values] = (
+    [{"email": email} for email in ("a@b", address(254))],
+    [{"email": email} for email in ("", "a", "a@", "@b", "a@b@c", "a b@c", "a@b\n", address(255))],
+)
+# Habits of each type, and days of them.
+BOOLEAN: dict[str, object] = {"type": "boolean", "target_value": None, "unit": None}
+NUMERIC: dict[str, object] = {"type": "numeric", "target_value": 10, "unit": "pages"}
+DURATION: dict[str, object] = {"type": "duration", "target_value": 10, "unit": None}
+COUNTED = (NUMERIC, DURATION)
+YES: dict[str, object] = {"type": "boolean", "value": None, "target_value": None, "is_done": True}
+DONE: dict[str, object] = {"type": "numeric", "value": 10, "target_value": 10, "is_done": True}
+
 LIMITS: dict[str, tuple[Values, Values]] = {
     "users_full_name_is_1_to_200_characters": texts("full_name", 200),
-    "users_email_looks_like_an_address": (
-        [{"email": email} for email in ("a@b", address(254))],
-        [
-            {"email": email}
-            for email in ("", "a", "a@", "@b", "a@b@c", "a b@c", "a@b\n", address(255))
-        ],
-    ),
+    "users_email_looks_like_an_address": EMAILS,
     "users_time_zone_is_known": ([{"time_zone": "Asia/Tokyo"}], [{"time_zone": "Asia/Atlantis"}]),
     "credentials_password_hash_is_argon2id": (
         [{"password_hash": "$argon2id$v=19$m=65536"}],
@@ -603,6 +683,10 @@ LIMITS: dict[str, tuple[Values, Values]] = {
         [{"due_on": day} for day in (None, date(1900, 1, 1), date(2999, 12, 31))],
         [{"due_on": day} for day in (date(1899, 12, 31), date(3000, 1, 1))],
     ),
+    "tasks_points_are_0_to_1000": (
+        [{"points": points} for points in (0, 1000)],
+        [{"points": points} for points in (-1, 1001)],
+    ),
     "conversations_title_is_1_to_200_characters": texts("title", 200),
     "messages_content_is_1_to_5000_characters": (
         [{"content": text} for text in ("ß", "ß" * 5000)],
@@ -624,9 +708,204 @@ LIMITS: dict[str, tuple[Values, Values]] = {
         [{"body": text} for text in (None, "a" * 4 * 1024 * 1024)],
         [{"body": "a" * (4 * 1024 * 1024 + 1)}],
     ),
+    "exercises_name_is_1_to_100_characters": texts("name", 100),
+    "exercises_description_is_at_most_1000_characters": (
+        [{"description": text} for text in (None, "", "ß" * 1000)],
+        [{"description": "ß" * 1001}],
+    ),
+    "exercises_points_are_0_to_1000": (
+        [{"points": points} for points in (0, 1000)],
+        [{"points": points} for points in (-1, 1001)],
+    ),
+    "exercise_logs_performed_on_is_in_the_calendar": (
+        [{"performed_on": date(1900, 1, 1)}],
+        [{"performed_on": date(1899, 12, 31)}],
+    ),
+    "exercise_logs_performed_on_is_not_in_the_future": (
+        [{"performed_on": date(2030, 1, 2), "updated_at": datetime(2030, 1, 1, tzinfo=UTC)}],
+        [{"performed_on": date(2030, 1, 2), "updated_at": datetime(2029, 12, 31, 23, tzinfo=UTC)}],
+    ),
+    "exercise_logs_log_has_reps_duration_or_distance": (
+        [
+            {"reps": 1, "duration_s": None, "distance_m": None},
+            {"reps": None, "duration_s": 1, "distance_m": None},
+            {"reps": None, "duration_s": None, "distance_m": Decimal(1)},
+        ],
+        [{"reps": None, "sets": 3, "weight_kg": Decimal(100)}],
+    ),
+    "exercise_logs_sets_are_1_to_100": measures("sets", 1, 100, 0, 101),
+    "exercise_logs_reps_are_1_to_10000": (
+        [{"reps": reps} for reps in (1, 10_000)],
+        [{"reps": reps} for reps in (0, 10_001)],
+    ),
+    "exercise_logs_weight_kg_is_0_01_to_2000": measures(
+        "weight_kg",
+        *(Decimal(n) for n in ("0.01", "2000", "0.0099", "2000.01", "-1", "NaN", "Infinity")),
+    ),
+    "exercise_logs_duration_s_is_1_to_86400": measures("duration_s", 1, 86_400, 0, 86_401),
+    "exercise_logs_distance_m_is_0_01_to_2000000": measures(
+        "distance_m",
+        *(Decimal(n) for n in ("0.01", "2000000", "0.0099", "2000000.01", "NaN")),
+    ),
+    "exercise_logs_note_is_at_most_1000_characters": (
+        [{"note": text} for text in (None, "", "ß" * 1000)],
+        [{"note": "ß" * 1001}],
+    ),
+    "invitations_email_looks_like_an_address": EMAILS,
+    "invitations_token_hash_is_sha256": (
+        [{"token_hash": bytes(32)}],
+        [{"token_hash": bytes(size)} for size in (0, 31, 33)],
+    ),
+    "invitations_acceptance_has_a_member": (
+        [
+            {"accepted_at": None, "member_id": None},
+            {"accepted_at": datetime.now(UTC), "member_id": UUID(int=1)},
+        ],
+        [{"accepted_at": datetime.now(UTC), "member_id": None}],
+    ),
+    "invitations_end_is_acceptance_or_revocation": (
+        [
+            {"accepted_at": None, "member_id": None, "revoked_at": datetime.now(UTC)},
+            {"accepted_at": datetime.now(UTC), "member_id": UUID(int=1), "revoked_at": None},
+        ],
+        [
+            dict.fromkeys(("accepted_at", "revoked_at"), datetime.now(UTC))
+            | {"member_id": UUID(int=1)}
+        ],
+    ),
     "attempts_subject_hash_is_a_sha256": (
         [{"subject_hash": bytes(32)}],
         [{"subject_hash": bytes(size)} for size in (0, 31, 33)],
+    ),
+    "routines_name_is_1_to_100_characters": texts("name", 100),
+    "routines_description_is_at_most_1000_characters": (
+        [{"description": text} for text in (None, "", "ß" * 1000)],
+        [{"description": "ß" * 1001}],
+    ),
+    "routines_points_are_0_to_1000": (
+        [{"points": points} for points in (0, 1000)],
+        [{"points": points} for points in (-1, 1001)],
+    ),
+    "routine_versions_version_is_at_least_1": (
+        [{"routine_id": uuid4(), "version": 1}],
+        [{"version": 0}],
+    ),
+    "routine_versions_restored_version_is_an_earlier_one": (
+        [
+            {"routine_id": uuid4(), "version": 3, "restored_version": restored}
+            for restored in (None, 1, 2)
+        ],
+        [{"version": 3, "restored_version": restored} for restored in (0, 3, 4)],
+    ),
+    "routine_steps_position_is_1_to_100": (
+        [{"routine_id": uuid4(), "position": position} for position in (1, 100)],
+        [{"position": position} for position in (0, 101)],
+    ),
+    "routine_steps_title_is_1_to_200_characters": texts("title", 200),
+    "routine_steps_minutes_are_1_to_1440": (
+        [{"minutes": minutes} for minutes in (1, 1440)],
+        [{"minutes": minutes} for minutes in (0, 1441)],
+    ),
+    "routine_steps_subject_is_a_habit_or_an_exercise": (
+        [{"habit_id": UUID(int=1)}, {"exercise_id": UUID(int=1)}],
+        [{"habit_id": UUID(int=1), "exercise_id": UUID(int=1)}],
+    ),
+    "routine_completions_completed_on_is_in_the_calendar": (
+        [
+            {"routine_id": uuid4(), "completed_on": day}
+            for day in (date(1900, 1, 1), date(2999, 12, 31))
+        ],
+        [{"completed_on": day} for day in (date(1899, 12, 31), date(3000, 1, 1))],
+    ),
+    "score_entries_scored_on_is_in_the_calendar": (
+        [{"scored_on": day} for day in (date(1900, 1, 1), date(2999, 12, 31))],
+        [{"scored_on": day} for day in (date(1899, 12, 31), date(3000, 1, 1))],
+    ),
+    "score_entries_sequence_is_positive": (
+        [{"sequence": 1, "points": 1}],
+        [{"sequence": 0, "points": -1}],
+    ),
+    "score_entries_points_fit_the_sequence": (
+        [
+            {"sequence": sequence, "points": points}
+            for sequence, points in ((1, 1), (1, 1000), (2, -1), (2, -1000), (3, 1))
+        ],
+        [
+            {"sequence": sequence, "points": points}
+            for sequence, points in ((1, 0), (1, -1), (1, 1001), (2, 0), (2, 1), (2, -1001))
+        ],
+    ),
+    "habits_name_is_1_to_100_characters": texts("name", 100),
+    "habits_description_is_at_most_1000_characters": (
+        [{"description": text} for text in (None, "", "ß" * 1000)],
+        [{"description": "ß" * 1001}],
+    ),
+    "habits_target_value_is_there_unless_boolean": (
+        [BOOLEAN, NUMERIC, DURATION],
+        [{**BOOLEAN, "target_value": 1}, *({**of, "target_value": None} for of in COUNTED)],
+    ),
+    "habits_target_value_is_more_than_0_and_at_most_1000000": (
+        [{**DURATION, "target_value": Decimal(text)} for text in ("0.001", "1000000")],
+        [{**DURATION, "target_value": Decimal(text)} for text in ("-1", "0.0004", "1000000.001")],
+    ),
+    "habits_unit_is_there_if_numeric": (
+        [BOOLEAN, NUMERIC, DURATION],
+        [{**NUMERIC, "unit": None}, *({**of, "unit": "h"} for of in (BOOLEAN, DURATION))],
+    ),
+    "habits_unit_is_1_to_50_characters": (
+        [{**NUMERIC, "unit": text} for text in ("ß", "ß" * 50)],
+        [{**NUMERIC, "unit": text} for text in ("", "  ", "ß" * 51)],
+    ),
+    "habits_schedule_is_by_weekdays_or_by_times_per_week": (
+        [{"weekdays": [1], "times_per_week": None}, {"weekdays": None, "times_per_week": 1}],
+        [{"weekdays": [1], "times_per_week": 1}, {"weekdays": None, "times_per_week": None}],
+    ),
+    "habits_weekdays_are_some_of_1_to_7_in_order": (
+        [{"weekdays": days, "times_per_week": None} for days in ([1], [7], [2, 5], [*range(1, 8)])],
+        [
+            {"weekdays": days, "times_per_week": None}
+            for days in ([], [0], [8], [12], [5, 2], [1, 1], [1, None], [[1, 2]])
+        ],
+    ),
+    "habits_times_per_week_is_1_to_7": (
+        [{"weekdays": None, "times_per_week": number} for number in (1, 7)],
+        [{"weekdays": None, "times_per_week": number} for number in (0, 8)],
+    ),
+    "habits_points_are_0_to_1000": (
+        [{"points": number} for number in (0, 1000)],
+        [{"points": number} for number in (-1, 1001)],
+    ),
+    "habit_logs_logged_on_is_in_the_calendar": (
+        [{"logged_on": day, "entered_on": day} for day in (date(1900, 1, 1), date(2999, 12, 31))],
+        [{"logged_on": day, "entered_on": day} for day in (date(1899, 12, 31), date(3000, 1, 1))],
+    ),
+    "habit_logs_logged_on_is_at_most_a_day_ahead": (
+        [{"logged_on": date(2026, 3, day), "entered_on": date(2026, 3, 7)} for day in (1, 7, 8)],
+        [{"logged_on": date(2026, 3, 9), "entered_on": date(2026, 3, 7)}],
+    ),
+    "habit_logs_value_is_absent_if_boolean": (
+        [YES, DONE],
+        [{**YES, "value": 0}],
+    ),
+    "habit_logs_value_is_there_unless_boolean": (
+        [YES, DONE, {**DONE, "type": "duration"}],
+        [{**DONE, "type": type_, "value": None} for type_ in ("numeric", "duration")],
+    ),
+    "habit_logs_value_is_0_to_1000000": (
+        [{**DONE, "value": 1_000_000}, {**DONE, "value": 0, "is_done": False}],
+        [{**DONE, "value": 1_000_001}, {**DONE, "value": -1, "is_done": False}],
+    ),
+    "habit_logs_target_value_is_there_unless_boolean": (
+        [YES, DONE],
+        [{**YES, "target_value": 1}, {**DONE, "target_value": None}],
+    ),
+    "habit_logs_is_done_is_whether_the_target_was_reached": (
+        [{**YES, "is_done": False}, DONE, {**DONE, "value": 9, "is_done": False}],
+        [{**DONE, "is_done": False}, {**DONE, "value": 9}],
+    ),
+    "habit_logs_note_is_at_most_1000_characters": (
+        [{"note": text} for text in (None, "", "ß" * 1000)],
+        [{"note": "ß" * 1001}],
     ),
 }
 
@@ -644,7 +923,10 @@ async def test_a_limit_is_where_it_says(
 
     async def change(values: dict[str, object]) -> str:
         columns = ", ".join(f"{name} = ${n}" for n, name in enumerate(values, start=1))
-        one = f"(tableoid, ctid) = (select tableoid, ctid from {table} limit 1)"
+        one = (
+            f"(tableoid, ctid) = (select tableoid, ctid from {table} as t"
+            f" order by t::text ~ '{ids_of(home)}' desc limit 1)"
+        )
         async with root.transaction():
             return await root.execute(f"update {table} set {columns} where {one}", *values.values())
 
@@ -669,9 +951,12 @@ async def test_every_check_has_its_limits_tried(root: asyncpg.Connection) -> Non
     [
         ("visibility", ["private", "family"]),
         ("message_role", ["user", "assistant"]),
+        ("habit_type", ["boolean", "numeric", "duration"]),
         ("member_role", ["owner", "admin", "member"]),
         ("audit_action", ["insert", "update", "delete"]),
         ("attempt_type", ["sign_in", "sign_up", "password_change"]),
+        ("score_kind", ["task", "habit", "routine", "exercise"]),
+        ("score_period", ["week", "month", "all"]),
     ],
 )
 async def test_an_enumeration_has_these_values(

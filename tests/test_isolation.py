@@ -134,24 +134,41 @@ async def test_who_may_give_which_role(
     assert await attempt(root, change, to, home.users[of]) == answer
 
 
-@pytest.mark.parametrize("by", ROLES)
-async def test_nobody_takes_a_removed_member_back_in_by_hand(
-    root: asyncpg.Connection, home: Household, by: str
+@pytest.mark.parametrize(
+    ("by", "removed", "answer"),
+    [
+        ("owner", "member", "UPDATE 1"),
+        ("owner", "admin", "UPDATE 1"),
+        ("admin", "member", "UPDATE 1"),
+        ("admin", "owner", "UPDATE 0"),
+        ("member", "admin", "UPDATE 0"),
+        ("member", "member", "UPDATE 0"),  # themselves, in a context that nobody asserted
+    ],
+)
+async def test_who_may_take_whom_back_in(
+    root: asyncpg.Connection, home: Household, by: str, removed: str, answer: str
 ) -> None:
+    await root.execute("set local session_replication_role = replica")  # the last owner may go
     await root.execute(
         "update app.family_memberships set deleted_at = now() where user_id = $1",
-        home.users["member"],
+        home.users[removed],
     )
+    await root.execute("set local session_replication_role = origin")
     await act_as(root, "app_api", **home.context(by))
 
-    assert (
-        await attempt(root, "update app.family_memberships set deleted_at = null")
-        == {
-            "member": "UPDATE 0",  # themselves, in a context that nobody asserted
-            "admin": "UPDATE 1",  # the admin, who is active already
-            "owner": "UPDATE 2",
-        }[by]
-    )
+    restore = "update app.family_memberships set deleted_at = null where user_id = $1"
+    assert await attempt(root, restore, home.users[removed]) == answer
+
+
+async def test_nobody_comes_back_whose_account_is_retired(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    await act_as(root, "app_api", **home.context("admin"))
+    await root.execute("select app.retire_account()")
+    await act_as(root, "app_api", **home.context("owner"))
+
+    restore = "update app.family_memberships set deleted_at = null where user_id = $1"
+    assert await attempt(root, restore, home.users["admin"]) == "23503"
 
 
 # Functions that lend the rights of another role.
@@ -159,12 +176,19 @@ async def test_nobody_takes_a_removed_member_back_in_by_hand(
 # Who calls what, and what comes of it; nothing of the other family changes. An admin at home claims
 # to be an owner there (upstart), to own the other family (impostor), or to do so in the session of
 # its owner (thief).
-SIGN_UP = "app.sign_up({}, {}, 'Somebody', 'The Others', 'UTC', sha256('new'), now())"
+SIGN_UP = "app.sign_up({}, {}, 'Somebody', 'The Others', 'UTC', {}, sha256('new'), now())"
+THEIRS = "sha256(convert_to('{family}, owner', 'UTF8'))"  # an invitation to the other family
 ATTACKS = [
-    ("nobody", "app.sign_up(null, null, null, null, null, null, null)", "23502"),
-    ("nobody", SIGN_UP.format("upper('{email}')", "'$argon2id$'"), "23505"),
-    ("nobody", SIGN_UP.format("'x@example.com'", "'a password'"), "23514"),
-    ("impostor", SIGN_UP.format("'x@example.com'", "'$argon2id$'"), DENIED),
+    ("nobody", "app.sign_up(null, null, null, null, null, null, null, null)", "23502"),
+    ("nobody", SIGN_UP.format("upper('{email}')", "'$argon2id$'", "null"), "23505"),
+    ("nobody", SIGN_UP.format("'x@example.com'", "'a password'", "null"), "23514"),
+    ("nobody", SIGN_UP.format("'x@example.com'", "'$argon2id$'", THEIRS), "ZH004"),
+    ("impostor", SIGN_UP.format("'x@example.com'", "'$argon2id$'", "null"), DENIED),
+    ("impostor", SIGN_UP.format("'x@example.com'", "'$argon2id$'", "null"), DENIED),
+    ("nobody", "app.accept_invitation(null)", "ZH001"),
+    ("impostor", "app.accept_invitation(null)", "ZH004"),
+    ("impostor", f"app.accept_invitation({THEIRS})", "ZH004"),
+    ("thief", f"app.accept_invitation({THEIRS})", "ZH004"),
     ("nobody", "app.find_credentials(null)", "None"),
     ("nobody", "app.find_credentials('%')", "None"),
     ("nobody", "app.open_session('{user}', null, sha256('new'), now())", "None"),

@@ -205,7 +205,7 @@ def test_the_ways_past_the_policies_are_the_functions_that_are_attacked(own_hear
 
 # rlsgrid.
 
-# Policies alone shall stand between: no grant, foreign key or trigger may refuse before them.
+# Policies alone shall stand between: no grant, key, check or trigger may refuse before them.
 PREPARE = """
     do $$
     declare
@@ -221,8 +221,9 @@ PREPARE = """
         -- It takes for the tenant what the first of them refers to.
         for v in
             select conrelid::regclass as table, conname as name from pg_constraint
-            where connamespace = 'app'::regnamespace and contype = 'f'
-                and confrelid <> 'app.families'::regclass
+            where connamespace = 'app'::regnamespace
+                and (contype = 'c' or contype = 'f' and confrelid <> 'app.families'::regclass)
+                and coninhcount = 0
         loop
             execute format('alter table %s drop constraint %I', v.table, v.name);
         end loop;
@@ -237,8 +238,32 @@ PREPARE = """
     end $$;
 
     alter table app.tasks alter user_id set default '00000000-0000-0000-0000-000000000001';
+    alter table app.habits alter user_id set default '00000000-0000-0000-0000-000000000001';
+    alter table app.habit_logs alter user_id set default '00000000-0000-0000-0000-000000000001';
+    -- It makes up no days.
+    alter table app.habit_logs
+        alter logged_on set default now(),
+        alter entered_on set default now();
     alter table app.messages alter user_id set default '00000000-0000-0000-0000-000000000001';
     alter table app.conversations alter user_id set default '00000000-0000-0000-0000-000000000001';
+    alter table app.exercises alter user_id set default '00000000-0000-0000-0000-000000000001';
+    alter table app.exercise_logs
+        alter performed_on set default '2025-11-20', alter reps set default 8;
+    alter table app.exercise_logs alter user_id set default '00000000-0000-0000-0000-000000000001';
+    alter table app.routines alter user_id set default '00000000-0000-0000-0000-000000000001';
+    alter table app.routine_versions
+        alter user_id set default '00000000-0000-0000-0000-000000000001',
+        alter author_id set default '00000000-0000-0000-0000-000000000001';
+    alter table app.routine_steps
+        alter position set default 1,
+        alter user_id set default '00000000-0000-0000-0000-000000000001';
+    alter table app.routine_completions
+        alter user_id set default '00000000-0000-0000-0000-000000000001',
+        alter completed_on set default '2030-02-28',
+        alter owner_id set default '00000000-0000-0000-0000-000000000001';
+    alter table app.score_entries
+        alter user_id set default '00000000-0000-0000-0000-000000000001',
+        alter scored_on set default '2030-02-28';
     alter table app.family_memberships
         alter user_id set default '00000000-0000-0000-0000-000000000001';
 """
@@ -271,7 +296,13 @@ def test_rlsgrid_breaks_into_no_family(own_hearth: Hearth) -> None:
     )
     assert breaches(found) == set()
     assert found["skip_reasons"] == {}
-    assert tables == {"conversations", "families", "family_memberships", "messages", "tasks"}
+    assert tables == {
+        *("conversations", "families", "family_memberships", "messages", "tasks"),
+        *("habits", "habit_logs"),
+        *("exercises", "exercise_logs"),
+        *("routines", "routine_versions", "routine_steps", "routine_completions"),
+        "score_entries",
+    }
 
 
 # A judge that never finds anything judges nothing.

@@ -107,10 +107,36 @@ def test_what_is_made_leads_to_what_can_be_done_with_it() -> None:
     assert {name: found for name, found in links.items() if found} == {
         "create_family": {"switch_family"},
         "create_task": {"get_task", "update_task", "delete_task"},
+        "create_habit": {
+            *("get_habit", "update_habit", "retire_habit", "restore_habit"),
+            *("list_habit_logs", "get_habit_stats"),
+        },
+        "create_routine": {
+            *("get_routine", "update_routine", "retire_routine", "restore_routine"),
+            *("get_routine_steps", "save_routine_steps"),
+            *("list_routine_versions", "list_routine_completions"),
+        },
         "create_conversation": {
             *("get_conversation", "update_conversation", "delete_conversation"),
             *("list_messages", "create_message"),
         },
+        "create_exercise": {
+            *("get_exercise", "update_exercise", "retire_exercise", "restore_exercise"),
+            *("list_exercise_logs", "create_exercise_log"),
+            *("get_exercise_records", "get_exercise_volume"),
+        },
+        "create_exercise_log": {
+            *("get_exercise_log", "update_exercise_log", "delete_exercise_log"),
+        },
+    }
+
+
+def test_a_link_to_what_is_below_another_thing_names_that_as_well() -> None:
+    link = _links(OPERATIONS["create_exercise_log"])["get_exercise_log"]
+
+    assert link["parameters"] == {
+        "exercise_id": "$request.path.exercise_id",
+        "log_id": "$response.body#/id",
     }
 
 

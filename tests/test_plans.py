@@ -9,6 +9,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 from difflib import unified_diff
 
+import asyncpg
 import pytest
 
 from tests.fixtures import NewHearth
@@ -30,10 +31,19 @@ from tests.tally import tally
 UNREAD = {
     "account_events_pkey": "a key; events are looked up by nobody yet",
     "account_events_user_id_occurred_at_idx": "for the people who look into one account",
-    "audit_log_pkey": "a key; records are listed, not looked up",
     "conversations_family_id_id_user_id_key": "what messages refer to; the primary key serves too",
     "conversations_pkey": "a key; the one that messages refer to serves too",
+    "invitations_family_id_lower_email_key": "a key; under a policy no index finds an address",
+    "invitations_pkey": "a key; few are pending, and found among those",
+    "exercises_family_id_lower_name_key": "a key; names are compared by nobody else",
+    "routine_completions_version_idx": "for a routine of many versions that is"
+    " purged; nobody who has one is, in the crowd",
+    "routine_steps_family_id_exercise_id_idx": "for an exercise that is purged while its family is"
+    " not; none is, in the crowd",
+    "routines_pkey": "a key; the one that versions refer to serves too",
     "messages_pkey": "a key; messages are listed, not looked up",
+    "score_entries_daily_idx": "nothing is scored twice; the index on days finds it as well",
+    "score_entries_pkey": "a key; entries are listed, not looked up",
 }
 
 
@@ -79,7 +89,8 @@ async def test_the_committed_plans_are_those_of_the_queries(bench: Bench) -> Non
 async def test_lists_and_single_rows_have_the_same_plan_in_a_tenth_of_the_crowd(
     bench: Bench, new_hearth: NewHearth
 ) -> None:
-    some = [call for call in calls() if re.search(": (list|get|create)_", call.name)]
+    # Today shows a hundred of each part: sorted or in order, the one costs what the other does.
+    some = [call for call in calls() if re.search(": (list|get(?!_today)|create)_", call.name)]
     large = await shapes_of(bench, some)
     with new_hearth("small_crowd") as hearth:
         async with Bench(hearth) as small_bench:
@@ -87,7 +98,15 @@ async def test_lists_and_single_rows_have_the_same_plan_in_a_tenth_of_the_crowd(
             small = await shapes_of(small_bench, some)
 
     broken = [
-        f"{call}, among {SMALL} families:\n{less}\nand among {LARGE}:\n{more}"
+        "\n".join(
+            unified_diff(
+                less.splitlines(),
+                more.splitlines(),
+                f"{call.name}, among {SMALL} families",
+                f"among {LARGE}",
+                n=2,
+            )
+        )
         for call, less, more in zip(some, small, large, strict=True)
         if less != more
     ]
@@ -103,12 +122,21 @@ async def test_every_index_is_missed_by_a_query(bench: Bench, measured: Sequence
         join pg_class as t on t.oid = x.indrelid
         where t.relnamespace = 'app'::regnamespace and not t.relispartition
     """)
+    # A key that 18 reads and 15 does not; and 18 skips over the routines in another index.
+    either = {"audit_log_pkey"}
+    if bench.root.get_server_version().major >= 18:
+        either.add("routine_completions_today_idx")
+    indexes = [index for index in indexes if index["name"] not in either]
     missed = set()
     for name, in_table in indexes:
         async with bench.without(name):
             for one in measured:
                 if in_table in one.reads:
-                    without = await bench.measure(one.call)
+                    try:
+                        without = await bench.measure(one.call)
+                    except asyncpg.InvalidColumnReferenceError:  # an upsert on this very key
+                        missed.add(name)
+                        break
                     if not set(faults(without)) <= set(faults(one)):
                         missed.add(name)
                         break

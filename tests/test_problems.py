@@ -92,6 +92,7 @@ async def test_every_kind_of_problem_has_the_same_shape(
         await anybody.post("/v1/auth/signin", json={**credentials, "password": "wrong"}),
         await anybody.post("/v1/auth/refresh", json={"refresh_token": "wrong"}),
         await bob.client.get("/v1/audit"),
+        await bob.client.post("/v1/invitations/accept", json={"token": "guessed"}),
         await ann.client.get(f"/v1/tasks/{uuid4()}"),
         await ann.client.get("/v1/no-such-thing"),
         await ann.client.put("/v1/tasks"),
@@ -115,6 +116,7 @@ async def test_every_kind_of_problem_has_the_same_shape(
         "invalid-credentials",
         "invalid-refresh-token",
         "forbidden",
+        "invalid-invitation",
         "not-found",
         "not-found",
         "method-not-allowed",
@@ -291,7 +293,7 @@ NO_OBJECTS: tuple[object, ...] = ([], None, "text", 7)
 
 # The fields of each body: "!" is one that must be there, "?" one that may be null.
 FIELDS = {
-    models.SignUp: "email! password! full_name! family_name? time_zone",
+    models.SignUp: "email! password! full_name! family_name? time_zone invitation?",
     models.SignIn: "email! password!",
     models.Refresh: "refresh_token!",
     models.PasswordChange: "old_password! new_password!",
@@ -299,17 +301,32 @@ FIELDS = {
     models.FamilyNew: "name! time_zone?",
     models.FamilyPatch: "name time_zone",
     models.MemberPatch: "role display_name",
-    models.TaskNew: "title! description? due_on? visibility is_completed",
-    models.TaskPatch: "title description? due_on? visibility is_completed",
+    models.InvitationNew: "email! role",
+    models.InvitationToken: "token!",
+    models.TaskNew: "title! description? due_on? visibility points is_completed",
+    models.TaskPatch: "title description? due_on? visibility points is_completed",
+    models.ExerciseNew: "name! description? points",
+    models.ExercisePatch: "name description? points",
+    models.ExerciseLogNew: "performed_on? sets? reps? weight_kg? duration_s? distance_m? note?",
+    models.ExerciseLogPatch: "performed_on sets? reps? weight_kg? duration_s? distance_m? note?",
+    models.HabitNew: "name! description? type! target_value unit weekdays? times_per_week? points"
+    " visibility",
+    models.HabitPatch: "name description? target_value unit weekdays? times_per_week? points"
+    " visibility",
+    models.HabitLogPut: "is_done? value note?",
     models.ConversationNew: "title!",
     models.ConversationPatch: "title",
     models.MessageNew: "role! content!",
+    models.RoutineNew: "name! description? visibility points steps",
+    models.RoutineSteps: "steps!",
+    models.RoutinePatch: "name description? visibility points",
     models.Batch: "operations!",
 }
 
 _NAME = ("", "  ", "a\0", "a" * 101, 7, ["Ann"])
 _YES_OR_NO: tuple[object, ...] = ("true", "", 1, {})
 _PASSWORD = ("", "a" * 257, 12345678)
+_TOKEN = ("", "a" * 201, 7)
 
 # What each field refuses, beside null.
 WRONG: dict[str, tuple[object, ...]] = {
@@ -322,15 +339,33 @@ WRONG: dict[str, tuple[object, ...]] = {
     "name": _NAME,
     "display_name": _NAME,
     "time_zone": ("", "Mars/Olympus", "UTC\0", "../../etc/passwd", 7),
-    "refresh_token": ("", "a" * 201, 7),
+    "refresh_token": _TOKEN,
+    "token": _TOKEN,
+    "invitation": _TOKEN,
     "is_notified": _YES_OR_NO,
     "role": ("", "guest", "OWNER", 7),
     "title": ("", "  ", "a\0", "a" * 201, 7, ["Dust"]),
     "description": ("a\0", "a" * 1001, 7, {}),
     "due_on": ("", "tomorrow", "2030-02-30", "1899-12-31", "3000-01-01", "0", 20300101, True),
     "visibility": ("", "public", 7),
+    "performed_on": ("", "yesterday", "2030-02-30", "1899-12-31", "3000-01-01", 20251120, True),
+    "sets": (0, 101, 1.5, "3", True),
+    "reps": (0, 10_001, 1.5, "3", True),
+    "weight_kg": (0, -1, 0.001, 2000.5, "60", True, {}),
+    "duration_s": (0, 86_401, 1.5, "60", True),
+    "distance_m": (0, -1, 0.001, 2_000_000.5, "400", True, {}),
+    "type": ("", "text", 7),
+    "target_value": (0, -1, 1_000_001, "20", True, {}),
+    "unit": ("", "  ", "a\0", "a" * 51, 7),
+    "weekdays": ("", 1, {}, [], [1] * 8),
+    "times_per_week": (0, 8, 1.5, "3", True),
+    "points": (-1, 1001, 1.5, "3", True),
+    "is_done": _YES_OR_NO,
+    "value": (-1, 1_000_001, "20", True, {}),
+    "note": ("a\0", "a" * 1001, 7, {}),
     "is_completed": _YES_OR_NO,
     "operations": ([], {}, "all", [{"method": "GET", "path": "/v1/tasks"}] * 101),
+    "steps": ({}, "all", [{"title": "Breathe", "minutes": 5}] * 101),
     "content": ("", "a\0", "a" * 5001, 7, ["hello"]),
 }
 

@@ -32,12 +32,20 @@ OWN = {
 PRIVATE = {
     "audit_log": "private_to is null or private_to = app.current_user_id()",
     "conversations": "user_id = app.current_user_id()",
+    "habit_logs": "visibility = 'family' or user_id = app.current_user_id()",
+    "habits": "visibility = 'family' or user_id = app.current_user_id()",
+    "exercise_logs": "user_id = app.current_user_id()",
+    "invitations": "app.current_member_role() <> 'member'",  # for those who may invite
     "kept_answers": "user_id = app.current_user_id()",
     "messages": "user_id = app.current_user_id()",
+    "routine_completions": "visibility = 'family' or user_id = app.current_user_id()",
+    "routine_steps": "visibility = 'family' or user_id = app.current_user_id()",
+    "routine_versions": "visibility = 'family' or user_id = app.current_user_id()",
+    "routines": "visibility = 'family' or user_id = app.current_user_id()",
     "tasks": "visibility = 'family' or user_id = app.current_user_id()",
 }
 # A table of a family that names a user, but whose rows the whole family sees.
-SHARED = {"family_memberships"}
+SHARED = {"exercises", "family_memberships", "score_entries"}
 
 CONTEXT = "app.current_family_id() is not null or app.current_user_id() is not null"
 
@@ -269,8 +277,10 @@ async def test_what_has_no_translation_is_an_error_that_names_the_policy(
 
 UUIDS = ("00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-00000000000b", None)
 VALUES: dict[str, tuple[object, ...]] = {
-    "event_type": ("signed_up", "account_restored", None),
+    "event_type": ("signed_up", "account_restored", "account_purged", None),
+    "expires_at": ("2020-01-01", "2040-01-01", None),
     "is_active": (True, False, None),
+    "is_pending": (True, False, None),
     "revoked_at": ("2030-01-01", None),
     "role": (*ROLES, None),
     "visibility": ("private", "family", None),
@@ -280,6 +290,7 @@ VALUES: dict[str, tuple[object, ...]] = {
 def evaluate(expression: str, row: dict[str, object], context: dict[str, object]) -> str:
     """Return "true", "false" or "null" by the translation."""
     named = {f"row.{name}": value for name, value in row.items()}
+    named["now"] = "2030-01-01"
     named |= {f"context.current_{name}": value for name, value in context.items()}
     substitutes = []
     for name, value in named.items():

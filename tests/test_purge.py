@@ -80,11 +80,27 @@ async def test_a_purged_user_goes_with_all_that_is_theirs_in_every_family(
     done = await act("app_ops", "delete from app.users where id = $1", guest)
 
     gone, lost, new = difference(before, await snapshot(root))
-    audited = {"family_memberships": 2, "tasks": 4, "conversations": 2, "messages": MESSAGES + 2}
+    audited = {
+        "family_memberships": 2,
+        "tasks": 4,
+        "conversations": 2,
+        "messages": MESSAGES + 2,
+        "routines": 4,
+        "routine_versions": 4,
+        "routine_steps": 4,
+        "routine_completions": 2,
+        "exercise_logs": 2,
+        "exercises": 2,
+        "score_entries": 2,
+        "invitations": 2,
+        "habits": 4,
+        "habit_logs": 4,
+    }
     assert done == "DELETE 1"
     signed_in = {"credentials": 1, "sessions": 2, "refresh_tokens": 2, "kept_answers": 2}
     assert lost == {"users": 1, **signed_in, **audited}
-    assert new == {"audit_log": sum(audited.values())}
+    # Exercises stay, and nobody's name is on them.
+    assert new == {"audit_log": sum(audited.values()), "exercises": 2}
     assert all(str(guest) in row for table, row in gone if table != "refresh_tokens")
     assert naming(guest, await snapshot(root)) == {"audit_log", "account_events"}
 
@@ -102,8 +118,18 @@ async def test_a_purged_family_goes_with_all_that_is_its_own_and_leaves_the_peop
         "families": 1,
         "family_memberships": 3,
         "tasks": 6,
+        "routines": 6,
+        "routine_versions": 6,
+        "routine_steps": 6,
+        "routine_completions": 3,
         "conversations": 3,
         "messages": 3 * MESSAGES,
+        "exercises": 4,
+        "exercise_logs": 3,
+        "score_entries": 3,
+        "invitations": 3,
+        "habits": 6,
+        "habit_logs": 6,
     }
     assert done == "DELETE 1"
     assert lost == {**audited, "sessions": 3, "kept_answers": 3}
@@ -121,6 +147,8 @@ async def test_a_purged_family_goes_with_all_that_is_its_own_and_leaves_the_peop
     [
         ("delete from app.users where id = $1", "DELETE 0"),
         ("delete from app.families where id = $1", "DELETE 0"),
+        ("delete from app.family_memberships where user_id = $1", "DELETE 0"),
+        ("delete from app.sessions where user_id = $1", "DELETE 0"),
         ("update app.users set deleted_at = now() where id = $1", "UPDATE 0"),
         ("update app.families set deleted_at = now() where id = $1", "UPDATE 0"),
         ("update app.family_memberships set deleted_at = now() where user_id = $1", "UPDATE 0"),
@@ -185,13 +213,15 @@ async def test_one_role_retires_the_other_restores_and_neither_does_anything_els
     assert answer == "42501"
 
 
-async def test_maintenance_deletes_only_whole_users_and_whole_families(
+async def test_maintenance_deletes_only_what_can_be_retired_and_what_expires(
     root: asyncpg.Connection, home: Household
 ) -> None:
     tables = await root.fetch("""
         select relname from pg_class
         where relnamespace = 'app'::regnamespace and relkind in ('r', 'p')
-            and relname not in ('users', 'families')
+            and relname <> 'sessions' and not exists (
+                select from pg_attribute where attrelid = pg_class.oid and attname = 'deleted_at'
+            )
     """)
 
     await act_as(root, "app_ops")

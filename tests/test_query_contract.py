@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from enum import Enum
 from hashlib import sha256
 from inspect import isclass
@@ -27,13 +28,15 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 import app
-from app import models
+from app import models, purge
 from app.attempts import AttemptType
 from app.database import MemberRole
 from app.endpoints import TABLE
 from app.models import Response
 from app.operations import Endpoint
+from app.tokens import hash_token
 from tests.calls import ENDPOINTS, OF_OPS, OUTSIDE, PLACES, QUERIES, example
+from tests.examples import BODIES
 from tests.fixtures import Hearth
 from tests.households import Household, act_as, row_id
 from tests.tally import tally
@@ -46,6 +49,7 @@ TYPES = {
     int: "int4",
     date: "date",
     datetime: "timestamptz",
+    Decimal: "numeric",
     bytes: "bytea",
     dict: "jsonb",
     float: "float8",
@@ -95,16 +99,28 @@ class Done:
     """The text `true`: the write was done, and there is nothing to show."""
 
 
+class Nothing:
+    """Rows that nobody reads: what was written is all there is to it."""
+
+
 @dataclass(frozen=True)
 class Contract:
     """What a query that no endpoint runs by itself takes, by name, and what it gives."""
 
     takes: Mapping[str, type | Kind]
-    gives: type[Response] | Row | type[Done] | type[dict[str, str]]
+    gives: type[Response] | Row | type[Done] | type[Nothing] | type[dict[str, str]]
 
 
 _TOKEN: Mapping[str, type] = {"token_hash": bytes, "expires_at": datetime}
 _CREDENTIALS = Row(user_id="uuid", password_hash="text")
+
+_DEMO: Mapping[str, type | Kind] = {
+    "family_id": UUID,
+    "user_id": UUID,
+    "is_owner": bool,
+    "days": int,
+    "key": str,
+}
 
 _ATTEMPT: Mapping[str, type | Kind] = {
     "attempt_type": frozenset(get_args(AttemptType)),
@@ -113,10 +129,15 @@ _ATTEMPT: Mapping[str, type | Kind] = {
 _ANSWER = Row(request_hash="bytea", status="int8", body="text", etag_version="int8")
 
 OTHERS: Mapping[str, Contract] = {
+    "see_habit_log": Contract(
+        {"family_id": UUID, "habit_id": UUID, "date": date, "may_create": bool},
+        Row(row_version="int8"),
+    ),
     "sign_up": Contract(
         {
             **dict.fromkeys(("email", "password_hash", "full_name", "family_name"), str),
             "time_zone": str,
+            "invitation_hash": bytes,
             **_TOKEN,
         },
         Standing,
@@ -154,6 +175,21 @@ OTHERS: Mapping[str, Contract] = {
         },
         Done,
     ),
+    "count_demo": Contract({}, Row(of_demo="int8", of_others="int8")),
+    "find_demo_household": Contract({"email": str}, Row(is_there="bool")),
+    "list_demo_people": Contract(
+        {"household": int, "seed": "int8"},
+        Row(email="text", full_name="text", family_name="text", time_zone="text", role="text"),
+    ),
+    **{name: Contract(_DEMO, Nothing) for name in QUERIES if name.startswith("demo_")},
+    "begin_purge": Contract({"age": "interval"}, Row(retired_before="timestamptz")),
+    "count_purgeable": Contract({"retired_before": datetime}, Row(kind="text", number="int8")),
+    **{
+        f"purge_{kind}": Contract(
+            {"retired_before": datetime, "batch_size": int}, Row(number="int8")
+        )
+        for kind in purge.Kind
+    },
     "explain_access": Contract(
         {
             "table_name": str,
@@ -167,12 +203,19 @@ OTHERS: Mapping[str, Contract] = {
     ),
 }
 
+WITHOUT_PAGES = {
+    (models.List[models.MyFamily], "next"),
+    (models.List[models.ExerciseWeek], "next"),
+}
+
 # Fields that the database never sees, and the parameters that are made of them.
 REPLACED = {
     "password": "password_hash",
     "old_password": "old_hash",
     "new_password": "new_hash",
     "refresh_token": "token_hash",
+    "token": "token_hash",
+    "invitation": "invitation_hash",
 }
 
 
@@ -182,6 +225,8 @@ def kind(annotation: Any) -> Kind:
         return frozenset(get_args(annotation))
     if isclass(annotation) and issubclass(annotation, Enum):
         return frozenset(str(label.value) for label in annotation)
+    if get_origin(annotation) is list and kind(get_args(annotation)[0]) == "other":
+        return "jsonb"  # things within a thing go as one document
     if plain := TYPES.get(get_origin(annotation) or annotation):
         return plain
     parts = [part for part in get_args(annotation) if part is not NoneType]
@@ -201,7 +246,7 @@ def takes_null(field: FieldInfo) -> bool:
 def fields_given(row: Endpoint) -> Mapping[str, Kind]:
     """Return the parameters that an endpoint's query may have, by name."""
     given: dict[str, Kind] = {"user_id": "uuid", "family_id": "uuid"}
-    convertors = {"uuid": "uuid", "day": "date"}
+    convertors = {"uuid": "uuid", "day": "date", "number": "int4"}
     given |= {name: convertors[of] for name, of in re.findall(r"{(\w+):(\w+)}", row.path)}
     if row.is_conditional:
         given["if_match"] = "int8[]"
@@ -212,11 +257,23 @@ def fields_given(row: Endpoint) -> Mapping[str, Kind]:
     if row.parameters and issubclass(row.parameters, models.Page):
         del given["cursor"]
         given |= {"after_at": "timestamptz", "after_id": "uuid"}
+    if row.parameters is models.RoutineCompletionPage:
+        del given["cursor"]
+        given |= {"after_day": "date", "after_id": "uuid"}
     if row.body and issubclass(row.body, models.Patch):
         given["patch"] = "jsonb"
     elif row.body:
         given |= {name: kind(f.annotation) for name, f in row.body.model_fields.items()}
+        given |= _made_by(row.body)
     return given
+
+
+def _made_by(body: type[models.Request]) -> Mapping[str, Kind]:
+    """Return the parameters that a body makes of its fields, by name."""
+    values = body.model_validate(BODIES[body]).values()
+    return {
+        name: kind(type(value)) for name, value in values.items() if name not in body.model_fields
+    }
 
 
 def taken(query: str) -> Mapping[str, Kind]:
@@ -248,6 +305,8 @@ def used_by_the_code() -> Iterator[tuple[str, str]]:
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 for name in _queries_of(function):
                     yield name, f"app/{path.name}: {function.name}"
+    for kind in purge.Kind:
+        yield f"purge_{kind}", "app/purge.py: remove"
 
 
 def _queries_of(function: ast.AST) -> Iterator[str]:
@@ -363,8 +422,7 @@ def test_everything_a_client_may_say_is_used() -> None:
         if row.body is models.Batch:  # what it says are other rows
             continue
         said = set(fields_given(row)) - {"user_id", "family_id"}
-        if row.handler:
-            said = {REPLACED.get(name, name) for name in said}
+        said = {REPLACED.get(name, name) for name in said}
         broken += [
             f"{row.method} {row.path}: {name} is used by none of {names}" for name in said - used
         ]
@@ -380,9 +438,12 @@ def _queries_of_handler(row: Endpoint) -> list[str]:
 def test_a_partial_update_reads_every_field_as_what_it_is(
     labels: Mapping[str, frozenset[str]],
 ) -> None:
-    # patch.fields ->> 'name', perhaps in parentheses with a cast behind; patch.fields ? 'name'.
-    read = re.compile(r"patch\.fields ->> '(\w+)'(?:\)::(?:app\.)?(\w+))?")
-    names = {"boolean": "bool"}
+    # patch.fields ->> 'name', perhaps in parentheses with a cast behind; patch.fields ? 'name'. The
+    # brackets of a JSON array are translated to those of PostgreSQL before it is cast.
+    read = re.compile(
+        r"patch\.fields ->> '(\w+)'(?:(?:, '\[\]', '{}')?\)::(?:app\.)?(\w+(?:\[\])?))?"
+    )
+    names = {"boolean": "bool", "integer": "int4", "bigint[]": "int8[]"}
     broken = []
     for query, row in ENDPOINTS.items():
         if not (row.body and issubclass(row.body, models.Patch)):
@@ -437,18 +498,29 @@ async def test_a_models_longest_text_is_the_checks(root: asyncpg.Connection) -> 
         where c.contype = 'c' and c.connamespace = 'app'::regnamespace
     """)
     longest = {(row["in_table"], row["name"]): row["most"] for row in checks}
-    columns: Mapping[type[models.Request], str] = {
+    columns: Mapping[type[BaseModel], str] = {
         models.SignUp: "app.users",
         models.SignIn: "app.users",
         models.MePatch: "app.users",
         models.FamilyNew: "app.families",
         models.FamilyPatch: "app.families",
         models.MemberPatch: "app.family_memberships",
+        models.InvitationNew: "app.invitations",
         models.TaskNew: "app.tasks",
         models.TaskPatch: "app.tasks",
+        models.HabitNew: "app.habits",
+        models.HabitPatch: "app.habits",
+        models.HabitLogPut: "app.habit_logs",
         models.ConversationNew: "app.conversations",
         models.ConversationPatch: "app.conversations",
         models.MessageNew: "app.messages",
+        models.RoutineNew: "app.routines",
+        models.RoutinePatch: "app.routines",
+        models.RoutineStepNew: "app.routine_steps",
+        models.ExerciseNew: "app.exercises",
+        models.ExercisePatch: "app.exercises",
+        models.ExerciseLogNew: "app.exercise_logs",
+        models.ExerciseLogPatch: "app.exercise_logs",
     }
 
     broken = [
@@ -458,6 +530,7 @@ async def test_a_models_longest_text_is_the_checks(root: asyncpg.Connection) -> 
         if (said := _longest(field)) is not None
         and name not in REPLACED
         and (model, name) != (models.SignUp, "family_name")  # is a family's name
+        and kind(field.annotation) != "jsonb"  # so many things, not characters
         and longest.get((table, name)) != said
     ]
 
@@ -527,7 +600,95 @@ async def facts(
         home.family_id,
     )
     await root.execute(
+        "update app.habits set description = 'Aloud', weekdays = '{6,7}', times_per_week = null"
+        " where family_id = $1 and visibility = 'family'",
+        home.family_id,
+    )
+    await root.execute(
+        "update app.habit_logs set note = 'On the train'"
+        " where family_id = $1 and visibility = 'family'",
+        home.family_id,
+    )
+    await root.execute(
+        "update app.habits set deleted_at = now() where (family_id, id) = ($1, $2)",
+        *(home.family_id, row_id("shared habit", "member")),
+    )
+    await root.execute(
+        "insert into app.habit_logs (family_id, habit_id, logged_on, user_id, visibility, type,"
+        " value, target_value, is_done, entered_on)"
+        " values ($1, $2, '2026-03-30', $3, 'family', 'numeric', 1, 20, false, '2026-03-30')",
+        *(home.family_id, row_id("shared habit", "owner"), owner),
+    )
+    await root.execute(
         "insert into app.conversations (family_id, user_id, title) values ($1, $2, 'Another')",
+        *(home.family_id, owner),
+    )
+    # An exercise with a log of every measure, one without logs of the owner, and one retired.
+    await root.execute(
+        "update app.exercises set description = 'Slowly' where family_id = $1 and user_id = $2",
+        *(home.family_id, owner),
+    )
+    await root.execute(
+        "insert into app.exercise_logs (family_id, user_id, exercise_id, performed_on,"
+        " sets, reps, weight_kg, duration_s, distance_m, note)"
+        " values ($1, $2, $3, '2025-11-20', 3, 8, 62.5, 60, 400, 'Hard'),"
+        " ($1, $2, $3, '2025-11-21', null, null, null, 60, null, null)",
+        *(home.family_id, owner, row_id("exercise", "owner")),
+    )
+    await root.execute(
+        "update app.exercises set deleted_at = now() where (family_id, id) = ($1, $2)",
+        *(home.family_id, row_id("exercise", "member")),
+    )
+    # A routine that was changed and changed back, by somebody who has gone; and one retired.
+    await root.execute(
+        "with routine as (update app.routines set version = 2, description = 'Forks left'"
+        " where (family_id, id) = ($1, $2) returning *)"
+        ", version as (insert into app.routine_versions"
+        " (family_id, routine_id, version, user_id, visibility, restored_version)"
+        " select family_id, id, version, user_id, visibility, 1 from routine returning *)"
+        " insert into app.routine_steps (family_id, routine_id, version, position, user_id,"
+        " visibility, title, minutes, habit_id, exercise_id)"
+        " select family_id, routine_id, version, n, user_id, visibility, 'Wash up', 15,"
+        " case n when 1 then $3::uuid end, case n when 2 then $4::uuid end"
+        " from version, generate_series(1, 3) as n",
+        *(home.family_id, row_id("shared task", "owner")),
+        *(row_id("shared habit", "owner"), row_id("exercise", "owner")),
+    )
+    await root.execute(
+        "update app.routines set deleted_at = now() where (family_id, id) = ($1, $2)",
+        *(home.family_id, row_id("shared task", "member")),
+    )
+    # One is accepted, one revoked and one open. The guest has an account, and a token.
+    await root.execute(
+        "update app.invitations set accepted_at = now(), member_id = user_id"
+        " where (family_id, id) = ($1, $2)",
+        *(home.family_id, row_id("invitation", "admin")),
+    )
+    await root.execute(
+        "update app.invitations set revoked_at = now() where (family_id, id) = ($1, $2)",
+        *(home.family_id, row_id("invitation", "member")),
+    )
+    await root.execute(
+        "update app.invitations set email = $1, token_hash = $2 where (family_id, id) = ($3, $4)",
+        *(f"{owner}@example.com", hash_token(BODIES[models.InvitationToken]["token"])),
+        *(other.family_id, row_id("invitation", "owner")),
+    )
+    # One member has left.
+    await root.execute(
+        "update app.family_memberships set deleted_at = now()"
+        " where (family_id, user_id) = ($1, $2)",
+        *(home.family_id, home.users["member"]),
+    )
+    # Two habits are due every day, and one of them is logged today.
+    await root.execute(
+        "with due as ("
+        "    insert into app.habits (family_id, user_id, name, type, weekdays)"
+        "    select $1, $2, 'Stretch', 'boolean', '{1,2,3,4,5,6,7}' from generate_series(1, 2)"
+        "    returning *"
+        ") insert into app.habit_logs"
+        " (family_id, habit_id, logged_on, user_id, visibility, type, is_done, entered_on)"
+        " select family_id, id, today, user_id, visibility, type, true, today"
+        " from due, cast(now() at time zone 'UTC' as date) as today limit 1",
         *(home.family_id, owner),
     )
     # Of two owners either may go.
@@ -544,8 +705,18 @@ async def facts(
     return {
         **home.context("owner"),
         "task_id": row_id("shared task", "owner"),
+        "habit_id": row_id("shared habit", "owner"),
+        "retired_habit_id": row_id("shared habit", "member"),
+        "date": date(2026, 3, 29),
         "conversation_id": row_id("talk", "owner"),
+        "routine_id": row_id("shared task", "owner"),
+        "retired_routine_id": row_id("shared task", "member"),
+        "version": 1,
+        "exercise_id": row_id("exercise", "owner"),
+        "retired_exercise_id": row_id("exercise", "member"),
+        "log_id": row_id("log", "owner"),
         "member_id": home.users["admin"],
+        "invitation_id": row_id("invitation", "owner"),
         "to_family_id": home.family_id,
         "row_id": home.users["owner"],
         "email": f"{owner}@example.com",
@@ -560,13 +731,31 @@ def variants(
 ) -> Iterator[dict[str, Any]]:
     """Yield contexts and values in which a query gives all that it can give."""
     context = {} if query in OUTSIDE else family.context("owner")
+    if query in ("get_retired_member", "restore_member"):
+        facts = {**facts, "member_id": family.users["member"]}
     yield {"context": context, "values": example(query, facts)}
     row = ENDPOINTS.get(query)
-    if row and row.parameters:
-        yield {"context": context, "values": example(query, facts, limit="1")}
+    if row and row.parameters and "limit" in row.parameters.model_fields:
+        others = {"is_pending": "false"} if query == "list_invitations" else {}
+        for limit in ("1", "100"):
+            yield {"context": context, "values": example(query, facts, limit=limit, **others)}
+    if query in ("get_habit", "get_habit_log", "get_habit_stats"):
+        bare = {**facts, "habit_id": row_id("private habit", "owner")}
+        yield {"context": context, "values": example(query, bare)}
+    if query == "get_habit_stats":
+        for since in ("2026-03-01", "2999-12-31"):
+            yield {"context": context, "values": example(query, facts, **{"from": since})}
     if query == "get_task":
         bare = {**facts, "task_id": row_id("private task", "owner")}
         yield {"context": context, "values": example(query, bare)}
+    if query in ("get_routine", "update_routine"):
+        bare = {**facts, "routine_id": row_id("private task", "owner")}
+        yield {"context": context, "values": example(query, bare)}
+    if query == "get_exercise_records":
+        unused = {**facts, "exercise_id": row_id("exercise", "admin")}
+        yield {"context": context, "values": example(query, unused)}
+    if query == "get_leaderboard":
+        yield {"context": context, "values": example(query, facts, period="all")}
     if query == "switch_family":  # with a token of an outside issuer, which names no session
         yield {"context": {**context, "session_id": ""}, "values": example(query, facts)}
 
@@ -592,7 +781,7 @@ async def test_every_answer_is_what_the_service_takes_it_for(
         for (model, name), nulls in seen.items()
         if (field := model.model_fields[name])
         and nulls != ({True, False} if takes_null(field) else {False})
-        and (model, name) != (models.List[models.MyFamily], "next")  # a list without pages
+        and (model, name) not in WITHOUT_PAGES
     ]
     assert not unproven, "\n".join(unproven)
     count_in("fields", len(seen))
@@ -624,6 +813,8 @@ def _misfits(
     seen: dict[tuple[type[BaseModel], str], set[bool]],
 ) -> Iterator[str]:
     gives = OTHERS[query].gives if query in OTHERS else _given_by(query)
+    if gives is Nothing:
+        return
     if not rows:
         yield "its example gives no row"
     elif isinstance(gives, Row):
@@ -640,7 +831,8 @@ def _misfits(
             yield f"gives {rows[0][0]!r} and not 'true'"
     elif isclass(gives) and issubclass(gives, BaseModel):
         yield from _unlike(gives, rows[0][0], seen)
-        version = json.loads(rows[0][0]).get("row_version")
+        document = json.loads(rows[0][0])
+        version = document.get("row_version", document.get("version"))
         if version != rows[0].get("row_version"):
             yield f"shows version {version}, and {rows[0].get('row_version')} beside it"
     elif not all(isinstance(text, str) for pair in json.loads(rows[0][0]).items() for text in pair):
@@ -649,7 +841,7 @@ def _misfits(
 
 def _given_by(query: str) -> Any:
     rows = [row for row in TABLE if query in (row.query, row.visible_by)]
-    if query == "get_member":  # asked only whether the caller sees the member
+    if query == "get_retired_member":  # asked only whether the caller sees the member
         return models.Member
     return rows[0].answer or Done
 
@@ -680,10 +872,11 @@ def _looked_at(
         inner = [field.annotation, *get_args(field.annotation)]
         for part in inner:
             if isclass(part) and issubclass(part, BaseModel):
-                items: Iterable[Any] = value if isinstance(value, list) else [value]
+                items: Iterable[Any] = value if isinstance(value, list) else [value] * bool(value)
                 for item in items:
                     yield from _looked_at(part, item, seen)
-        if value is not None and UUID in inner and str(UUID(value)) != value:
+        ids = value if isinstance(value, list) else [value]
+        if value is not None and UUID in inner and [str(UUID(id_)) for id_ in ids] != ids:
             yield f"{model.__name__}.{name} is no plain uuid: {value}"
         if value is not None and datetime in inner and not re.search(r"T.*[+-]\d\d:\d\d$", value):
             yield f"{model.__name__}.{name} has no zone: {value}"

@@ -31,6 +31,7 @@ async def test_a_task_needs_no_more_than_a_title(ann: Person) -> None:
         "description": None,
         "due_on": None,
         "visibility": "private",
+        "points": 1,
         "is_completed": False,
         "row_version": 1,
     }
@@ -110,6 +111,7 @@ async def test_tasks_are_listed_from_the_newest_to_the_oldest(ann: Person) -> No
         ({"due_on": None}, {"due_on"}),
         ({"due_on": "2031-01-01", "description": ""}, {"due_on", "description"}),
         ({"visibility": "family"}, {"visibility"}),
+        ({"points": 0}, {"points"}),
         ({"is_completed": True}, {"is_completed", "completed_at"}),
         ({"is_completed": False}, set()),
     ],

@@ -22,7 +22,7 @@ from app.tokens import (
     InvalidTokenError,
     KeysUnavailableError,
     Tokens,
-    hash_refresh_token,
+    hash_token,
     new_refresh_token,
 )
 from tests.fixtures import Hearth, Person, Serve
@@ -95,7 +95,7 @@ def test_refresh_tokens_are_random_and_stored_as_sha256() -> None:
 
     assert one != other
     assert len(base64.urlsafe_b64decode(one + "=")) == 32
-    assert len(hash_refresh_token(one)) == 32
+    assert len(hash_token(one)) == 32
 
 
 class Issuer:

@@ -10,7 +10,7 @@ import io
 import json
 import re
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
 import asyncpg
@@ -93,6 +93,18 @@ async def row_of(root: asyncpg.Connection, table: str, household: Household) -> 
     )
     assert row is not None, f"tests/households.py makes no row of app.{table}"
     return dict(json.loads(row))
+
+
+@asynccontextmanager
+async def emptied(root: asyncpg.Connection, table: str) -> AsyncIterator[None]:
+    """Empty a table, so that no other key of it is in the way, and undo what happens within."""
+    savepoint = root.transaction()
+    await savepoint.start()
+    await root.execute("set local role none; set local session_replication_role = replica")
+    await root.execute(f"delete from app.{table}")
+    await root.execute("set local session_replication_role = origin")
+    yield
+    await savepoint.rollback()
 
 
 async def put(root: asyncpg.Connection, table: str, row: Row) -> None:
@@ -321,6 +333,13 @@ async def primary_keys(root: asyncpg.Connection) -> Mapping[str, list[str]]:
     return {row["table"]: row["columns"] for row in await root.fetch(query)}
 
 
+def new_name(column: str) -> dict[str, str]:
+    """Return a value for a column that names a row, which no row has."""
+    if column in ("version", "position"):
+        return {column: "77"}
+    return {column: "2000-02-29" if column.endswith("_on") else str(uuid4())}
+
+
 @pytest.mark.parametrize("action", ["nothing", "update set family_id = excluded.family_id"])
 async def test_an_upsert_does_not_tell_a_row_of_another_family_from_none(
     intruder: Intruder, action: str
@@ -328,7 +347,7 @@ async def test_an_upsert_does_not_tell_a_row_of_another_family_from_none(
     keys = await primary_keys(intruder.root)
     for table, names in (await grant_keys(intruder.root)).items():
         taken = await row_of(intruder.root, table, intruder.other)
-        free = taken | {keys[table][-1]: str(uuid4())}
+        free = taken | new_name(keys[table][-1])
         key = ", ".join(keys[table])
 
         answers = {
@@ -343,11 +362,15 @@ async def test_an_upsert_does_not_tell_a_row_of_another_family_from_none(
 async def test_an_id_that_another_family_has_is_free_in_ones_own(intruder: Intruder) -> None:
     keys = await primary_keys(intruder.root)
     for table, names in (await grant_keys(intruder.root)).items():
-        id_ = {keys[table][-1]: str(uuid4())}
-        await put(intruder.root, table, await row_of(intruder.root, table, intruder.other) | id_)
+        id_ = new_name(keys[table][-1])
+        theirs = await row_of(intruder.root, table, intruder.other) | id_
         mine = await row_of(intruder.root, table, intruder.home) | id_
+        async with emptied(intruder.root, table):
+            await put(intruder.root, table, theirs)
 
-        assert await intruder.asks(insertion(table, names, mine)) == "[]", table
+            # A routine is made with its first version, in one statement; by itself it misses that.
+            answer = await intruder.asks(insertion(table, names, mine))
+            assert answer[:5] == ("23503" if table == "routines" else "[]"), table
 
 
 # Keys.
@@ -357,19 +380,21 @@ async def test_a_parent_in_another_family_is_like_one_that_does_not_exist(
     intruder: Intruder,
 ) -> None:
     root = intruder.root
+    # What names the parent is its id, or else the last column of the key, if not a number.
     keys = await root.fetch("""
-        select c.conrelid::regclass::text as child, c.confrelid::regclass::text as parent,
+        select distinct on (child, parent, c.oid)
+            c.conrelid::regclass::text as child, c.confrelid::regclass::text as parent,
             a.attname::text as child_column, p.attname::text as parent_column
         from pg_constraint as c
-        cross join lateral (select cardinality(c.conkey) as last) as k
-        join pg_attribute as a on (a.attrelid, a.attnum) = (c.conrelid, c.conkey[last])
-        join pg_attribute as p on (p.attrelid, p.attnum) = (c.confrelid, c.confkey[last])
+        cross join generate_subscripts(c.conkey, 1) as place
+        join pg_attribute as a on (a.attrelid, a.attnum) = (c.conrelid, c.conkey[place])
+        join pg_attribute as p on (p.attrelid, p.attnum) = (c.confrelid, c.confkey[place])
         where c.contype = 'f' and c.conparentid = 0 and c.connamespace = 'app'::regnamespace
             and 2 = (
                 select count(*) from pg_attribute
                 where attrelid in (c.conrelid, c.confrelid) and attname = 'family_id'
             )
-        order by 1, 2
+        order by child, parent, c.oid, p.attname = 'id' desc, p.attname = 'version', place desc
     """)
     may_insert, every = await columns(root, "app_api", "insert"), await columns(root)
     assert keys
@@ -377,7 +402,8 @@ async def test_a_parent_in_another_family_is_like_one_that_does_not_exist(
         child, parent = (key[part].removeprefix("app.") for part in ("child", "parent"))
         foreign, missing = str(uuid4()), str(uuid4())
         theirs = await row_of(root, parent, intruder.other)
-        await put(root, parent, theirs | {key["parent_column"]: foreign})
+        new = {"name": foreign} if "name" in theirs else {}  # which may be another key
+        await put(root, parent, theirs | new | {key["parent_column"]: foreign})
         mine = await row_of(root, child, intruder.home)
         if "id" in mine:
             mine["id"] = str(uuid4())
@@ -385,13 +411,15 @@ async def test_a_parent_in_another_family_is_like_one_that_does_not_exist(
         told, shown = set(), set()
         for id_ in (foreign, missing):
             row = mine | {key["child_column"]: id_}
-            await root.execute("set local role none")
-            told.add((await said(root, insertion(child, every[child], row))).replace(id_, "…"))
-            if child in may_insert:
-                shown.add(await intruder.asks(insertion(child, may_insert[child], row)))
+            async with emptied(root, child):
+                told.add((await said(root, insertion(child, every[child], row))).replace(id_, "…"))
+                if child in may_insert:
+                    shown.add(await intruder.asks(insertion(child, may_insert[child], row)))
 
         assert len(told) == 1, f"{key['child']}: {told}"
-        assert told.pop().startswith("23503"), f"{key['child']} may point into another family"
+        # The key says so, or a trigger that looks before it.
+        is_refused = told.pop().startswith(("23503", "ZH005"))
+        assert is_refused, f"{key['child']} may point into another family"
         assert len(shown) <= 1, f"{key['child']} tells app_api: {shown}"
         assert not intruder.sees(str(shown))
 
@@ -451,7 +479,8 @@ async def test_sign_up_tells_that_an_address_is_taken_and_nothing_else(
     answers = {
         await said(
             intruder.root,
-            f"select app.sign_up('{address}', '$argon2id$', 'A', 'B', 'UTC', sha256('t'), now())",
+            f"select app.sign_up('{address}', '$argon2id$', 'A', 'B', 'UTC', null,"
+            " sha256('t'), now())",
         )
         for address in addresses
     }
@@ -489,7 +518,7 @@ async def test_a_function_answers_for_others_as_for_nobody(intruder: Intruder) -
         answer = await intruder.asks(f"select {name}({arguments})::text")
         assert await rows_about(root, other) == theirs, f"{name} touches another family"
         await savepoint.rollback()
-        return answer.replace(str(uuid), "…").replace(address, "…")
+        return answer.replace(address, "…").replace(str(uuid), "…")
 
     theirs = await rows_about(root, other)
     telling = set()
@@ -499,7 +528,7 @@ async def test_a_function_answers_for_others_as_for_nobody(intruder: Intruder) -
             if known != await answers(name, types, uuid4(), "nobody@example.com"):
                 telling.add(name)
     assert len(functions) > 20
-    assert telling - {"app.new_id"} == {
+    assert telling - {"app.new_id", "app.new_token"} == {
         "app.find_credentials",  # for sign-in, which cannot have a context yet
     }
 
@@ -559,7 +588,8 @@ async def test_a_login_reads_what_its_own_sessions_run_and_nobody_elses(hearth: 
 def test_nothing_is_said_to_every_session_of_the_database() -> None:
     # Channels and advisory locks know no families. These functions take locks on hashes of what is
     # theirs, until the transaction ends: a family that met another's would wait, and see nothing.
-    may = {"count_attempt.sql", "forget_answers.sql", "kept_answer.sql"}
+    # The purge takes one for all families: there is one purge at a time.
+    may = {"count_attempt.sql", "forget_answers.sql", "kept_answer.sql", "purge.sql"}
     speaking = re.compile(r"\b(notify|pg_notify|listen|pg_(try_)?advisory\w*)\b", re.I)
     files = [
         path
