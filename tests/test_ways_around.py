@@ -193,23 +193,26 @@ async def test_a_function_in_a_condition_meets_only_rows_that_one_may_see(
     await intruder.root.execute("""
         create function app.spy(anyelement) returns boolean language plpgsql cost 0.0000001 as $$
         begin
-            perform set_config('spy.seen', concat(current_setting('spy.seen', true), $1), true);
+            if $1::text ~ current_setting('spy.wanted') then
+                perform set_config('spy.found', 'yes', true);
+            end if;
             return true;
         end $$;
         grant execute on function app.spy to app_api;
         set local enable_indexscan = off;
         set local enable_bitmapscan = off
     """)
+    wanted = "select set_config('spy.wanted', $1, true)"
+    await intruder.root.execute(wanted, "|".join(intruder.secrets))
     tables = await columns(intruder.root, "app_api")
 
     async def shown() -> set[str]:
         found = set()
         for table, names in tables.items():
-            await intruder.root.execute("set local spy.seen = ''")
+            await intruder.root.execute("set local spy.found = ''")
             spied = " and ".join(f"app.spy({name})" for name in names)
             await intruder.asks(f"select from app.{table} where {spied}")
-            seen = await intruder.root.fetchval("select current_setting('spy.seen')")
-            if intruder.sees(seen):
+            if await intruder.root.fetchval("select current_setting('spy.found')"):
                 found.add(table)
         return found
 
