@@ -171,7 +171,7 @@ class Database:
             if value is not None
         )
         self.state = State.DISCONNECTED
-        self.constraint_comments: Mapping[str, str] = {}
+        self.constraints: Mapping[str, Mapping[str, Any]] = {}
 
     async def connect(self) -> None:
         """Open the pool, trying again with growing pauses until `CONNECT_TIMEOUT` has passed.
@@ -201,9 +201,7 @@ class Database:
                     server_settings={"application_name": "hearth"},
                 )
                 # A pool without a minimum has not connected yet.
-                self.constraint_comments = await self.run(
-                    None, _constraint_comments, read_only=True
-                )
+                self.constraints = await self.run(None, _constraints, read_only=True)
                 break
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
                 if self._pool is not None:
@@ -330,9 +328,8 @@ async def _nothing(_: Any) -> None:
     return None
 
 
-async def _constraint_comments(transaction: Transaction) -> Mapping[str, str]:
-    rows = await transaction.rows("list_constraint_comments", {})
-    return {row["name"]: row["comment"] for row in rows}
+async def _constraints(transaction: Transaction) -> Mapping[str, Mapping[str, Any]]:
+    return {row["name"]: row for row in await transaction.rows("list_constraints", {})}
 
 
 def _arguments(query: Query, values: Mapping[str, object]) -> Sequence[object]:

@@ -4,8 +4,9 @@
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import asyncpg
 from pydantic_core import ErrorDetails
@@ -235,20 +236,28 @@ class Problem(Exception):  # noqa: N818 - RFC 9457 calls it so
         return Problem(self.kind, self.detail, errors=entries, headers=headers)
 
 
-def from_database(error: asyncpg.PostgresError, comments: Mapping[str, str]) -> Problem:
+def from_database(
+    error: asyncpg.PostgresError,
+    constraints: Mapping[str, Mapping[str, Any]],
+    fields: Container[str] = (),
+) -> Problem:
     """Return the problem that a database error stands for.
 
     Args:
         error: What the server raised. Its message is not repeated: it may hold values.
-        comments: Constraint name to the sentence in `comment on constraint`.
+        constraints: Name to the row of list_constraints.
+        fields: What the body may have; a broken check points at what it blames of these.
     """
     state = error.sqlstate or ""
     kind = SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or INTERNAL
-    if (
-        state == "ZH005"
-    ):  # ours, of a body: its detail is the pointer, and its message holds no value
+    if state == "ZH005":
+        # Ours, of a body: its detail is the pointer, and its message holds no value.
         return Problem(kind, errors=[{"pointer": str(error.detail), "detail": error.args[0]}])
-    return Problem(kind, comments.get(getattr(error, "constraint_name", None) or ""))
+    broken = constraints.get(getattr(error, "constraint_name", None) or "", {})
+    sentence = broken.get("comment")
+    blamed = [field for field in broken.get("fields") or () if field in fields]
+    entries = [{"pointer": f"/{field}", "detail": sentence or kind.title} for field in blamed]
+    return Problem(kind, sentence, errors=entries)
 
 
 def from_validation(errors: Sequence[ErrorDetails], *, inside: str) -> Problem:

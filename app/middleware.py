@@ -248,8 +248,7 @@ def _problem(request: Request, error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, asyncpg.PostgresError):
-        comments = request.state.services.database.constraint_comments
-        return errors.from_database(error, comments)
+        return errors.from_database(error, request.state.services.database.constraints)
     if isinstance(error, asyncpg.DataError | UnicodeEncodeError):
         return Problem(errors.INVALID)
     if isinstance(error, DatabaseError | asyncpg.InterfaceError | OSError | TimeoutError):

@@ -193,7 +193,10 @@ def handler(row: Endpoint) -> Handler:
         async def work(transaction: Transaction) -> Answer:
             return await _perform(row, transaction, context, values, wanted)
 
-        answer = await _run(request, context, work, content, read_only=row.method == "GET")
+        try:
+            answer = await _run(request, context, work, content, read_only=row.method == "GET")
+        except asyncpg.CheckViolationError as error:
+            raise _from_database(request, row, error) from error
         response = answer.response()
         if row.method == "GET" and answer.etag is not None and if_none_match(request, answer.etag):
             return Response(status_code=304, headers={"ETag": answer.etag})
@@ -239,11 +242,15 @@ async def run_batch(request: Request, table: Sequence[Endpoint]) -> Response:
         if at is None:
             raise
         if isinstance(error, asyncpg.PostgresError):
-            comments = services(request).database.constraint_comments
-            error = errors.from_database(error, comments)
+            error = _from_database(request, steps[at][0], error)
             error = error.within("/body") if error.errors else error
         raise error.within(f"/operations/{at}") from None
     return answer.response()
+
+
+def _from_database(request: Request, row: Endpoint, error: asyncpg.PostgresError) -> Problem:
+    fields = row.body.model_fields if row.body else ()
+    return errors.from_database(error, services(request).database.constraints, fields)
 
 
 def _step(

@@ -32,7 +32,7 @@ ENDPOINTS: Mapping[str, Endpoint] = {row.query: row for row in TABLE if row.quer
 OUTSIDE = {
     *("sign_up", "find_credentials", "open_session", "refresh_session"),
     *("fold_email", "count_attempt", "forgive_attempts"),
-    *("get_server", "list_constraint_comments", "get_installed_files"),
+    *("get_server", "list_constraints", "get_installed_files"),
 }
 
 # Run by people at the command line, as app_ops.
@@ -77,7 +77,7 @@ _GIVEN: Mapping[str, Mapping[str, object]] = {
     "get_retired_habit": {},
     "see_habit_log": {"may_create": True},
     "get_server": {},
-    "list_constraint_comments": {},
+    "list_constraints": {},
     "get_installed_files": {},
     "ensure_audit_partitions": {"months_ahead": 1},
     "find_contexts": {},

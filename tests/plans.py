@@ -152,7 +152,7 @@ LEAVES: Mapping[str, Leave] = {
     "sql/queries/operations.sql: explain_access": Leave(
         budget=150, why="It reads the catalog, for a person who waits."
     ),
-    "sql/queries/health.sql: list_constraint_comments": Leave(
+    "sql/queries/health.sql: list_constraints": Leave(
         budget=4000, dropped=10_000, why="It reads the catalog, once when the service starts."
     ),
     "sql/queries/health.sql: get_server": Leave(

@@ -109,24 +109,25 @@ async def test_target_and_unit_go_with_the_type_and_one_schedule_with_a_habit(
 
 
 @pytest.mark.parametrize(
-    ("habit", "change", "says"),
+    ("habit", "change", "fields", "says"),
     [
-        ({}, {"target_value": 1}, "The target"),
-        ({}, {"unit": "pages"}, "The unit"),
-        ({"type": "duration", "target_value": 5}, {"unit": "h"}, "The unit"),
-        ({}, {"times_per_week": 3}, "The schedule"),
-        ({}, {"weekdays": None}, "The schedule"),
+        ({}, {"target_value": 1}, {"target_value"}, "The target"),
+        ({}, {"unit": "pages"}, {"unit"}, "The unit"),
+        ({"type": "duration", "target_value": 5}, {"unit": "h"}, {"unit"}, "The unit"),
+        ({}, {"times_per_week": 3}, {"weekdays", "times_per_week"}, "The schedule"),
+        ({}, {"weekdays": None}, {"weekdays", "times_per_week"}, "The schedule"),
     ],
 )
 async def test_a_change_against_the_type_or_the_schedule_is_refused_in_words(
-    ann: Person, habit: dict[str, object], change: dict[str, object], says: str
+    ann: Person, habit: dict[str, object], change: dict[str, object], fields: set[str], says: str
 ) -> None:
     made = await _make(ann, **habit)
 
     answer = await ann.client.patch(_path(made), json=change)
 
     assert _said(answer) == (422, "invalid")
-    assert answer.json()["detail"].startswith(says)
+    assert {error["pointer"].removeprefix("/") for error in answer.json()["errors"]} == fields
+    assert all(error["detail"].startswith(says) for error in answer.json()["errors"])
     assert (await ann.client.get(_path(made))).json() == made
 
 
@@ -333,7 +334,9 @@ async def test_what_is_logged_goes_with_the_type(
     answer = await ann.client.put(_path(made, f"/logs/{SUNDAY}"), json=body)
 
     assert _said(answer) == (422, "invalid")
-    assert answer.json()["detail"].startswith(says)
+    (error,) = answer.json()["errors"]
+    assert error["pointer"] == "/value"
+    assert error["detail"].startswith(says)
     assert (await ann.client.get(_path(made, "/logs"))).json()["items"] == []
 
 
@@ -364,6 +367,7 @@ async def test_tomorrow_may_be_logged_and_the_day_after_not_by_the_familys_clock
 
     assert [answer.status_code for answer in answers] == [201, 201, 422]
     assert answers[2].json()["detail"].startswith("The date must not be after tomorrow")
+    assert "errors" not in answers[2].json()  # the date stands in no body
 
 
 BAD_DAYS = (
@@ -409,6 +413,7 @@ async def test_a_batch_logs_days_and_names_what_is_none(ann: Person) -> None:
     bad = await ann.client.post("/v1/batch", json=batch(put(SUNDAY), put("2026-02-30")))
     stale = await ann.client.post("/v1/batch", json=batch(put(SUNDAY, if_match='"1"')))
     missing = await ann.client.post("/v1/batch", json=batch(put("2026-03-01", if_match="*")))
+    number = await ann.client.post("/v1/batch", json=batch(put(SUNDAY, body={"value": 3})))
 
     assert [(result["status"], result["etag"]) for result in done.json()["results"]] == [
         *((201, '"1"'), (200, '"2"'))
@@ -421,6 +426,7 @@ async def test_a_batch_logs_days_and_names_what_is_none(ann: Person) -> None:
         }
     ]
     assert [_said(stale), _said(missing)] == [(412, "stale"), (404, "not-found")]
+    assert number.json()["errors"][0]["pointer"] == "/operations/0/body/value"
 
 
 @pytest.mark.parametrize("tag", ['"1"', "*"])

@@ -150,7 +150,7 @@ OTHERS: Mapping[str, Contract] = {
     "change_password": Contract({"old_hash": str, "new_hash": str}, Done),
     "switch_family": Contract({"to_family_id": UUID}, Standing),
     "get_server": Contract({}, Server),
-    "list_constraint_comments": Contract({}, Row(name="name", comment="text")),
+    "list_constraints": Contract({}, Row(name="name", comment="text", fields="text[]")),
     "get_installed_files": Contract({}, dict[str, str]),
     "ensure_audit_partitions": Contract({"months_ahead": int}, Row(made="text")),
     "find_contexts": Contract(

@@ -27,16 +27,29 @@ select
 from pg_catalog.pg_roles as r
 where r.rolname = current_user;
 
--- name: list_constraint_comments
--- The sentence for a broken constraint is the comment on it, or on its index where it is only one.
-select c.conname as name, obj_description(c.oid, 'pg_constraint') as comment
+-- name: list_constraints
+-- The sentence for a broken constraint is the comment on it, or on its index where it is only one. A
+-- check that is named after one of its columns blames that one, another all it looks at.
+select
+    c.conname as name,
+    obj_description(c.oid, 'pg_constraint') as comment,
+    (
+        select coalesce(
+            array_agg(a.attname::text)
+                filter (where starts_with(c.conname, concat(t.relname, '_', a.attname, '_'))),
+            array_agg(a.attname::text)
+        )
+        from pg_catalog.pg_attribute as a
+        where c.contype = 'c' and a.attrelid = c.conrelid and a.attnum = any(c.conkey)
+    ) as fields
 from pg_catalog.pg_constraint as c
+left join pg_catalog.pg_class as t on t.oid = c.conrelid
 where
     c.connamespace = 'app'::regnamespace
     and c.conparentid = 0
     and obj_description(c.oid, 'pg_constraint') is not null
 union all
-select i.relname as name, obj_description(i.oid, 'pg_class') as comment
+select i.relname as name, obj_description(i.oid, 'pg_class') as comment, null as fields
 from pg_catalog.pg_class as i
 inner join pg_catalog.pg_index as x on x.indexrelid = i.oid
 where
