@@ -21,6 +21,7 @@ class Kind(StrEnum):
     memberships = "memberships"
     families = "families"
     accounts = "accounts"
+    invitations = "invitations"
     sessions = "sessions"
 
 

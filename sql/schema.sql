@@ -5665,6 +5665,18 @@ CREATE INDEX habits_shared_idx ON app.habits USING btree (family_id, is_active, 
 COMMENT ON INDEX app.habits_shared_idx IS 'Serves list_habits: what the family shares.';
 
 --
+-- Name: invitations_expires_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX invitations_expires_at_idx ON app.invitations USING btree (expires_at);
+
+--
+-- Name: INDEX invitations_expires_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.invitations_expires_at_idx IS 'Serves count_purgeable and purge_invitations.';
+
+--
 -- Name: invitations_family_id_is_pending_created_at_id_idx; Type: INDEX; Schema: app; Owner: app_owner
 --
 
@@ -7452,6 +7464,18 @@ CREATE POLICY delete_ops ON app.habits FOR DELETE TO app_ops USING ((NOT is_acti
 --
 
 COMMENT ON POLICY delete_ops ON app.habits IS 'Maintenance purges what was retired, and nothing else.';
+
+--
+-- Name: invitations delete_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY delete_ops ON app.invitations FOR DELETE TO app_ops USING ((expires_at < CURRENT_TIMESTAMP));
+
+--
+-- Name: POLICY delete_ops ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY delete_ops ON app.invitations IS 'Maintenance purges what has expired, and nothing else.';
 
 --
 -- Name: routines delete_ops; Type: POLICY; Schema: app; Owner: app_owner
@@ -10555,6 +10579,7 @@ GRANT INSERT(password_hash),UPDATE(password_hash) ON TABLE app.credentials TO ap
 --
 
 GRANT SELECT ON TABLE app.invitations TO app_auth;
+GRANT DELETE ON TABLE app.invitations TO app_ops;
 
 --
 -- Name: COLUMN invitations.family_id; Type: ACL; Schema: app; Owner: app_owner
@@ -10607,6 +10632,7 @@ GRANT INSERT(token_hash) ON TABLE app.invitations TO app_api;
 
 GRANT SELECT(expires_at) ON TABLE app.invitations TO app_api;
 GRANT SELECT(expires_at) ON TABLE app.invitations TO app_reader;
+GRANT SELECT(expires_at) ON TABLE app.invitations TO app_ops;
 
 --
 -- Name: COLUMN invitations.accepted_at; Type: ACL; Schema: app; Owner: app_owner

@@ -409,7 +409,7 @@ with agreed (in_table, app_api, app_reader, app_auth, app_audit, app_ops) as (
         ('exercise_logs', 'adrw', 'r', null, null, 'r'),
         ('exercises', 'arw', 'r', 'r', null, 'dr'),
         ('families', 'rw', 'r', 'arw', null, 'drw'),
-        ('invitations', 'arw', 'r', 'rw', null, 'r'),
+        ('invitations', 'arw', 'r', 'rw', null, 'dr'),
         ('family_memberships', 'rw', 'r', 'arw', null, 'drw'),
         ('habit_logs', 'adrw', 'r', null, null, 'r'),
         ('habits', 'arw', 'r', 'r', null, 'dr'),
@@ -766,6 +766,7 @@ where d.deptype = 'o' and d.refclassid = 'pg_authid'::regclass and d.dbid =
 -- but family_memberships_user_id_fkey: to users, who are in no family
 -- but family_memberships_user_id_family_id_idx: for that key, and for one person's families
 -- but kept_answers_created_at_idx: to forget what is old, whosever it is
+-- but invitations_expires_at_idx: to purge what is old, whosever it is
 -- but invitations_token_hash_idx: whoever comes with a token does not say of which family
 -- but sessions_expires_at_idx: to purge what is old, whosever it is
 -- but sessions_pkey: a session moves from family to family

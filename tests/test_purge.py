@@ -148,6 +148,7 @@ async def test_a_purged_family_goes_with_all_that_is_its_own_and_leaves_the_peop
         ("delete from app.users where id = $1", "DELETE 0"),
         ("delete from app.families where id = $1", "DELETE 0"),
         ("delete from app.family_memberships where user_id = $1", "DELETE 0"),
+        ("delete from app.invitations where user_id = $1", "DELETE 0"),
         ("delete from app.sessions where user_id = $1", "DELETE 0"),
         ("update app.users set deleted_at = now() where id = $1", "UPDATE 0"),
         ("update app.families set deleted_at = now() where id = $1", "UPDATE 0"),
@@ -219,7 +220,7 @@ async def test_maintenance_deletes_only_what_can_be_retired_and_what_expires(
     tables = await root.fetch("""
         select relname from pg_class
         where relnamespace = 'app'::regnamespace and relkind in ('r', 'p')
-            and relname <> 'sessions' and not exists (
+            and relname not in ('invitations', 'sessions') and not exists (
                 select from pg_attribute where attrelid = pg_class.oid and attname = 'deleted_at'
             )
     """)

@@ -26,6 +26,8 @@ RETIRE = {
     " where user_id = $1",
     Kind.families: "update app.families set deleted_at = now() - $2::interval where id = $1",
     Kind.accounts: "update app.users set deleted_at = now() - $2::interval where id = $1",
+    Kind.invitations: "update app.invitations set expires_at = now() - $2::interval"
+    " where user_id = $1",
     Kind.sessions: "update app.sessions set expires_at = now() - $2::interval where user_id = $1",
 }
 
@@ -61,6 +63,7 @@ HANGS_ON = {
         "sessions": 3,
     },
     Kind.accounts: {"users": 1, "credentials": 1, "exercises": 1, **OF_A_MEMBER, **SIGNED_IN},
+    Kind.invitations: {"invitations": 1},
     Kind.sessions: SIGNED_IN,
 }
 
@@ -268,7 +271,8 @@ async def test_finding_nothing_fails(own_hearth: Hearth, home: Household) -> Non
     assert done.returncode == 1
     assert done.stderr == (
         "hearth: found no routines and no habits and no exercises and no memberships"
-        " and no families and no accounts and no sessions of that age; deleted nothing\n"
+        " and no families and no accounts and no invitations and no sessions of that age;"
+        " deleted nothing\n"
     )
 
 

@@ -11,6 +11,8 @@
 -- The token is stored as SHA-256, which the service's login writes and cannot read. The trail keeps
 -- neither that nor the address, which is not yet somebody's in the family.
 --
+-- Long expired, it is purged, however it ended: the address of who never came is nobody's to keep.
+--
 -- Who left, was removed or invited again comes back to the same membership, with all that hangs on
 -- it. So a membership may be restored now, and only that of an account that is active.
 --
@@ -108,6 +110,9 @@ create index invitations_token_hash_idx on app.invitations (token_hash);
 create index invitations_family_id_is_pending_created_at_id_idx
     on app.invitations (family_id, is_pending, created_at, id);
 
+-- Serves count_purgeable and purge_invitations.
+create index invitations_expires_at_idx on app.invitations (expires_at);
+
 -- Serves the cascade from family_memberships, of who invited.
 create index invitations_family_id_user_id_idx on app.invitations (family_id, user_id);
 
@@ -177,6 +182,8 @@ comment on index app.invitations_family_id_lower_email_key is
 comment on index app.invitations_token_hash_idx is 'Serves accept_invitation.';
 comment on index app.invitations_family_id_is_pending_created_at_id_idx is
     'Serves list_invitations and create_invitation.';
+comment on index app.invitations_expires_at_idx is
+    'Serves count_purgeable and purge_invitations.';
 comment on index app.invitations_family_id_user_id_idx is
     'Serves the cascade from family_memberships, of who invited.';
 comment on index app.invitations_family_id_member_id_idx is

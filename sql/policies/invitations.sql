@@ -2,8 +2,8 @@
 --
 -- Select is granted by column: nobody but app_auth reads a token's hash. What may be updated is
 -- revoked_at, of what is pending, and it stays revoked. Accepted they are by accept_invitation.
--- Rows are not deleted by hand. That nobody is invited who is a member already is the trigger's
--- business (refuse_members). app_ops reads what policies compare, for explain_access.
+-- That nobody is invited who is a member already is the trigger's business (refuse_members). app_ops
+-- reads what policies compare, for explain_access, and purges what has expired; nobody else deletes.
 --
 -- requires: 0011_invitations current_user_id current_family_id current_member_role
 
@@ -16,7 +16,8 @@ grant insert (family_id, user_id, email, role, token_hash) on app.invitations to
 grant update (revoked_at) on app.invitations to app_api;
 grant select on app.invitations to app_auth;
 grant update (accepted_at, member_id) on app.invitations to app_auth;
-grant select (family_id, id, user_id, role, is_pending) on app.invitations to app_ops;
+grant select (family_id, id, user_id, role, is_pending, expires_at), delete
+    on app.invitations to app_ops;
 
 drop policy if exists tenant_floor on app.invitations;
 create policy tenant_floor
@@ -110,3 +111,12 @@ create policy update_auth
     with check (not is_pending);
 comment on policy update_auth on app.invitations is
     'The functions of app_auth accept what is pending.';
+
+drop policy if exists delete_ops on app.invitations;
+create policy delete_ops
+    on app.invitations
+    for delete
+    to app_ops
+    using (expires_at < current_timestamp);
+comment on policy delete_ops on app.invitations is
+    'Maintenance purges what has expired, and nothing else.';

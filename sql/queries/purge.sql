@@ -1,9 +1,9 @@
 -- What `hearth purge` finds and deletes for good, as the deployer in the role of app_ops: what was
--- retired so long ago, and sessions that ended so long ago.
+-- retired so long ago, and invitations and sessions that expired so long ago.
 --
 -- Each kind has a query, which deletes one batch, the oldest first; what hangs on a row goes with it
 -- by its foreign keys, and the trail keeps the record. The policies of app_ops let go only what is
--- retired. Of the row its time is asked again, beside the list: whoever restores one at this moment
+-- retired or has expired. Of the row its time is asked again, beside the list: whoever restores one at this moment
 -- is waited for, and wins.
 
 -- name: begin_purge
@@ -39,6 +39,10 @@ union all
 select 'accounts', count(*)
 from app.users as u
 where u.deleted_at < :retired_before::timestamptz
+union all
+select 'invitations', count(*)
+from app.invitations as i
+where i.expires_at < :retired_before::timestamptz
 union all
 select 'sessions', count(*)
 from app.sessions as s
@@ -154,6 +158,24 @@ noted as (
     select p.id, 'account_purged', m.metadata
     from purged as p
     cross join metadata as m
+)
+
+select count(*) as number from purged;
+
+-- name: purge_invitations
+-- One that was accepted or revoked expires too, so its expiry is all there is to ask.
+with purged as (
+    delete from app.invitations as i
+    where
+        i.expires_at < :retired_before::timestamptz
+        and (i.family_id, i.id) in (
+            select old.family_id, old.id
+            from app.invitations as old
+            where old.expires_at < :retired_before::timestamptz
+            order by old.expires_at
+            limit :batch_size::integer
+        )
+    returning i.id
 )
 
 select count(*) as number from purged;
