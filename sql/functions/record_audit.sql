@@ -29,6 +29,7 @@ declare
     v_after jsonb := v_new;
     v_private boolean;
     v_column text;
+    v_key jsonb;
 begin
     -- An update is told by the columns it changed.
     if TG_OP = 'UPDATE' then
@@ -58,6 +59,20 @@ begin
         end if;
     end loop;
 
+    -- What names the row within its family: its id, or else the rest of its primary key. It stands
+    -- apart, for a statement that may read the catalog is planned anew for every row.
+    if v_row ? 'id' then
+        v_key := jsonb_build_object('id', v_row -> 'id');
+    else
+        v_key := (
+            select jsonb_object_agg(a.attname, v_row -> a.attname::text)
+            from pg_index as i
+            inner join pg_attribute as a
+                on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+            where i.indrelid = TG_RELID and i.indisprimary and a.attname <> 'family_id'
+        );
+    end if;
+
     insert into app.audit_log (
         family_id, action_type, table_name, row_key, before, after,
         actor_id, actor_role, private_to, metadata
@@ -66,17 +81,7 @@ begin
         v_family_id,
         lower(TG_OP)::app.audit_action,
         TG_TABLE_NAME,
-        -- What names the row within its family: its id, or else the rest of its primary key.
-        case
-            when v_row ? 'id' then jsonb_build_object('id', v_row -> 'id')
-            else (
-                select jsonb_object_agg(a.attname, v_row -> a.attname::text)
-                from pg_index as i
-                inner join pg_attribute as a
-                    on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
-                where i.indrelid = TG_RELID and i.indisprimary and a.attname <> 'family_id'
-            )
-        end,
+        v_key,
         v_before,
         v_after,
         app.current_user_id(),
