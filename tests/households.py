@@ -4,7 +4,7 @@ Households are alike to the letter: the rows of one have the ids of the other's,
 `family_id` and the people tells them apart.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
@@ -186,15 +186,21 @@ async def make_household(
     return household
 
 
-async def snapshot(root: asyncpg.Connection) -> Rows:
-    """Return every row as this transaction has it, back in the superuser's own role."""
+async def snapshot(root: asyncpg.Connection, naming: Iterable[str] = ()) -> Rows:
+    """Return every row as this transaction has it, back in the superuser's own role.
+
+    Only those in whose text one of these names stands, if there are any.
+    """
     await root.execute("set local role none")
     tables = await root.fetch(
         "select relname from pg_class where relnamespace = 'app'::regnamespace"
         " and relkind in ('r', 'p') and not relispartition"
     )
-    reads = (f"select '{name}', t::text from app.{name} as t" for (name,) in tables)
-    return frozenset((row[0], row[1]) for row in await root.fetch(" union all ".join(reads)))
+    reads = (
+        f"select '{name}', t::text from app.{name} as t where t::text ~ $1" for (name,) in tables
+    )
+    rows = await root.fetch(" union all ".join(reads), "|".join(naming))
+    return frozenset((row[0], row[1]) for row in rows)
 
 
 async def rows_about(root: asyncpg.Connection, household: Household) -> Rows:
@@ -203,8 +209,7 @@ async def rows_about(root: asyncpg.Connection, household: Household) -> Rows:
     Not its member, who may be a guest and have a life elsewhere.
     """
     people = [kin[role] for kin in (household.users, household.sessions) for role in ROLES[:2]]
-    names = [str(id_) for id_ in (household.family_id, *people)]
-    return frozenset(row for row in await snapshot(root) if any(name in row[1] for name in names))
+    return await snapshot(root, map(str, (household.family_id, *people)))
 
 
 async def columns(
