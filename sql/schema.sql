@@ -342,7 +342,8 @@ begin
         raise exception 'the account is not active' using errcode = 'ZH001';
     end if;
 
-    -- Whoever accepts or revokes it at the same moment waits, and then finds it taken.
+    -- Whoever accepts or revokes it at the same moment waits, and then finds it taken. Nor does the
+    -- family retire as a lone one while it is joined.
     select i.family_id, i.id, i.role
     into v_invitation
     from app.invitations as i
@@ -357,7 +358,8 @@ begin
         and f.is_active
         and host.is_active
         and (host.role = 'owner' or (host.role = 'admin' and i.role <> 'owner'))
-    for no key update of i;
+    for no key update of i
+    for share of f;
     if not found then
         raise exception 'the invitation is not valid' using errcode = 'ZH004';
     end if;
@@ -2566,6 +2568,11 @@ begin
                 constraint = 'family_memberships_user_id_fkey';
     end if;
 
+    -- Nor does the family retire as a lone one meanwhile (retire_account).
+    perform from app.families as f
+    where f.id = NEW.family_id
+    for share;
+
     return NEW;
 end
 $$;
@@ -2985,6 +2992,13 @@ begin
     if not found then
         return false;
     end if;
+
+    -- Whoever joins one of these families waits, or is waited for, and then is seen below.
+    perform from app.families as f
+    inner join app.family_memberships as own on own.family_id = f.id
+    where own.user_id = v_user_id and own.is_active and f.is_active
+    order by f.id
+    for no key update of f;
 
     update app.families as f
     set deleted_at = v_now

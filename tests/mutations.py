@@ -60,6 +60,11 @@ PROOFS = (
     "test_conversations.py",
     "test_families.py",
     "test_accounts.py",
+    "test_invitations.py",
+    "test_exercises.py",
+    "test_habits.py",
+    "test_routines.py",
+    "test_scores.py",
     "test_audit_endpoint.py",
     "test_problems.py",
 )

@@ -551,3 +551,43 @@ async def test_an_account_does_not_retire_while_it_joins(
     assert await waiting
     await retiring.execute("commit")
     assert await _members(ann) == {str(ann.user_id): "owner"}
+
+
+@pytest.mark.parametrize("way", ["accept", "restore"])
+async def test_a_lone_family_does_not_retire_with_its_owner_while_it_is_joined(
+    way: str, ann: Person, bob: Person, as_role: AsRole
+) -> None:
+    made = await _invite(ann, bob.email)
+    joining = await as_role("app_api", **as_role.of(bob if way == "accept" else ann))
+    if way == "accept":
+        await joining.execute(
+            "select from app.accept_invitation(sha256(convert_to($1, 'UTF8')))", made["token"]
+        )
+    else:
+        await _accept(bob, made)
+        await ann.client.delete(f"/v1/members/{bob.user_id}")
+        restore = "update app.family_memberships set deleted_at = null where user_id = $1"
+        assert await joining.execute(restore, bob.user_id) == "UPDATE 1"
+    retiring = await as_role("app_api", user_id=ann.user_id)
+    waiting = asyncio.create_task(retiring.fetchval("select app.retire_account()"))
+    await wait_until_blocked(joining, retiring.get_server_pid())
+
+    await joining.execute("commit")
+
+    with pytest.raises(asyncpg.PostgresError, match="the last owner"):
+        await waiting
+    assert await _members(ann) == {str(ann.user_id): "owner", str(bob.user_id): "member"}
+
+
+async def test_who_accepts_while_the_lone_owner_retires_finds_no_invitation(
+    ann: Person, bob: Person, as_role: AsRole
+) -> None:
+    made = await _invite(ann, bob.email)
+    retiring = await as_role("app_api", user_id=ann.user_id)
+    assert await retiring.fetchval("select app.retire_account()")
+    accepting = asyncio.create_task(_accept(bob, made))
+    await wait_until_requests_block(retiring, 1)
+
+    await retiring.execute("commit")
+
+    assert _said(await accepting) == NOT_VALID

@@ -36,7 +36,8 @@ begin
         raise exception 'the account is not active' using errcode = 'ZH001';
     end if;
 
-    -- Whoever accepts or revokes it at the same moment waits, and then finds it taken.
+    -- Whoever accepts or revokes it at the same moment waits, and then finds it taken. Nor does the
+    -- family retire as a lone one while it is joined.
     select i.family_id, i.id, i.role
     into v_invitation
     from app.invitations as i
@@ -51,7 +52,8 @@ begin
         and f.is_active
         and host.is_active
         and (host.role = 'owner' or (host.role = 'admin' and i.role <> 'owner'))
-    for no key update of i;
+    for no key update of i
+    for share of f;
     if not found then
         raise exception 'the invitation is not valid' using errcode = 'ZH004';
     end if;

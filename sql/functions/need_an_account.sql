@@ -4,7 +4,7 @@
 -- the same moment waits, and then takes the membership along.
 --
 -- Definer, owned by app_auth: it lends a look at the account of somebody else, of whom it tells
--- only that there is none. The policies have let the caller change the membership.
+-- only that there is none, and the locking of the family. The policies have let the caller change the membership.
 --
 -- owner: app_auth
 -- requires: 0011_invitations
@@ -24,6 +24,11 @@ begin
             using errcode = 'foreign_key_violation',
                 constraint = 'family_memberships_user_id_fkey';
     end if;
+
+    -- Nor does the family retire as a lone one meanwhile (retire_account).
+    perform from app.families as f
+    where f.id = NEW.family_id
+    for share;
 
     return NEW;
 end
