@@ -63,6 +63,7 @@ def demo(hearth: Hearth, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
 
 
@@ -76,7 +77,7 @@ async def rows(hearth: Hearth, query: str) -> list[asyncpg.Record]:
 
 
 def test_every_list_and_statistic_has_something_to_show(own_hearth: Hearth, serve: Serve) -> None:
-    done = demo(own_hearth, "--families", "3", "--days", "30")
+    done = demo(own_hearth, "--families", "3", "--days", "90")
     assert done.returncode == 0, done.stderr
     email = done.stdout.splitlines()[-1].split()[3]
 
@@ -107,8 +108,20 @@ def test_every_list_and_statistic_has_something_to_show(own_hearth: Hearth, serv
                 )
                 if not client.get(f"/v1/{path}").raise_for_status().json()["items"]
             ]
+            habits, exercises = (
+                [thing["id"] for thing in client.get(f"/v1/{things}").json()["items"]]
+                for things in ("habits", "exercises")
+            )
+            paths = [
+                *(f"/v1/habits/{id_}/stats" for id_ in habits),
+                *(f"/v1/exercises/{id_}/{of}" for id_ in exercises for of in ("records", "volume")),
+                "/v1/today",
+            ]
+            figures = [client.get(path).raise_for_status().json() for path in paths]
 
     assert empty == []
+    shown = {name for each in figures for name, value in each.items() if value}
+    assert set().union(*figures) - shown <= {"next"}
 
 
 async def test_the_ledger_has_what_was_earned(own_hearth: Hearth) -> None:
@@ -152,6 +165,19 @@ async def test_where_people_are_a_demo_wants_to_be_forced(own_hearth: Hearth) ->
     assert refused.returncode == 1
     assert refused.stderr.startswith("hearth: 1 accounts here are no demo")
     assert forced.returncode == 0
+
+
+async def test_where_one_household_fails_it_ends_and_leaves_no_half_of_one(
+    own_hearth: Hearth,
+) -> None:
+    await rows(own_hearth, "revoke insert on app.tasks from app_api")
+
+    done = demo(own_hearth, "--families", "20", "--days", "10")
+
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("hearth: ")
+    assert "Traceback" not in done.stderr
+    assert (await rows(own_hearth, "select count(*) from app.users"))[0][0] == 0
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,10 @@ select
     :family_id, :user_id, x.id,
     (now() at time zone f.time_zone)::date + day,
     case when x.name in ('Squat', 'Push-up') then 3 end,
-    case when x.name in ('Squat', 'Push-up') then 6 + progress + (dice >> 4 & 3) end,
+    case x.name
+        when 'Squat' then 5 + (dice >> 4 & 3)
+        when 'Push-up' then 6 + progress + (dice >> 4 & 3)
+    end,
     case when x.name = 'Squat' then 30 + 2.5 * (progress + (dice >> 8 & 3)) end,
     case x.name
         when 'Running' then 1500 + 60 * progress + (dice >> 4 & 255)
