@@ -5,9 +5,10 @@ tests/catalog.sql are asked about each in a transaction. What breaks none is mad
 database, against which the tests below run until one fails. A mutant that nothing kills is a test
 that nobody wrote, or is explained in tests/survivors.toml.
 
-It is quick because pytest collects the tests once and forks for each mutant, and because those
-tests come first that killed mutants of such names. Tests that compare whole dumps or checksums are
-not asked: they would kill everything and show nothing.
+It is quick because pytest collects the tests once and forks for each mutant, because those tests
+come first that killed mutants of such names, and because the tests are asked about an explained one
+only with --explained. Tests that compare whole dumps or checksums are not asked: they would kill
+everything and show nothing.
 
 On PostgreSQL 18, or what HEARTH_TEST_PG says.
 """
@@ -24,7 +25,7 @@ import tomllib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from multiprocessing import get_context
@@ -96,6 +97,7 @@ class Verdict:
     name: str
     killer: str = ""
     trouble: str = ""
+    seconds: float = 0
 
 
 # The mutants.
@@ -223,16 +225,20 @@ class Tests:
     def _in_order(self, mutant: Mutant) -> list[pytest.Item]:
         """Return the tests by their kills a second among mutants that share words with this one.
 
-        Then those whose own names have most in common with its name, then the rest.
+        Then those whose own names have most in common with its name, then the rest. What is
+        tried on another table than the mutant's comes after all of them.
         """
         words = words_of(mutant.name)
+        tables = tables_in(mutant.name)
         shared = {item.nodeid: words & words_of(item.nodeid) for item in self._items}
         commonness = Counter(word for common in shared.values() for word in common)
 
-        def unlikeliness(item: pytest.Item) -> tuple[float, float]:
+        def unlikeliness(item: pytest.Item) -> tuple[bool, float, float]:
+            tried_on = policed_tables() & {*re.findall(r"\w+", item.nodeid.partition("[")[2])}
+            is_elsewhere = bool(tables and tried_on) and tables.isdisjoint(tried_on)
             kills = {word: self._kills[word, item.nodeid] for word in words}
             rate = sum(n / self._seconds[word, item.nodeid] for word, n in kills.items() if n)
-            return -rate, -sum(1 / commonness[word] for word in shared[item.nodeid])
+            return is_elsewhere, -rate, -sum(1 / commonness[word] for word in shared[item.nodeid])
 
         return sorted(self._items, key=unlikeliness)
 
@@ -264,6 +270,17 @@ def words_of(name: str) -> Set[str]:
     return {word[:6] for word in re.findall("[a-z]{3,}", name.lower())} - {"app", "test", "tests"}
 
 
+@cache
+def policed_tables() -> Set[str]:
+    """Return the tables that have a file of policies."""
+    return {path.stem for path in (sql_directory() / "policies").glob("*.sql")}
+
+
+def tables_in(name: str) -> Set[str]:
+    """Return the tables that the name of a mutant speaks of."""
+    return policed_tables() & {*re.findall(r"\w+", name)}
+
+
 def judge(
     cluster: Cluster,
     mutants: Sequence[Mutant],
@@ -273,23 +290,27 @@ def judge(
 ) -> None:
     """Try mutants that no other judge has taken, until there are none."""
 
+    explanations = [] if options.explained else read_explanations()
+
     def try_all(tests: Tests) -> None:
-        judges = [rules.broken_by, tests.failed_by]
-        if options.rules_last:
-            judges.reverse()
         while True:
             with taken.get_lock():
                 number = taken.value
                 taken.value += 1
             if number >= len(mutants):
                 return
-            mutant = mutants[number]
+            mutant, began = mutants[number], time.monotonic()
+            judges = [rules.broken_by, tests.failed_by]
+            if any(explanation.covers(mutant.name) for explanation in explanations):
+                judges.remove(tests.failed_by)
+            if options.rules_last:
+                judges.reverse()
             try:
                 killers = (killer for judge in judges if (killer := judge(mutant)))
                 verdict = Verdict(mutant.name, killer=next(killers, ""))
             except EOFError as error:
                 verdict = Verdict(mutant.name, trouble=str(error))
-            verdicts.send(verdict)
+            verdicts.send(replace(verdict, seconds=time.monotonic() - began))
 
     os.environ["TEST_DATABASE_URL"] = cluster.url("postgres", "postgres")
     os.environ["HEARTH_TEST_TEMPLATE"] = TEMPLATE
@@ -341,8 +362,8 @@ class Explanation:
     mutants: str
     reason: str
 
-    def covers(self, verdict: Verdict) -> bool:
-        return fnmatchcase(verdict.name, self.mutants)
+    def covers(self, name: str) -> bool:
+        return fnmatchcase(name, self.mutants)
 
 
 def read_explanations() -> list[Explanation]:
@@ -360,7 +381,7 @@ def complaints(
     """
     found = []
     for verdict in verdicts:
-        explained = any(explanation.covers(verdict) for explanation in explanations)
+        explained = any(explanation.covers(verdict.name) for explanation in explanations)
         if verdict.trouble:
             found.append(f"NOT TRIED  {verdict.name}: {verdict.trouble}")
         elif not verdict.killer and not explained:
@@ -368,7 +389,7 @@ def complaints(
         elif verdict.killer and explained:
             found.append(f"EXPLAINED  {verdict.name}, but {verdict.killer} kills it")
     for explanation in explanations:
-        if complete and not any(explanation.covers(verdict) for verdict in verdicts):
+        if complete and not any(explanation.covers(verdict.name) for verdict in verdicts):
             found.append(f"EXPLAINED  {explanation.mutants}, but there is no such mutant")
     return found
 
@@ -386,7 +407,7 @@ def score(verdicts: Sequence[Verdict], explanations: Sequence[Explanation]) -> l
         behaviour = len(of_kind) - rule - alive
         lines.append(f"{kind:36}{len(of_kind):9}{behaviour:11}{rule:6}{alive:7}")
     for explanation in explanations:
-        if alive := sum(not v.killer and explanation.covers(v) for v in verdicts):
+        if alive := sum(not v.killer and explanation.covers(v.name) for v in verdicts):
             lines += [f"\n{alive} alive: {explanation.mutants}", f"    {explanation.reason}"]
     return lines
 
@@ -407,6 +428,9 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--rules-last",
         action="store_true",
         help=f"ask {FILE.name} only about those that survive all else, which takes long",
+    )
+    parser.add_argument(
+        "--explained", action="store_true", help="see whether a test kills an explained one"
     )
     parser.add_argument("--proofs", nargs="+", default=PROOFS, metavar="FILE", help="only these")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at once")
@@ -435,7 +459,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         possible = [mutant for mutant in mutants if mutant.name not in impossible]
         for number, verdict in enumerate(judge_all([NONE, *possible], clusters, options)):
             if options.killers:
-                say(f"{verdict.name} <- {verdict.killer or verdict.trouble or 'nothing'}")
+                killer = verdict.killer or verdict.trouble or "nothing"
+                say(f"{verdict.seconds:5.1f} s  {verdict.name} <- {killer}")
             if sys.stderr.isatty():
                 say(f"{number} of {len(possible)} mutants", where=sys.stderr, end="\r")
             if verdict.name != NONE.name:
