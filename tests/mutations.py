@@ -52,6 +52,7 @@ PROOFS = (
     "test_access_matrix.py",
     "test_isolation.py",
     "test_depth.py",
+    "test_proofs.py",
     "test_functions.py",
     "test_audit.py",
     "test_purge.py",

@@ -750,6 +750,24 @@ async def test_who_may_not_change_a_routine_cannot_write_its_versions_either(
     assert answers == ["42501", "42501", "23503"]
 
 
+@pytest.mark.parametrize(("visibility", "answer"), [("family", "INSERT 0 1"), ("private", "42501")])
+async def test_who_runs_the_family_writes_versions_of_what_it_shares_and_of_nothing_else(
+    root: asyncpg.Connection, home: Household, visibility: str, answer: str
+) -> None:
+    routine = row_id("shared task" if visibility == "family" else "private task", "member")
+    await act_as(root, "app_api", **home.context("admin"))
+
+    done = await attempt(
+        root,
+        "insert into app.routine_versions"
+        " (family_id, routine_id, version, user_id, visibility, author_id)"
+        " values ($1, $2, 2, $3, $4::text::app.visibility, $5)",
+        *(home.family_id, routine, home.users["member"], visibility, home.users["admin"]),
+    )
+
+    assert done == answer
+
+
 async def test_nobody_marks_what_they_do_not_see_at_a_prompt_either(
     root: asyncpg.Connection, home: Household
 ) -> None:
