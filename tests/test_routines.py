@@ -726,6 +726,19 @@ async def test_a_routine_is_never_without_its_newest_version(
     assert answers == ["23503", "23503"]
 
 
+async def test_keys_hold_versions_and_steps_together_where_no_trigger_does(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    for table in ("routine_versions", "routine_steps"):
+        await root.execute(f"alter table app.{table} disable trigger user")
+
+    newest_gone = await attempt(root, "delete from app.routine_versions")
+    step_of_none = await attempt(root, "update app.routine_steps set version = 99")
+
+    assert newest_gone in ("23001", "23503")  # the former from PostgreSQL 18 on
+    assert step_of_none == "23503"
+
+
 async def test_who_may_not_change_a_routine_cannot_write_its_versions_either(
     root: asyncpg.Connection, home: Household
 ) -> None:
