@@ -560,7 +560,6 @@ begin
                 s.family_id = NEW.family_id
                 and s.habit_id = NEW.habit_id
                 and s.routine_id = NEW.routine_id
-                and s.version < NEW.version
         )
     then
         raise exception 'is no habit that you see'
@@ -578,7 +577,6 @@ begin
                 s.family_id = NEW.family_id
                 and s.exercise_id = NEW.exercise_id
                 and s.routine_id = NEW.routine_id
-                and s.version < NEW.version
         )
     then
         raise exception 'is no exercise that you see'
@@ -2996,7 +2994,7 @@ begin
     -- Whoever joins one of these families waits, or is waited for, and then is seen below.
     perform from app.families as f
     inner join app.family_memberships as own on own.family_id = f.id
-    where own.user_id = v_user_id and own.is_active and f.is_active
+    where own.user_id = v_user_id
     order by f.id
     for no key update of f;
 

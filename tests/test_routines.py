@@ -391,6 +391,24 @@ async def test_what_a_routine_names_may_stay_whoever_saves_it(
     assert elsewhere.status_code == 422
 
 
+@pytest.mark.parametrize("kind", ["habit", "exercise"])
+async def test_what_is_retired_stays_where_it_was_named_and_comes_nowhere_else(
+    kind: str, ann: Person
+) -> None:
+    id_ = await (_habit if kind == "habit" else _exercise)(ann)
+    steps = [{**_steps("Floss")[0], "habit_id": None, "exercise_id": None, f"{kind}_id": id_}]
+    path = _path(await _make(ann, steps=steps))
+    await ann.client.delete(f"/v1/{kind}s/{id_}")
+
+    saved = await ann.client.put(f"{path}/steps", json={"steps": steps * 2})
+    elsewhere = await ann.client.post("/v1/routines", json={"name": "Other", "steps": steps})
+
+    assert saved.json()["steps"] == steps * 2
+    assert elsewhere.json()["errors"] == [
+        {"pointer": f"/steps/0/{kind}_id", "detail": f"is no {kind} that you see"}
+    ]
+
+
 async def test_a_step_outlives_what_it_names(ann: Person, hearth: Hearth) -> None:
     habit_id, exercise_id = await _habit(ann), await _exercise(ann)
     steps = _steps("Floss", "Plank")
@@ -732,8 +750,13 @@ async def test_keys_hold_versions_and_steps_together_where_no_trigger_does(
     for table in ("routine_versions", "routine_steps"):
         await root.execute(f"alter table app.{table} disable trigger user")
 
-    newest_gone = await attempt(root, "delete from app.routine_versions")
-    step_of_none = await attempt(root, "update app.routine_steps set version = 99")
+    newest_gone, step_of_none = [
+        await attempt(root, f"{change} where family_id = $1", home.family_id)
+        for change in (
+            "delete from app.routine_versions",
+            "update app.routine_steps set version = 99",
+        )
+    ]
 
     assert newest_gone in ("23001", "23503")  # the former from PostgreSQL 18 on
     assert step_of_none == "23503"

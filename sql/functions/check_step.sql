@@ -38,7 +38,6 @@ begin
                 s.family_id = NEW.family_id
                 and s.habit_id = NEW.habit_id
                 and s.routine_id = NEW.routine_id
-                and s.version < NEW.version
         )
     then
         raise exception 'is no habit that you see'
@@ -56,7 +55,6 @@ begin
                 s.family_id = NEW.family_id
                 and s.exercise_id = NEW.exercise_id
                 and s.routine_id = NEW.routine_id
-                and s.version < NEW.version
         )
     then
         raise exception 'is no exercise that you see'

@@ -34,7 +34,7 @@ begin
     -- Whoever joins one of these families waits, or is waited for, and then is seen below.
     perform from app.families as f
     inner join app.family_memberships as own on own.family_id = f.id
-    where own.user_id = v_user_id and own.is_active and f.is_active
+    where own.user_id = v_user_id
     order by f.id
     for no key update of f;
 
