@@ -67,6 +67,8 @@ PROOFS = (
     "test_habits.py",
     "test_routines.py",
     "test_scores.py",
+    "test_attempts.py",
+    "test_idempotency.py",
     "test_audit_endpoint.py",
     "test_problems.py",
 )
