@@ -87,10 +87,10 @@ select
     'person' || person || '@example.com',
     'member'::app.member_role,
     sha256(convert_to('invitation ' || person, 'UTF8')),
-    now() - person * interval '1 second',
+    now() + interval '7 days' - person * interval '1 second',
     case when person % 20 <> 0 or person > 200000 then now() - interval '8 days' end,
     case when person % 20 <> 0 or person > 200000 then pg_temp.id('user', person) end,
-    now() - interval '7 days' - person * interval '1 second'
+    now() - person * interval '1 second'
 from people
 where person % 2 = 0 or person > 200000
 union all

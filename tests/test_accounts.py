@@ -190,6 +190,16 @@ async def test_a_refresh_token_works_until_it_expires(
     assert (late.status_code, late.json()["code"]) == (401, "invalid-refresh-token")
 
 
+async def test_no_token_is_refreshed_for_an_account_that_was_retired_at_a_prompt(
+    ann: Person, anybody: httpx.AsyncClient, hearth: Hearth
+) -> None:
+    await by_hand(hearth, "update app.users set deleted_at = now() where id = $1", ann.user_id)
+
+    late = await _refresh(anybody, ann.signed_in["refresh_token"])
+
+    assert (late.status_code, late.json()["code"]) == (401, "invalid-refresh-token")
+
+
 # Sign-out.
 
 

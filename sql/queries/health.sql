@@ -33,21 +33,22 @@ where r.rolname = current_user;
 select
     c.conname as name,
     obj_description(c.oid, 'pg_constraint') as comment,
-    (
-        select coalesce(
-            array_agg(a.attname::text)
-                filter (where starts_with(c.conname, concat(t.relname, '_', a.attname, '_'))),
-            array_agg(a.attname::text)
-        )
-        from pg_catalog.pg_attribute as a
-        where c.contype = 'c' and a.attrelid = c.conrelid and a.attnum = any(c.conkey)
+    coalesce(
+        array_agg(a.attname::text)
+            filter (where starts_with(c.conname, concat(t.relname, '_', a.attname, '_'))),
+        array_agg(a.attname::text) filter (where a.attname is not null)
     ) as fields
 from pg_catalog.pg_constraint as c
 left join pg_catalog.pg_class as t on t.oid = c.conrelid
+left join pg_catalog.pg_attribute as a on
+    c.contype = 'c'
+    and a.attrelid = c.conrelid
+    and a.attnum = any(c.conkey)
 where
     c.connamespace = 'app'::regnamespace
     and c.conparentid = 0
     and obj_description(c.oid, 'pg_constraint') is not null
+group by c.oid, c.conname, t.relname
 union all
 select i.relname as name, obj_description(i.oid, 'pg_class') as comment, null as fields
 from pg_catalog.pg_class as i
