@@ -31,7 +31,6 @@ begin
     from app.family_memberships as m
     where
         m.user_id = restore_account.user_id
-        and m.deleted_at = v_deleted_at
         and f.id = m.family_id
         and f.deleted_at = v_deleted_at;
 
