@@ -21,13 +21,13 @@ GIVEN_AWAY = [
     ),
     ("member", "update app.tasks set user_id = '{admin}', visibility = 'private'"),
     *(
-        (role, f"update app.{table} set user_id = '{{{to}}}', visibility = '{visibility}'")
+        ("member", f"update app.{table} set user_id = '{{admin}}', visibility = '{visibility}'")
         for table in ("habits", "routines")
-        for role, to, visibility in (
-            ("member", "admin", "private"),
-            ("member", "admin", "family"),
-            ("admin", "member", "private"),
-        )
+        for visibility in ("private", "family")
+    ),
+    *(
+        ("admin", f"update app.{table} set user_id = '{{member}}'")
+        for table in ("habits", "routines")
     ),
     ("admin", "update app.invitations set family_id = gen_random_uuid(), revoked_at = now()"),
     ("admin", "update app.invitations set role = 'owner', revoked_at = now()"),

@@ -274,6 +274,42 @@ async def test_a_restored_account_brings_back_what_retired_with_it_and_no_more(
     assert await standing(root) == before
 
 
+async def test_an_account_takes_no_family_along_that_is_not_its_own_nor_brings_one_back(
+    root: asyncpg.Connection, act: Act, home: Household, other: Household
+) -> None:
+    guest = home.users["member"]
+    state = "select is_active from app.families where name = 'Of nobody'"
+    await root.execute("insert into app.families (name) values ('Of nobody')")
+
+    await act("app_api", "select app.retire_account()", **home.context("member"))
+    await root.execute("reset role")
+    stayed = await root.fetchval(state)
+    # As if somebody else had closed it in the same microsecond.
+    await root.execute(
+        "update app.families set deleted_at = (select deleted_at from app.users where id = $1)"
+        " where name = 'Of nobody'",
+        guest,
+    )
+    restored = await act("app_ops", "select app.restore_account($1)", guest)
+
+    await root.execute("reset role")
+    assert (stayed, restored) == (True, True)
+    assert await root.fetchval(state) is False
+
+
+async def test_who_was_an_owner_does_not_retire_the_family(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    for change, role in (("role = 'owner'", "admin"), ("deleted_at = now()", "owner")):
+        await root.execute(
+            f"update app.family_memberships set {change} where (family_id, user_id) = ($1, $2)",
+            *(home.family_id, home.users[role]),
+        )
+    await act_as(root, "app_api", **home.context("owner"))
+
+    assert await attempt(root, "select app.retire_family()") == "42501"
+
+
 async def test_a_restored_family_is_back_and_its_sessions_stay_ended(
     root: asyncpg.Connection, act: Act, home: Household, other: Household
 ) -> None:
