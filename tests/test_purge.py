@@ -297,6 +297,22 @@ async def test_an_account_takes_no_family_along_that_is_not_its_own_nor_brings_o
     assert await root.fetchval(state) is False
 
 
+async def test_nobody_moves_the_session_of_somebody_else(
+    root: asyncpg.Connection, act: Act, home: Household, other: Household
+) -> None:
+    await root.execute(
+        "insert into app.family_memberships (family_id, user_id, role, display_name)"
+        " values ($1, $2, 'member', 'Owner elsewhere')",
+        *(other.family_id, home.users["owner"]),
+    )
+    before = await snapshot(root)
+
+    context = {**home.context("member"), "session_id": home.sessions["owner"]}
+    await act("app_api", "select app.switch_family($1)", other.family_id, **context)
+
+    assert await snapshot(root) == before
+
+
 async def test_who_was_an_owner_does_not_retire_the_family(
     root: asyncpg.Connection, home: Household
 ) -> None:

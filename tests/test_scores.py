@@ -211,6 +211,39 @@ async def test_each_day_of_a_habit_counts_for_itself(ann: Person) -> None:
     assert by_day == [2, 0, 2]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+async def test_each_of_two_things_that_are_done_on_one_day_counts(ann: Person, kind: str) -> None:
+    for points in (2, 3):
+        await (await _make(ann, kind, points=points)).do()
+
+    assert await _points(ann) == [2, 3]
+
+
+async def test_things_of_two_kinds_count_though_their_ids_are_the_same(
+    ann: Person, hearth: Hearth
+) -> None:
+    exercise, routine = await _make(ann, "exercise"), await _make(ann, "routine")
+    log = await _send(ann, "POST", f"{exercise.path}/logs", {"reps": 8, "performed_on": DAY})
+    await _send(ann, "PUT", f"{routine.path}/completions/{DAY}")
+
+    await by_hand(
+        hearth,
+        "insert into app.tasks (family_id, id, user_id, title, completed_at)"
+        " values ($1, $2, $3, 'Of the same id', now())",
+        *(ann.family_id, log["id"], ann.user_id),
+    )
+    id_ = routine.path.rpartition("/")[2]
+    await by_hand(
+        hearth,
+        "insert into app.habits (family_id, id, user_id, name, type, times_per_week)"
+        " values ($1, $2, $3, 'Of the same id', 'boolean', 1)",
+        *(ann.family_id, id_, ann.user_id),
+    )
+    await _send(ann, "PUT", f"/v1/habits/{id_}/logs/{DAY}", {"is_done": True})
+
+    assert await _points(ann) == [1, 1, 1, 1]
+
+
 async def test_points_of_a_shared_task_go_to_who_did_it_and_are_taken_from_them(
     ann: Person, bob: Person, join: Join
 ) -> None:
