@@ -1648,15 +1648,18 @@ union
 select typname from pg_type
 where typnamespace = 'public'::regnamespace and typrelid = 0 and typelem = 0;
 
--- rule: only the owner of schema public makes anything there
--- finds app_api:
+-- rule: only their owners make anything in the schemas public and yoyo
+-- finds public app_api:
 --     grant create on schema public to app_api;
--- finds app_api app_audit app_auth app_ops app_owner app_reader:
+-- finds public app_api app_audit app_auth app_ops app_owner app_reader:
 --     grant create on schema public to public;
-select string_agg(name, ' ' order by name)
-from roles
-where has_schema_privilege(oid, 'public', 'create')
-having count(*) > 0;
+-- finds yoyo app_ops:
+--     grant create on schema yoyo to app_ops;
+select n.nspname, string_agg(r.name, ' ' order by r.name)
+from pg_namespace as n
+cross join roles as r
+where n.nspname in ('public', 'yoyo') and has_schema_privilege(r.oid, n.oid, 'create')
+group by n.nspname;
 
 -- rule: a view has its reader's rights
 -- Without security_invoker it reads as its owner, under the owner's policies.
