@@ -16,9 +16,7 @@ help: ## list the targets
 up: .venv/installed ## start PostgreSQL, migrate, serve on 127.0.0.1:8000 (PORT=…)
 	@exec $(RUN) app.cli up --port $(PORT)
 
-# The mutants are tried on the newest only, and as soon as its tests have passed: they are of our own
-# objects, which no version makes any other way.
-test: lint types squawk test-18 mutations $(patsubst %,test-%,$(filter-out 18,$(POSTGRES))) ## all that CI runs: lint, types, squawk, mutations, tests on each PostgreSQL
+test: lint types squawk $(POSTGRES:%=test-%) ## all that CI runs: lint, types, squawk, tests on each PostgreSQL
 
 lint: .venv/installed ## ruff: rules and format
 	@$(RUN) ruff check
