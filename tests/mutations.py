@@ -269,8 +269,9 @@ class Tests:
 
 @cache
 def words_of(name: str) -> Set[str]:
-    """Return what the name of a mutant or of a test speaks of, as stems: retire, retired."""
-    return {word[:6] for word in re.findall("[a-z]{3,}", name.lower())} - {"app", "test", "tests"}
+    """Return what the name of a mutant or of a test speaks of, as stems: retire, retired, tasks."""
+    words = re.findall("[a-z]{3,}", name.lower())
+    return {word.rstrip("s")[:5] for word in words} - {"app", "test"}
 
 
 @cache

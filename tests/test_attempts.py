@@ -70,6 +70,16 @@ async def test_the_right_password_forgives_the_wrong_ones(
     assert await _statuses(anybody, ann.email, MOST) == [401] * MOST
 
 
+async def test_the_right_password_forgives_nobody_else(
+    ann: Person, bob: Person, anybody: httpx.AsyncClient
+) -> None:
+    await _statuses(anybody, bob.email, MOST)
+    right = await _guess(anybody, ann.email, PASSWORD)
+
+    assert right.status_code == 200
+    assert (await _guess(anybody, bob.email, PASSWORD)).status_code == 429
+
+
 async def test_processes_count_together(
     hearth: Hearth, serve: Serve, service: str, ann: Person, anybody: httpx.AsyncClient
 ) -> None:
