@@ -461,12 +461,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         clusters += [stack.enter_context(migrated_server()) for _ in range(1, options.jobs)]
         impossible = {verdict.name for verdict in verdicts}
         possible = [mutant for mutant in mutants if mutant.name not in impossible]
+        say(f"{len(possible)} mutants on PostgreSQL {TEST_PG}")
         for number, verdict in enumerate(judge_all([NONE, *possible], clusters, options)):
             if options.killers:
                 killer = verdict.killer or verdict.trouble or "nothing"
                 say(f"{verdict.seconds:5.1f} s  {verdict.name} <- {killer}")
             if sys.stderr.isatty():
                 say(f"{number} of {len(possible)} mutants", where=sys.stderr, end="\r")
+            elif number and number % 500 == 0:
+                say(f"{number} tried")
             if verdict.name != NONE.name:
                 verdicts.append(verdict)
             elif verdict.killer or verdict.trouble:

@@ -520,5 +520,7 @@ def test_ci_may_do_little_and_not_for_long() -> None:
     text = (ROOT / ".github/workflows/ci.yml").read_text("utf-8")
 
     assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
-    assert all(job["timeout-minutes"] <= 30 for job in JOBS.values())
+    limits = {name: job["timeout-minutes"] for name, job in JOBS.items()}
+    assert limits.pop("test") <= 60  # all of it, with the mutants
+    assert max(limits.values()) <= 30
     assert all(re.search(r"@v\d+$", use) for use in re.findall(r"uses: (\S+)", text))
