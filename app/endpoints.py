@@ -726,14 +726,16 @@ def routes() -> list[Route]:
     """Return a route for each path of the table, so that a 405 names all its methods."""
     paths: dict[str, dict[str, Handler]] = {}
     for row in TABLE:
-        serve = row.handler or handler(row)
-        paths.setdefault(row.path, {})[row.method] = serve if row.takes_key else _keyless(serve)
+        paths.setdefault(row.path, {})[row.method] = _serve(row)
     return [Route(path, _by_method(rows), methods=list(rows)) for path, rows in paths.items()]
 
 
-def _keyless(serve: Handler) -> Handler:
+def _serve(row: Endpoint) -> Handler:
+    serve = row.handler or handler(row)
+
     async def handle(request: Request) -> Response:
-        if "Idempotency-Key" in request.headers:
+        request.state.fields = row.fields  # for the pointers of what the database refuses
+        if "Idempotency-Key" in request.headers and not row.takes_key:
             detail = (
                 "Idempotency-Key: is not taken here; the answer holds secrets, which are not kept."
             )

@@ -101,7 +101,8 @@ CONFLICT = Kind(
     "conflict",
     409,
     "The request conflicts with what is there.",
-    "a unique or foreign key stands against it; `detail` says which in words",
+    "a unique or foreign key stands against it; `detail` says which in words, and `errors` points "
+    "at the fields of it that the body has",
 )
 LAST_OWNER = Kind(
     "last-owner",
@@ -246,7 +247,7 @@ def from_database(
     Args:
         error: What the server raised. Its message is not repeated: it may hold values.
         constraints: Name to the row of list_constraints.
-        fields: What the body may have; a broken check points at what it blames of these.
+        fields: What the body may have; a broken constraint points at what it blames of these.
     """
     state = error.sqlstate or ""
     kind = SQLSTATES.get(state) or SQLSTATES.get(state[:2]) or INTERNAL
@@ -255,7 +256,10 @@ def from_database(
         return Problem(kind, errors=[{"pointer": str(error.detail), "detail": error.args[0]}])
     broken = constraints.get(getattr(error, "constraint_name", None) or "", {})
     sentence = broken.get("comment")
-    blamed = [field for field in broken.get("fields") or () if field in fields]
+    # A trigger of ours may name the column; PostgreSQL names the constraint.
+    column = getattr(error, "column_name", None)
+    looked_at = [column] if column else broken.get("fields") or ()
+    blamed = [field for field in looked_at if field in fields]
     entries = [{"pointer": f"/{field}", "detail": sentence or kind.title} for field in blamed]
     return Problem(kind, sentence, errors=entries)
 

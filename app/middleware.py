@@ -248,7 +248,8 @@ def _problem(request: Request, error: Exception) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, asyncpg.PostgresError):
-        return errors.from_database(error, request.state.services.database.constraints)
+        constraints = request.state.services.database.constraints
+        return errors.from_database(error, constraints, getattr(request.state, "fields", ()))
     if isinstance(error, asyncpg.DataError | UnicodeEncodeError):
         return Problem(errors.INVALID)
     if isinstance(error, DatabaseError | asyncpg.InterfaceError | OSError | TimeoutError):

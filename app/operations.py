@@ -6,7 +6,7 @@ and `row_version`, the entity tag, of what has versions.
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -106,6 +106,11 @@ class Endpoint:
     problems: tuple[errors.Kind, ...] = ()
 
     @property
+    def fields(self) -> Collection[str]:
+        """What the body may have."""
+        return self.body.model_fields if self.body else ()
+
+    @property
     def is_versioned(self) -> bool:
         """Whether it shows one thing that has versions: of its row, or of its own."""
         fields = self.answer.model_fields if self.answer is not None else {}
@@ -193,10 +198,7 @@ def handler(row: Endpoint) -> Handler:
         async def work(transaction: Transaction) -> Answer:
             return await _perform(row, transaction, context, values, wanted)
 
-        try:
-            answer = await _run(request, context, work, content, read_only=row.method == "GET")
-        except asyncpg.CheckViolationError as error:
-            raise _from_database(request, row, error) from error
+        answer = await _run(request, context, work, content, read_only=row.method == "GET")
         response = answer.response()
         if row.method == "GET" and answer.etag is not None and if_none_match(request, answer.etag):
             return Response(status_code=304, headers={"ETag": answer.etag})
@@ -242,15 +244,11 @@ async def run_batch(request: Request, table: Sequence[Endpoint]) -> Response:
         if at is None:
             raise
         if isinstance(error, asyncpg.PostgresError):
-            error = _from_database(request, steps[at][0], error)
+            constraints = services(request).database.constraints
+            error = errors.from_database(error, constraints, steps[at][0].fields)
             error = error.within("/body") if error.errors else error
         raise error.within(f"/operations/{at}") from None
     return answer.response()
-
-
-def _from_database(request: Request, row: Endpoint, error: asyncpg.PostgresError) -> Problem:
-    fields = row.body.model_fields if row.body else ()
-    return errors.from_database(error, services(request).database.constraints, fields)
 
 
 def _step(

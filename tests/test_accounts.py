@@ -91,7 +91,9 @@ async def test_an_address_has_one_account_whatever_its_case(
     again = await anybody.post("/v1/auth/signup", json=body)
 
     assert (again.status_code, again.json()["code"]) == (409, "conflict")
-    assert again.json()["detail"] == "There is already an account with this e-mail address."
+    sentence = "There is already an account with this e-mail address."
+    assert again.json()["detail"] == sentence
+    assert again.json()["errors"] == [{"pointer": "/email", "detail": sentence}]
     assert await all_rows(hearth) == before
 
 

@@ -100,6 +100,15 @@ async def test_what_is_wrong_is_pointed_at(
     assert [error["pointer"] for error in answer["errors"]] == [pointer]
 
 
+async def test_what_is_taken_is_pointed_at(ann: Person) -> None:
+    squat = _do("POST", "/v1/exercises", body={"name": "Squat"})
+
+    status, answer = await _batch(ann, squat, squat)
+
+    assert (status, answer["code"]) == (409, "conflict")
+    assert [error["pointer"] for error in answer["errors"]] == ["/operations/1/body/name"]
+
+
 async def test_a_broken_constraint_leads_to_its_operation(ann: Person, bob: Person) -> None:
     status, answer = await _batch(
         ann,

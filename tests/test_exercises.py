@@ -130,6 +130,7 @@ async def test_a_name_is_one_exercises_whatever_its_case(
     for answer in answers:
         assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
         assert answer.json()["detail"] == "There is already an exercise with this name."
+        assert [error["pointer"] for error in answer.json()["errors"]] == ["/name"]
     assert await _names(ann) == ["Squat", "Plank"]
 
 

@@ -197,7 +197,9 @@ async def test_an_admin_does_not_take_the_place_of_an_owners_invitation(
     again = await bob.client.post("/v1/invitations", json={"email": carol.email})
 
     assert _said(again) == (409, "conflict")
-    assert again.json()["detail"] == "There is an invitation for this e-mail address already."
+    sentence = "There is an invitation for this e-mail address already."
+    assert again.json()["detail"] == sentence
+    assert again.json()["errors"] == [{"pointer": "/email", "detail": sentence}]
     assert _said(await _revoke(bob, made)) == (403, "forbidden")
     assert (await _accept(carol, made)).json()["role"] == "owner"
 
@@ -210,8 +212,10 @@ async def test_nobody_is_invited_who_is_a_member(
 
     answer = await ann.client.post("/v1/invitations", json={"email": bob.email.upper()})
 
+    sentence = "This person belongs to the family already."
     assert _said(answer) == (409, "conflict")
-    assert answer.json()["detail"] == "This person belongs to the family already."
+    assert answer.json()["detail"] == sentence
+    assert answer.json()["errors"] == [{"pointer": "/email", "detail": sentence}]
     assert await all_rows(hearth) == before
 
 

@@ -24,7 +24,10 @@ begin
         and m.is_active;
     if found then
         raise exception 'this person belongs to the family already'
-            using errcode = 'unique_violation', constraint = 'family_memberships_pkey';
+            using
+                errcode = 'unique_violation',
+                constraint = 'family_memberships_pkey',
+                column = 'email';
     end if;
 
     return null;

@@ -29,20 +29,20 @@ where r.rolname = current_user;
 
 -- name: list_constraints
 -- The sentence for a broken constraint is the comment on it, or on its index where it is only one. A
--- check that is named after one of its columns blames that one, another all it looks at.
+-- check that is named after one of its columns blames that one; every other blames all it looks at.
 select
     c.conname as name,
     obj_description(c.oid, 'pg_constraint') as comment,
     coalesce(
-        array_agg(a.attname::text)
-            filter (where starts_with(c.conname, concat(t.relname, '_', a.attname, '_'))),
+        array_agg(a.attname::text) filter (
+            where c.contype = 'c' and starts_with(c.conname, concat(t.relname, '_', a.attname, '_'))
+        ),
         array_agg(a.attname::text) filter (where a.attname is not null)
     ) as fields
 from pg_catalog.pg_constraint as c
 left join pg_catalog.pg_class as t on t.oid = c.conrelid
 left join pg_catalog.pg_attribute as a on
-    c.contype = 'c'
-    and a.attrelid = c.conrelid
+    a.attrelid = c.conrelid
     and a.attnum = any(c.conkey)
 where
     c.connamespace = 'app'::regnamespace
@@ -50,7 +50,22 @@ where
     and obj_description(c.oid, 'pg_constraint') is not null
 group by c.oid, c.conname, t.relname
 union all
-select i.relname as name, obj_description(i.oid, 'pg_class') as comment, null as fields
+select
+    i.relname as name,
+    obj_description(i.oid, 'pg_class') as comment,
+    -- Also those within an expression, such as lower(email), are what the index depends on.
+    array(
+        select a.attname::text
+        from pg_catalog.pg_depend as d
+        inner join pg_catalog.pg_attribute as a
+            on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+        where
+            d.classid = 'pg_class'::regclass
+            and d.objid = i.oid
+            and d.refclassid = 'pg_class'::regclass
+            and d.refobjid = x.indrelid
+            and d.refobjsubid > 0
+    ) as fields
 from pg_catalog.pg_class as i
 inner join pg_catalog.pg_index as x on x.indexrelid = i.oid
 where
