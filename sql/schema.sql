@@ -358,6 +358,14 @@ begin
         and f.is_active
         and host.is_active
         and (host.role = 'owner' or (host.role = 'admin' and i.role <> 'owner'))
+        -- Nobody comes back by what was meant for them before they went.
+        and not exists (
+            select from app.family_memberships as m
+            where
+                m.family_id = i.family_id
+                and m.user_id = v_user.id
+                and m.deleted_at > i.created_at
+        )
     for no key update of i
     for share of f;
     if not found then

@@ -437,6 +437,28 @@ async def test_who_was_a_member_comes_back_to_what_was_theirs_in_the_role_invite
     assert shown["display_name"] == "Somebody"  # as the family called them before
 
 
+async def test_who_was_removed_does_not_come_back_by_what_was_sent_before(
+    ann: Person, bob: Person, new_person: NewPerson, join: Join
+) -> None:
+    carol = await new_person()
+    await join(carol, ann, "member")
+    await join(bob, ann, "admin")
+    await ann.client.delete(f"/v1/members/{bob.user_id}")
+    made = await _invite(ann, bob.email, "admin")
+    await ann.client.post(f"/v1/members/{bob.user_id}/restore")
+    await ann.client.delete(f"/v1/members/{bob.user_id}")
+    body = {"email": bob.email, "password": PASSWORD}
+    bob.take((await bob.client.post("/v1/auth/signin", json=body)).json())
+
+    before = await _accept(bob, made)
+    anew = await _invite(ann, bob.email, "member")
+    await ann.client.delete(f"/v1/members/{carol.user_id}")  # of whom it says nothing
+    after = await _accept(bob, anew)
+
+    assert _said(before) == NOT_VALID
+    assert (after.status_code, after.json()["role"]) == (200, "member")
+
+
 # Accepting at sign-up.
 
 

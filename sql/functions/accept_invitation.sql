@@ -5,8 +5,9 @@
 -- until it expires, while the family is active and while who invited could still do so. All else is
 -- ZH004, always the same: no answer tells which families, invitations or addresses there are.
 --
--- Who was a member before is one again, in the role of the invitation: their history hangs on the
--- row. Who is a member already keeps the role they have, and the invitation is not used up (23505).
+-- Who was a member before they were invited is one again, in the role of the invitation: their
+-- history hangs on the row. Who is a member already keeps the role they have, and the invitation is
+-- not used up (23505).
 --
 -- Definer, owned by app_auth: the family is not the one of the context, so no policy could let the
 -- membership in. The token is the proof, and nobody joins for somebody else.
@@ -52,6 +53,14 @@ begin
         and f.is_active
         and host.is_active
         and (host.role = 'owner' or (host.role = 'admin' and i.role <> 'owner'))
+        -- Nobody comes back by what was meant for them before they went.
+        and not exists (
+            select from app.family_memberships as m
+            where
+                m.family_id = i.family_id
+                and m.user_id = v_user.id
+                and m.deleted_at > i.created_at
+        )
     for no key update of i
     for share of f;
     if not found then
