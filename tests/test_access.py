@@ -57,7 +57,7 @@ async def test_the_verdict_is_what_the_statement_meets(
         join pg_attribute as a on a.attrelid = c.oid and a.attnum = any(i.indkey)
         where c.relnamespace = 'app'::regnamespace and not c.relispartition
             and a.attname <> 'family_id' and a.atttypid = 'uuid'::regtype
-        order by c.oid, a.attname = 'id' desc, a.attname = 'user_id' desc, a.attnum
+        order by c.oid, a.attname = 'id' desc, a.attname = 'user_id', a.attnum
     """)
     rows = [
         (table, key, row["key"], row["family_id"])

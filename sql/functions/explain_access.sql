@@ -71,18 +71,20 @@ begin
             where case r.role when 0 then true else pg_has_role(v_api, r.role, 'usage') end
         );
 
-    -- The row, as far as it decides. Ids may repeat in another family; one's own comes first.
+    -- The row, as far as it decides. Ids may repeat, in another family or from day to day; one's
+    -- own comes first.
     select a.attname into v_key
     from pg_index as i
     inner join pg_attribute as a on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
-    where i.indrelid = v_table and i.indisprimary
-    order by a.attname = 'id' desc, a.attname = 'user_id' desc, a.attname = 'family_id', a.attnum
+    where i.indrelid = v_table and i.indisprimary and a.atttypid = 'uuid'::regtype
+    order by a.attname = 'id' desc, a.attname = 'family_id', a.attname = 'user_id', a.attnum
     limit 1;
 
     execute (
         select format(
             'select to_jsonb(t) from (select %s from app.%I where %I = $1) as t'
-            ' order by to_jsonb(t) ->> ''family_id'' = $2 desc nulls last limit 1',
+            ' order by to_jsonb(t) ->> ''family_id'' = $2 desc nulls last,'
+            ' to_jsonb(t) ->> ''user_id'' = $3 desc nulls last limit 1',
             string_agg(quote_ident(a.attname), ', ' order by a.attnum), table_name, v_key
         )
         from pg_attribute as a
@@ -101,7 +103,7 @@ begin
             )
     )
     into v_row
-    using row_id, family_id::text;
+    using row_id, family_id::text, user_id::text;
     if v_row is null then
         return jsonb_build_object('verdict', 'absent');
     end if;
