@@ -3764,6 +3764,21 @@ begin
 
     v_is_awarded := coalesce(v_last.sequence % 2 = 1, false);
 
+    if v_is_awarded and (not v_is_done or v_last.scored_on <> v_scored_on) then
+        insert into app.score_entries (
+            family_id, user_id, kind, source_id, scored_on, sequence, points
+        )
+        values (
+            v_last.family_id, v_last.user_id, v_last.kind, v_last.source_id, v_last.scored_on,
+            v_last.sequence + 1, -v_last.points
+        );
+
+        -- What was only moved to another day takes as many points along as it had.
+        v_is_awarded := false;
+        v_last.sequence := v_last.sequence + 1;
+        v_points := v_last.points;
+    end if;
+
     if v_is_done and not v_is_awarded and v_points > 0 then
         insert into app.score_entries (
             family_id, user_id, kind, source_id, scored_on, sequence, points
@@ -3771,14 +3786,6 @@ begin
         values (
             v_row.family_id, v_user_id, v_kind, v_source_id, v_scored_on,
             coalesce(v_last.sequence, 0) + 1, v_points
-        );
-    elsif not v_is_done and v_is_awarded then
-        insert into app.score_entries (
-            family_id, user_id, kind, source_id, scored_on, sequence, points
-        )
-        values (
-            v_last.family_id, v_last.user_id, v_last.kind, v_last.source_id, v_last.scored_on,
-            v_last.sequence + 1, -v_last.points
         );
     end if;
 
@@ -6742,6 +6749,18 @@ CREATE TRIGGER _500_score_insert AFTER INSERT ON app.tasks FOR EACH ROW WHEN (ne
 --
 
 COMMENT ON TRIGGER _500_score_insert ON app.tasks IS 'Awards points.';
+
+--
+-- Name: exercise_logs _510_score_update; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _510_score_update AFTER UPDATE ON app.exercise_logs FOR EACH ROW WHEN ((old.performed_on <> new.performed_on)) EXECUTE FUNCTION app.score('exercise');
+
+--
+-- Name: TRIGGER _510_score_update ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _510_score_update ON app.exercise_logs IS 'Moves the award to the day on which it was done.';
 
 --
 -- Name: habit_logs _510_score_update; Type: TRIGGER; Schema: app; Owner: app_owner

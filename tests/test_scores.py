@@ -149,6 +149,32 @@ async def test_what_is_reversed_is_what_was_awarded_whatever_it_is_worth_by_then
     assert await _points(ann) == [5, -5, 100]
 
 
+async def test_a_log_that_is_moved_to_another_day_takes_its_points_along(ann: Person) -> None:
+    thing = await _make(ann, "exercise", points=7)
+    await thing.do()
+    await _send(ann, "PATCH", thing.path, {"points": 100})
+
+    log = f"{thing.path}/logs/{thing.log_id}"
+    await _send(ann, "PATCH", log, {"note": "On Sunday"})
+    await _send(ann, "PATCH", log, {"performed_on": "2026-03-22"})
+    moved = await _scores(ann)
+    await thing.undo()
+
+    entries = [(entry["scored_on"], entry["points"]) for entry in reversed(moved["items"])]
+    assert entries == [(DAY, 7), (DAY, -7), ("2026-03-22", 7)]
+    assert await _points(ann) == [7, -7, 7, -7]
+
+
+async def test_a_log_that_won_nothing_wins_nothing_when_it_is_moved(ann: Person) -> None:
+    thing = await _make(ann, "exercise", points=0)
+    await thing.do()
+
+    log = f"{thing.path}/logs/{thing.log_id}"
+    await _send(ann, "PATCH", log, {"performed_on": "2026-03-22"})
+
+    assert await _points(ann) == []
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_is_worth_nothing_makes_no_entry_and_is_worth_nothing_later(
     ann: Person, kind: str

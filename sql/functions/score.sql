@@ -1,9 +1,10 @@
 -- score: keeps the ledger of points: what was completed is awarded, what was taken back reversed.
 --
--- The trigger's argument is the kind. Its condition says that something became done or ceased to be;
--- here stands for each kind which thing that is, whose the points are, on which day they count and
--- how many there are. Before an award is written, the ledger is asked whether it stands already;
--- should two ask at once, the unique indexes on the ledger let one of them write.
+-- The trigger's argument is the kind. Its condition says that something became done, ceased to be or
+-- was done on another day; here stands for each kind which thing that is, whose the points are, on
+-- which day they count and how many there are. Before an award is written, the ledger is asked
+-- whether it stands already; should two ask at once, the unique indexes on the ledger let one of
+-- them write.
 --
 -- Definer, owned by app_auth: it lends appending to the ledger, which is granted to no login, and
 -- reading what things are worth and what day it is in a family. It writes only of the row at hand,
@@ -103,6 +104,21 @@ begin
 
     v_is_awarded := coalesce(v_last.sequence % 2 = 1, false);
 
+    if v_is_awarded and (not v_is_done or v_last.scored_on <> v_scored_on) then
+        insert into app.score_entries (
+            family_id, user_id, kind, source_id, scored_on, sequence, points
+        )
+        values (
+            v_last.family_id, v_last.user_id, v_last.kind, v_last.source_id, v_last.scored_on,
+            v_last.sequence + 1, -v_last.points
+        );
+
+        -- What was only moved to another day takes as many points along as it had.
+        v_is_awarded := false;
+        v_last.sequence := v_last.sequence + 1;
+        v_points := v_last.points;
+    end if;
+
     if v_is_done and not v_is_awarded and v_points > 0 then
         insert into app.score_entries (
             family_id, user_id, kind, source_id, scored_on, sequence, points
@@ -110,14 +126,6 @@ begin
         values (
             v_row.family_id, v_user_id, v_kind, v_source_id, v_scored_on,
             coalesce(v_last.sequence, 0) + 1, v_points
-        );
-    elsif not v_is_done and v_is_awarded then
-        insert into app.score_entries (
-            family_id, user_id, kind, source_id, scored_on, sequence, points
-        )
-        values (
-            v_last.family_id, v_last.user_id, v_last.kind, v_last.source_id, v_last.scored_on,
-            v_last.sequence + 1, -v_last.points
         );
     end if;
 

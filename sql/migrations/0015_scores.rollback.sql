@@ -2,6 +2,7 @@
 
 set local role app_owner;
 drop trigger _520_score_delete on app.exercise_logs;
+drop trigger _510_score_update on app.exercise_logs;
 drop trigger _500_score_insert on app.exercise_logs;
 drop trigger _520_score_delete on app.routine_completions;
 drop trigger _500_score_insert on app.routine_completions;

@@ -178,9 +178,9 @@ set local role app_owner;
 
 revoke create on schema app from app_auth;
 
--- Each fires where something is completed or that is taken back, and at no other change of a row. A
--- task that is deleted was done all the same. A log or a completion that is deleted was a mistake;
--- one that goes in a cascade was none, and what it won stays.
+-- Each fires where something is completed, that is taken back, or its day is put right, and at no
+-- other change of a row. A task that is deleted was done all the same. A log or a completion that is
+-- deleted was a mistake; one that goes in a cascade was none, and what it won stays.
 create trigger _500_score_insert after insert on app.tasks
     for each row when (NEW.is_completed) execute function app.score('task');
 create trigger _510_score_update after update on app.tasks
@@ -201,6 +201,8 @@ create trigger _520_score_delete after delete on app.routine_completions
 
 create trigger _500_score_insert after insert on app.exercise_logs
     for each row execute function app.score('exercise');
+create trigger _510_score_update after update on app.exercise_logs
+    for each row when (OLD.performed_on <> NEW.performed_on) execute function app.score('exercise');
 create trigger _520_score_delete after delete on app.exercise_logs
     for each row when (pg_catalog.pg_trigger_depth() = 0) execute function app.score('exercise');
 
@@ -212,4 +214,6 @@ comment on trigger _520_score_delete on app.habit_logs is 'Reverses the award.';
 comment on trigger _500_score_insert on app.routine_completions is 'Awards points.';
 comment on trigger _520_score_delete on app.routine_completions is 'Reverses the award.';
 comment on trigger _500_score_insert on app.exercise_logs is 'Awards points.';
+comment on trigger _510_score_update on app.exercise_logs is
+    'Moves the award to the day on which it was done.';
 comment on trigger _520_score_delete on app.exercise_logs is 'Reverses the award.';
