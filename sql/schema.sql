@@ -2092,7 +2092,7 @@ COMMENT ON COLUMN app.habit_logs.value IS 'How much: in the unit of the habit, o
 -- Name: COLUMN habit_logs.target_value; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON COLUMN app.habit_logs.target_value IS 'The target when it was written, in the same; null for yes or no.';
+COMMENT ON COLUMN app.habit_logs.target_value IS 'The target of the day, in the same; null for yes or no.';
 
 --
 -- Name: COLUMN habit_logs.is_done; Type: COMMENT; Schema: app; Owner: app_owner

@@ -318,6 +318,26 @@ async def test_whether_a_target_was_reached_is_decided_when_the_day_is_written(
     ]
 
 
+async def test_a_log_keeps_the_target_of_its_day_when_it_is_put_again(
+    ann: Person, hearth: Hearth
+) -> None:
+    habit = await _make(ann, **PAGES)
+    ((today,),) = await by_hand(hearth, "select (now() at time zone 'UTC')::date")
+    yesterday, tomorrow = (today + timedelta(days=days) for days in (-1, 1))
+    for day in (yesterday, tomorrow):
+        await _log(ann, habit, str(day), value=20)
+    await ann.client.patch(_path(habit), json={"target_value": 30})
+
+    put = [
+        (await ann.client.put(_path(habit, f"/logs/{day}"), json={"value": value})).json()
+        for day, value in ((yesterday, 20), (yesterday, 19), (tomorrow, 20))
+    ]
+
+    assert [(log["target_value"], log["is_done"]) for log in put] == [
+        *((20, True), (20, False), (30, False))
+    ]
+
+
 @pytest.mark.parametrize(
     ("habit", "body", "says"),
     [

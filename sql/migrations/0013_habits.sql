@@ -228,7 +228,7 @@ comment on column app.habit_logs.type is 'The type of the habit.';
 comment on column app.habit_logs.value is
     'How much: in the unit of the habit, of a duration in minutes; null for yes or no.';
 comment on column app.habit_logs.target_value is
-    'The target when it was written, in the same; null for yes or no.';
+    'The target of the day, in the same; null for yes or no.';
 comment on column app.habit_logs.is_done is
     'Whether it was done: as said for yes or no, else whether the target was reached.';
 comment on column app.habit_logs.note is 'What there is to say of it, up to 1000 characters.';

@@ -170,8 +170,8 @@ where
     and h.is_active;
 
 -- name: put_habit_log
--- Whether the day is done is decided here and now, by the target that it keeps. What does not fit
--- the type is left to the checks, which say so.
+-- Whether the day is done is decided by its target: of a day that is over, the one that its log
+-- keeps; else the habit's. What does not fit the type is left to the checks, which say so.
 --
 -- The habit is locked against a change of what its logs carry of it, for the foreign key would
 -- refuse what was read before one. With If-Match (not may_create) there must be a row, and as it was
@@ -187,7 +187,7 @@ with habit as materialized (
 ),
 
 unchanged as materialized (
-    select
+    select l.habit_id, l.target_value
     from app.habit_logs as l
     where
         l.family_id = :family_id
@@ -195,6 +195,16 @@ unchanged as materialized (
         and l.logged_on = :date
         and (:if_match::bigint[] is null or l.row_version = any(:if_match))
     for update
+),
+
+target as (
+    select
+        case when :date < habit.today and unchanged.habit_id is not null
+            then unchanged.target_value
+            else habit.target_value
+        end as value
+    from habit
+    left join unchanged on true
 )
 
 insert into app.habit_logs as l (
@@ -203,10 +213,10 @@ insert into app.habit_logs as l (
 )
 select
     :family_id, habit.id, :date, habit.user_id, habit.visibility, habit.type, :value::float8,
-    habit.target_value,
-    coalesce(:is_done, :value::float8::numeric(10, 3) >= habit.target_value, false),
+    target.value,
+    coalesce(:is_done, :value::float8::numeric(10, 3) >= target.value, false),
     :note, habit.today
-from habit
+from habit, target
 where :may_create or exists (select from unchanged)
 on conflict (family_id, habit_id, logged_on) do update
 set
