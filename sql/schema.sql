@@ -3148,7 +3148,8 @@ CREATE TABLE app.routine_completions (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     row_version bigint DEFAULT 1 NOT NULL,
-    CONSTRAINT routine_completions_completed_on_is_in_the_calendar CHECK (((completed_on >= '1900-01-01'::date) AND (completed_on <= '2999-12-31'::date)))
+    CONSTRAINT routine_completions_completed_on_is_in_the_calendar CHECK ((completed_on >= '1900-01-01'::date)),
+    CONSTRAINT routine_completions_completed_on_is_not_in_the_future CHECK ((completed_on <= (((updated_at AT TIME ZONE 'UTC'::text))::date + 1)))
 );
 ALTER TABLE ONLY app.routine_completions ALTER COLUMN family_id SET (n_distinct=-0.001);
 
@@ -3226,7 +3227,13 @@ COMMENT ON COLUMN app.routine_completions.row_version IS 'Counts the changes of 
 -- Name: CONSTRAINT routine_completions_completed_on_is_in_the_calendar ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON CONSTRAINT routine_completions_completed_on_is_in_the_calendar ON app.routine_completions IS 'The day must lie between the years 1900 and 2999.';
+COMMENT ON CONSTRAINT routine_completions_completed_on_is_in_the_calendar ON app.routine_completions IS 'The day must be in the year 1900 or later.';
+
+--
+-- Name: CONSTRAINT routine_completions_completed_on_is_not_in_the_future ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT routine_completions_completed_on_is_not_in_the_future ON app.routine_completions IS 'The day must have begun: what will be done is not done yet.';
 
 --
 -- Name: routine_completion_json(app.routine_completions); Type: FUNCTION; Schema: app; Owner: app_owner

@@ -813,9 +813,19 @@ LIMITS: dict[str, tuple[Values, Values]] = {
     "routine_completions_completed_on_is_in_the_calendar": (
         [
             {"routine_id": uuid4(), "completed_on": day}
-            for day in (date(1900, 1, 1), date(2999, 12, 31))
+            for day in (date(1900, 1, 1), date(2026, 3, 29))
         ],
-        [{"completed_on": day} for day in (date(1899, 12, 31), date(3000, 1, 1))],
+        [{"completed_on": date(1899, 12, 31)}],
+    ),
+    "routine_completions_completed_on_is_not_in_the_future": (
+        [
+            {
+                "routine_id": uuid4(),
+                "completed_on": date(2030, 1, 2),
+                "updated_at": datetime(2030, 1, 1, tzinfo=UTC),
+            }
+        ],
+        [{"completed_on": date(2030, 1, 2), "updated_at": datetime(2029, 12, 31, 23, tzinfo=UTC)}],
     ),
     "score_entries_scored_on_is_in_the_calendar": (
         [{"scored_on": day} for day in (date(1900, 1, 1), date(2999, 12, 31))],

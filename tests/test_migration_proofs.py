@@ -73,7 +73,7 @@ ROWS = {
     "routine_steps": "(family_id, routine_id, version, position, user_id, visibility, title,"
     f" minutes) values ({FAMILY}, {ROUTINE}, 1, 1, {ANN}, 'private', 'Breathe', 5)",
     "routine_completions": "(family_id, routine_id, user_id, completed_on, owner_id, visibility,"
-    f" version) values ({FAMILY}, {ROUTINE}, {ANN}, '2030-02-28', {ANN}, 'private', 1)",
+    f" version) values ({FAMILY}, {ROUTINE}, {ANN}, '2026-03-29', {ANN}, 'private', 1)",
     "invitations": "(family_id, user_id, email, role, token_hash)"
     f" values ({FAMILY}, {ANN}, 'bob@example.com', 'member', sha256('token'))",
 }

@@ -1,8 +1,9 @@
 """Routines: their steps in versions, who may change them, and the days on which they were done."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
@@ -173,7 +174,7 @@ async def test_versions_are_listed_from_the_newest_to_the_oldest_page_by_page(an
     assert pages == [[5, 4], [3, 2], [1]]
 
 
-@pytest.mark.parametrize("cursor", ["", "0", "-1", "1.5", "one", "9" * 10, f"1_{uuid4()}"])
+@pytest.mark.parametrize("cursor", ["", "0", "-1", "1.5", "one", "9" * 10, f"1_{UUID(int=1)}"])
 async def test_a_cursor_of_versions_is_one_of_them(cursor: str, ann: Person) -> None:
     path = _path(await _make(ann))
 
@@ -614,6 +615,35 @@ async def test_two_who_mark_the_same_day_at_once_have_marked_it_once(
     assert len((await _get(ann, f"{path}/completions"))["items"]) == 1
 
 
+async def test_a_completion_that_goes_meanwhile_is_not_made_again_for_who_wants_to_change_it(
+    ann: Person, as_role: AsRole
+) -> None:
+    day = f"{_path(await _make(ann))}/completions/{DAY}"
+    await ann.client.put(day)
+    first = await as_role("app_api", **as_role.of(ann))
+    await first.execute("delete from app.routine_completions")
+    change = asyncio.create_task(ann.client.put(day, headers={"If-Match": '"1"'}))
+    await wait_until_requests_block(first, 1)
+
+    await first.execute("commit")
+
+    assert (await change).status_code == 404
+
+
+async def test_no_routine_is_done_before_its_day(ann: Person) -> None:
+    path = f"{_path(await _make(ann))}/completions"
+    today = datetime.now(UTC).date()
+
+    answers = [
+        await ann.client.put(f"{path}/{today + timedelta(days=ahead)}")
+        for ahead in (0, 1, 3)  # and not 2, which may have come meanwhile
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 422]
+    assert answers[2].json()["detail"].startswith("The day must have begun")
+    assert len((await _get(ann, path))["items"]) == 2
+
+
 async def test_each_takes_back_their_own(ann: Person, bob: Person, join: Join) -> None:
     await join(bob, ann, "owner")
     path = _path(await _make(ann, visibility="family"))
@@ -668,8 +698,8 @@ async def test_completions_are_everybodys_from_the_newest_day_page_by_page(
         ("to", "2030-02-30"),
         ("first", "2030-02-01"),
         ("cursor", "2030-02-01"),
-        ("cursor", f"-1_{uuid4()}"),
-        ("cursor", f"1000000_{uuid4()}"),
+        ("cursor", f"-1_{UUID(int=1)}"),
+        ("cursor", f"1000000_{UUID(int=1)}"),
         ("limit", "101"),
     ],
 )

@@ -334,7 +334,10 @@ create table app.routine_completions (
         on update cascade on delete cascade,
 
     constraint routine_completions_completed_on_is_in_the_calendar
-        check (completed_on between '1900-01-01' and '2999-12-31')
+        check (completed_on >= '1900-01-01'),
+    -- A day that has begun somewhere.
+    constraint routine_completions_completed_on_is_not_in_the_future
+        check (completed_on <= (updated_at at time zone 'UTC')::date + 1)
 );
 alter table app.routine_completions enable row level security;
 alter table app.routine_completions force row level security;
@@ -385,7 +388,9 @@ comment on constraint routine_completions_family_id_routine_id_owner_id_visibili
     on app.routine_completions is
     'The routine does not exist, or was just shared or made private.';
 comment on constraint routine_completions_completed_on_is_in_the_calendar
-    on app.routine_completions is 'The day must lie between the years 1900 and 2999.';
+    on app.routine_completions is 'The day must be in the year 1900 or later.';
+comment on constraint routine_completions_completed_on_is_not_in_the_future
+    on app.routine_completions is 'The day must have begun: what will be done is not done yet.';
 comment on index app.routine_completions_routine_idx is
     'Serves list_routine_completions, and the cascade from routines.';
 comment on index app.routine_completions_version_idx is

@@ -369,7 +369,20 @@ join app.routine_completions as c
 where r.family_id = :family_id and r.id = :routine_id and r.is_active;
 
 -- name: save_routine_completion
--- In the version that the routine has now. Who wants to find one there (If-Match) makes none.
+-- In the version that the routine has now. Who wants to find one there (If-Match) makes none; it is
+-- locked, so that it does not go meanwhile and is made again.
+with unchanged as materialized (
+    select
+    from app.routine_completions as c
+    where
+        c.family_id = :family_id
+        and c.routine_id = :routine_id
+        and c.user_id = :user_id
+        and c.completed_on = :date
+        and (:if_match::bigint[] is null or c.row_version = any(:if_match))
+    for update
+)
+
 insert into app.routine_completions as c (
     family_id, routine_id, user_id, completed_on, owner_id, visibility, version
 )
@@ -379,20 +392,10 @@ where
     r.family_id = :family_id
     and r.id = :routine_id
     and r.is_active
-    and (
-        :may_create::boolean
-        or exists (
-            select from app.routine_completions as there
-            where
-                there.family_id = :family_id
-                and there.routine_id = :routine_id
-                and there.user_id = :user_id
-                and there.completed_on = :date
-        )
-    )
+    and (:may_create::boolean or exists (select from unchanged))
 on conflict (family_id, routine_id, user_id, completed_on) do update
 set version = excluded.version
-where :if_match::bigint[] is null or c.row_version = any(:if_match)
+where :if_match is null or c.row_version = any(:if_match)
 returning app.routine_completion_json(c)::text as body, c.row_version;
 
 -- name: delete_routine_completion
