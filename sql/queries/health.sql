@@ -51,27 +51,23 @@ where
 group by c.oid, c.conname, t.relname
 union all
 select
-    i.relname as name,
-    obj_description(i.oid, 'pg_class') as comment,
-    -- Also those within an expression, such as lower(email), are what the index depends on.
-    array(
-        select a.attname::text
-        from pg_catalog.pg_depend as d
-        inner join pg_catalog.pg_attribute as a
-            on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-        where
-            d.classid = 'pg_class'::regclass
-            and d.objid = i.oid
-            and d.refclassid = 'pg_class'::regclass
-            and d.refobjid = x.indrelid
-            and d.refobjsubid > 0
-    ) as fields
+    i.relname as name, obj_description(i.oid, 'pg_class') as comment,
+    array_agg(a.attname::text) as fields
 from pg_catalog.pg_class as i
 inner join pg_catalog.pg_index as x on x.indexrelid = i.oid
+-- Also those within an expression, such as lower(email), are what the index depends on.
+inner join pg_catalog.pg_depend as d
+    on
+        d.classid = 'pg_class'::regclass
+        and d.objid = i.oid
+        and d.refclassid = 'pg_class'::regclass
+        and d.refobjid = x.indrelid
+inner join pg_catalog.pg_attribute as a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
 where
     i.relnamespace = 'app'::regnamespace
     and x.indisunique
-    and obj_description(i.oid, 'pg_class') is not null;
+    and obj_description(i.oid, 'pg_class') is not null
+group by i.oid, i.relname;
 
 -- name: get_installed_files
 -- What `hearth migrate` has run here, with the checksum of each file's content.
