@@ -31,7 +31,7 @@ squawk: .venv/installed ## lint the migrations
 
 test-%: .venv/installed
 	@echo "tests on PostgreSQL $*"
-	@HEARTH_TEST_PG=$* $(RUN) pytest $(ARGS)
+	@HEARTH_TEST_PG=$* $(RUN) pytest --numprocesses logical --dist loadfile $(ARGS)
 
 mutations: .venv/installed ## weaken the schema step by step, see tests fail (ARGS=--help)
 	@$(RUN) tests.mutations $(if $(filter mutations,$(MAKECMDGOALS)),$(ARGS))

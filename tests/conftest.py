@@ -3,6 +3,8 @@
 An embedded one in a temporary directory, careless about crashes: PostgreSQL 18, or what
 HEARTH_TEST_PG says (16, or another one that Debian has installed). With TEST_DATABASE_URL, a
 superuser's URL, that server instead.
+
+`make test-18` divides the files of tests among processes; each starts a server of its own.
 """
 
 import os
@@ -10,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -38,6 +41,20 @@ collect_ignore = (
         "test_settings.py",
     ]
 )
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Return how many processes one server will do for, or nothing: as many as there are cores."""
+    return 1 if "TEST_DATABASE_URL" in os.environ else None
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["counted"] = tally.counted()
+
+
+def pytest_testnodedown(node: Any) -> None:
+    tally.add(getattr(node, "workeroutput", {}).get("counted", ({}, {})))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
