@@ -24,6 +24,9 @@ CONTENT = """
     select 'routine', r.name, c.completed_on::text, c.version::text, r.points::text
     from app.routines as r join app.routine_completions as c on c.routine_id = r.id
     union all
+    select 'talk', c.title, m.role::text, m.content, null
+    from app.conversations as c join app.messages as m on m.conversation_id = c.id
+    union all
     select 'person', u.email, u.full_name, u.time_zone, m.role::text
     from app.users as u join app.family_memberships as m on m.user_id = u.id
     order by 1, 2, 3, 4, 5
@@ -142,6 +145,8 @@ async def test_the_same_seed_makes_the_same_households(
 
     assert contents[0] == contents[1]
     assert len(contents[0]) > 100
+    texts = {text for row in contents[0] for text in row if text}
+    assert {text for text in texts if " ".join(text.split()) != text} == set()
 
 
 async def test_households_that_are_there_stay_as_they_are(own_hearth: Hearth) -> None:

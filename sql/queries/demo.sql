@@ -1,14 +1,14 @@
 -- What `hearth demo` fills a database with: households, and what they have done in so many days.
 --
 -- Run by the deployer in the role of app_api and in each person's own context, so every row passes
--- the policies, the checks and the triggers that a client's would: the points in the ledger are those
--- that the triggers write, and the audit trail has it all. COPY is no way, for PostgreSQL refuses it
--- on tables with row level security, to whom that holds. Accounts are made by sign_up and
--- create_invitation, like everybody's.
+-- the policies, the checks and the triggers that a client's would: the points in the ledger are
+-- those that the triggers write, and the audit trail has it all. COPY is no way, for PostgreSQL
+-- refuses it on tables with row level security, to whom that holds. Accounts are made by sign_up
+-- and create_invitation, like everybody's.
 --
--- Chance is a hash of what it decides about, so that the same seed makes the same households: `dice`
--- are 64 bits, of which each decision takes some. What has a day of its own lies in the past; created
--- was everything when it was loaded.
+-- Chance is a hash of what it decides about, so that the same seed makes the same households:
+-- `dice` are 64 bits, of which each decision takes some. What has a day of its own lies in the
+-- past; created was everything when it was loaded.
 
 -- name: list_demo_people
 -- Who lives in a household, parents first. The first is its owner.
@@ -26,8 +26,8 @@ with names as (
 household as (
     select
         n.*,
-        hashtextextended(concat('household ', :household::integer), :seed::bigint) & ~(1::bigint << 63)
-            as dice
+        hashtextextended(concat('household ', :household::integer), :seed::bigint)
+            & ~(1::bigint << 63) as dice
     from names as n
 ),
 
@@ -99,13 +99,15 @@ with talks (title, lines) as (
     values
         (
             'Dinner this week',
-            '{What can I cook with lentils and carrots?,"A soup, a salad or a dal. A dal takes half an
-            hour.",And for a child who eats nothing orange?,Cook the carrots until they fall apart.}'
+            '{What can I cook with lentils and carrots?,
+            "A soup, a salad or a dal. A dal takes half an hour.",
+            And for a child who eats nothing orange?,Cook the carrots until they fall apart.}'
             ::text[]
         ),
         (
             'A birthday party',
-            '{"Eight children, two hours, rain. Ideas?","A treasure hunt through the flat, then cake.",
+            '{"Eight children, two hours, rain. Ideas?",
+            "A treasure hunt through the flat, then cake.",
             How many clues?,One for each child and one for the cake.}'
         ),
         (
@@ -179,8 +181,8 @@ where
     and dice & 31 < 2;
 
 -- name: demo_habits
--- An owner has a habit of each type and by each schedule, others have one or none. A day is missed now and
--- then, and in some weeks often.
+-- An owner has a habit of each type and by each schedule, others have one or none. A day is missed
+-- now and then, and in some weeks often.
 with today as (
     select (now() at time zone f.time_zone)::date as today
     from app.families as f
