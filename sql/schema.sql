@@ -1565,8 +1565,8 @@ begin
     perform set_config('app.family_id', coalesce(family_id::text, ''), true);
     perform set_config('app.member_role', coalesce(member_role::text, ''), true);
 
-    -- The policies, each with its conditions. Where there is no check, the condition for the old row
-    -- holds for the new one.
+    -- The policies, each with its conditions. Where there is no check, the condition for the old
+    -- row holds for the new one.
     select coalesce(
         jsonb_agg(
             to_jsonb(p)
@@ -3870,7 +3870,7 @@ COMMENT ON COLUMN app.score_entries.kind IS 'What they are for.';
 -- Name: COLUMN score_entries.source_id; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON COLUMN app.score_entries.source_id IS 'The task, the habit, the routine or the log of an exercise; no foreign key, for points outlive it.';
+COMMENT ON COLUMN app.score_entries.source_id IS 'The task, habit, routine or log of an exercise; no foreign key, for points outlive it.';
 
 --
 -- Name: COLUMN score_entries.scored_on; Type: COMMENT; Schema: app; Owner: app_owner

@@ -24,9 +24,9 @@ create function pg_temp.size()
 as $$ select current_setting('crowd.size')::integer $$;
 
 -- Small families and their only members are 1 to size, of which the last family is retired. The
--- large ones are 200,000 and 300,000, with a thousand members from that number on. The first of them
--- is the reader of the tests, the second is the busy one, and both are owners; of the last but one
--- the account is retired.
+-- large ones are 200,000 and 300,000, with a thousand members from that number on. The first of
+-- them is the reader of the tests, the second is the busy one, and both are owners; of the last but
+-- one the account is retired.
 create temporary table people on commit drop as
 select
     n as person,
@@ -75,8 +75,8 @@ select
 from people;
 
 -- Everybody in the large families came by an invitation of its first member; in the small ones one
--- was asked, and every tenth has not come. Each large family has thirty that are pending, one of the
--- second for the reader, whose token is that of the example in app/models.py.
+-- was asked, and every tenth has not come. Each large family has thirty that are pending, one of
+-- the second for the reader, whose token is that of the example in app/models.py.
 insert into app.invitations (
     family_id, user_id, id, email, role, token_hash, expires_at, accepted_at, member_id, created_at
 )
@@ -138,8 +138,8 @@ select
     case when n > 1 then sha256(convert_to('token ' || person || ', ' || n - 1, 'UTF8')) end
 from sign_ins;
 
--- Everybody who is signed in has sent a request with a key, today or yesterday, and tried to get in:
--- the readers more often.
+-- Everybody who is signed in has sent a request with a key, today or yesterday, and tried to get
+-- in: the readers more often.
 insert into app.kept_answers (
     family_id, user_id, idempotency_key, request_hash, status, created_at
 )
@@ -198,7 +198,8 @@ select
     timestamptz '2026-01-01' + (since + n) * interval '1 second'
 from keepers, generate_series(1, many) as n;
 
--- Points of ten years until today, a few a day in the large families; the newest are the busy ones'.
+-- Points of ten years until today, a few a day in the large families; the newest are the busy
+-- ones'.
 insert into app.score_entries (
     family_id, user_id, id, kind, source_id, scored_on, sequence, points, created_at
 )

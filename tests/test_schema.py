@@ -26,6 +26,20 @@ def test_the_committed_dump_is_what_the_files_make(own_hearth: Hearth) -> None:
     assert made == committed, "\n".join(["run: make schema", *differences])
 
 
+def test_no_line_of_sql_is_wider_than_a_hundred_columns() -> None:
+    directory = sql_directory()
+    files = [path for path in directory.rglob("*.sql") if path.name != "schema.sql"]  # a dump
+
+    wide = [
+        f"{path.relative_to(directory.parent)}:{number}"
+        for path in files
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if len(line) > 100
+    ]
+
+    assert wide == []
+
+
 def test_only_the_database_and_the_migrations_hold_sql() -> None:
     """Everything else is under sql/, where it is reviewed."""
     statement = re.compile(

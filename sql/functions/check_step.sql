@@ -4,8 +4,9 @@
 -- that of the transaction.
 --
 -- A foreign key is checked without row level security, and would tell whoever guesses an id that
--- somebody has such a habit. So this looks first, as the invoker, under their own policies. What the
--- routine names already may stay: who changes a shared one need not see all that its owner does.
+-- somebody has such a habit. So this looks first, as the invoker, under their own policies. What
+-- the routine names already may stay: who changes a shared one need not see all that its owner
+-- does.
 --
 -- The error points into the list of steps, which counts from 0.
 --

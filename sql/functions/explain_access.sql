@@ -112,8 +112,8 @@ begin
     perform set_config('app.family_id', coalesce(family_id::text, ''), true);
     perform set_config('app.member_role', coalesce(member_role::text, ''), true);
 
-    -- The policies, each with its conditions. Where there is no check, the condition for the old row
-    -- holds for the new one.
+    -- The policies, each with its conditions. Where there is no check, the condition for the old
+    -- row holds for the new one.
     select coalesce(
         jsonb_agg(
             to_jsonb(p)

@@ -3,8 +3,8 @@
 -- Each request with an Idempotency-Key calls it, so that the table stays as small as its use, and
 -- no job has to be remembered. While one transaction does it, no other waits for it or joins in.
 --
--- Definer, owned by app_auth: old answers are anybody's. It deletes what is older than a day, whoever
--- asks, and gives nothing back.
+-- Definer, owned by app_auth: old answers are anybody's. It deletes what is older than a day,
+-- whoever asks, and gives nothing back.
 --
 -- owner: app_auth
 -- requires: 0009_kept_answers current_user_id current_family_id

@@ -4,7 +4,8 @@
 -- the same moment waits, and then takes the membership along.
 --
 -- Definer, owned by app_auth: it lends a look at the account of somebody else, of whom it tells
--- only that there is none, and the locking of the family. The policies have let the caller change the membership.
+-- only that there is none, and the locking of the family. The policies have let the caller change
+-- the membership.
 --
 -- owner: app_auth
 -- requires: 0011_invitations

@@ -1,4 +1,5 @@
--- routine_completion_json: a completion of a routine as every endpoint shows it, in one place so that no two can differ.
+-- routine_completion_json: a completion of a routine as every endpoint shows it, in one place so
+-- that no two can differ.
 --
 -- No `set search_path`, so that the planner inlines it; it costs what the bare expression does.
 --

@@ -1,4 +1,5 @@
--- routine_version_json: a version of a routine as every list shows it, in one place so that no two can differ.
+-- routine_version_json: a version of a routine as every list shows it, in one place so that no two
+-- can differ.
 --
 -- No `set search_path`, so that the planner inlines it; it costs what the bare expression does.
 --

@@ -1,8 +1,8 @@
 -- score: keeps the ledger of points: what was completed is awarded, what was taken back reversed.
 --
--- The trigger's argument is the kind. Its condition says that something became done, ceased to be or
--- was done on another day; here stands for each kind which thing that is, whose the points are, on
--- which day they count and how many there are. Before an award is written, the ledger is asked
+-- The trigger's argument is the kind. Its condition says that something became done, ceased to be
+-- or was done on another day; here stands for each kind which thing that is, whose the points are,
+-- on which day they count and how many there are. Before an award is written, the ledger is asked
 -- whether it stands already; should two ask at once, the unique indexes on the ledger let one of
 -- them write.
 --

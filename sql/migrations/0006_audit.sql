@@ -30,8 +30,8 @@ create table app.audit_log (
     private_to uuid,
     metadata jsonb not null default '{}',
 
-    -- The partition key has to be part of it, and comes last: a key in the order of time would tempt
-    -- the planner to read the trail through it, past everything that is private to others.
+    -- The partition key has to be part of it, and comes last: a key in the order of time would
+    -- tempt the planner to read the trail through it, past everything that is private to others.
     primary key (family_id, id, occurred_at),
 
     constraint audit_log_before_and_after_fit_the_action check (

@@ -39,7 +39,7 @@ create table app.tasks (
 alter table app.tasks enable row level security;
 alter table app.tasks force row level security;
 
--- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+-- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.tasks alter column family_id set (n_distinct = -0.001);
 
 -- Serves list_tasks: what the family shares. A task is in one of these two, and a reader needs no

@@ -33,7 +33,7 @@ create table app.conversations (
 alter table app.conversations enable row level security;
 alter table app.conversations force row level security;
 
--- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+-- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.conversations alter column family_id set (n_distinct = -0.001);
 
 -- Serves list_conversations, and the cascade from family_memberships.
@@ -100,7 +100,7 @@ create table app.messages (
 alter table app.messages enable row level security;
 alter table app.messages force row level security;
 
--- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+-- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.messages alter column family_id set (n_distinct = -0.001);
 
 -- Serves list_messages, and the cascade from conversations.

@@ -1,8 +1,8 @@
 -- Invitations: an address asked into the family, in a role, by a token that was told once.
 --
 -- An invitation is pending until it is accepted or revoked, also when it has expired: so those who
--- wait see it, and ask again. An address has one pending invitation of a family: asked again, it gets
--- a new token, and the old one works no more, for nobody could tell it a second time.
+-- wait see it, and ask again. An address has one pending invitation of a family: asked again, it
+-- gets a new token, and the old one works no more, for nobody could tell it a second time.
 --
 -- It is the word of who gave it and counts while they could give it again: who was removed, or is
 -- no admin any more, has left no door open. For the same reason it counts in no retired family.
@@ -95,7 +95,7 @@ create table app.invitations (
 alter table app.invitations enable row level security;
 alter table app.invitations force row level security;
 
--- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+-- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.invitations alter column family_id set (n_distinct = -0.001);
 
 -- One pending invitation for each address, whatever its case.

@@ -42,7 +42,7 @@ create table app.exercises (
 alter table app.exercises enable row level security;
 alter table app.exercises force row level security;
 
--- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+-- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.exercises alter column family_id set (n_distinct = -0.001);
 
 -- One exercise of a name, whatever its case; those that are retired leave theirs to others.
@@ -154,12 +154,12 @@ create table app.exercise_logs (
 alter table app.exercise_logs enable row level security;
 alter table app.exercise_logs force row level security;
 
--- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+-- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.exercise_logs alter column family_id set (n_distinct = -0.001);
 
 -- Serves list_exercise_logs, get_exercise_records, get_exercise_volume, and the cascade from
--- family_memberships. That from exercises reads the family's part of it, when one is purged: with an
--- index of its own beside this one, the planner takes either for any query, and reads too much.
+-- family_memberships. That from exercises reads the family's part of it, when one is purged: with
+-- an index of its own beside this one, the planner takes either for any query, and reads too much.
 create index exercise_logs_days_idx
     on app.exercise_logs (family_id, user_id, exercise_id, performed_on, id);
 

@@ -1,8 +1,8 @@
 -- Habits: what somebody means to do again and again, and on which days they did.
 --
--- A log carries its habit's owner, visibility and type, and the foreign key proves them: so that the
--- policies on logs compare columns and need no join, and plain checks say what fits which type. The
--- key follows the visibility when it changes.
+-- A log carries its habit's owner, visibility and type, and the foreign key proves them: so that
+-- the policies on logs compare columns and need no join, and plain checks say what fits which type.
+-- The key follows the visibility when it changes.
 --
 -- A log keeps the target of its day: a later one does not judge it again. The schedule has no
 -- history: it is as it is now for every day.
@@ -72,7 +72,7 @@ create table app.habits (
 alter table app.habits enable row level security;
 alter table app.habits force row level security;
 
--- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+-- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.habits alter column family_id set (n_distinct = -0.001);
 
 -- Serves list_habits: what the family shares. A habit is in one of these two, and a reader needs no
@@ -207,7 +207,7 @@ create table app.habit_logs (
 alter table app.habit_logs enable row level security;
 alter table app.habit_logs force row level security;
 
--- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+-- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.habit_logs alter column family_id set (n_distinct = -0.001);
 
 create trigger _100_touch before update on app.habit_logs

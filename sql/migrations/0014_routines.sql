@@ -1,8 +1,8 @@
 -- Routines: what is done again and again, in the same steps, by one person or by the family.
 --
 -- The steps have versions. Saving them makes the next one, and none ever changes: what was done on
--- a day is known by the version it was done in, and an old one can be brought back, as the newest. A
--- routine always has a newest version: it is made with one, and a key of its own leads there.
+-- a day is known by the version it was done in, and an old one can be brought back, as the newest.
+-- A routine always has a newest version: it is made with one, and a key of its own leads there.
 --
 -- Versions, steps and completions carry the owner and the visibility of their routine, and the
 -- foreign keys prove it, so that policies compare columns and need no join. Visibility follows the
@@ -50,7 +50,7 @@ create table app.routines (
 alter table app.routines enable row level security;
 alter table app.routines force row level security;
 
--- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+-- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.routines alter column family_id set (n_distinct = -0.001);
 
 -- Serves list_routines: what the family shares, the active ones apart from the retired.
@@ -136,7 +136,7 @@ create table app.routine_versions (
 alter table app.routine_versions enable row level security;
 alter table app.routine_versions force row level security;
 
--- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+-- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.routine_versions alter column family_id set (n_distinct = -0.001);
 
 -- Serves the foreign key to family_memberships.
@@ -242,7 +242,7 @@ create table app.routine_steps (
 alter table app.routine_steps enable row level security;
 alter table app.routine_steps force row level security;
 
--- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+-- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.routine_steps alter column family_id set (n_distinct = -0.001);
 
 -- Serves the foreign key to habits, and check_step.
@@ -342,7 +342,7 @@ create table app.routine_completions (
 alter table app.routine_completions enable row level security;
 alter table app.routine_completions force row level security;
 
--- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+-- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.routine_completions alter column family_id set (n_distinct = -0.001);
 
 -- Serves list_routine_completions, and the cascade from routines.

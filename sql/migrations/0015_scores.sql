@@ -5,8 +5,8 @@
 -- to the point, on the same day, to the same person. So what a thing is worth may change without
 -- rewriting what it was worth, and a sum over the entries is right on every day.
 --
--- No foreign key leads to what the points are for: they outlive it. Work that was done was done, also
--- when the task is deleted later.
+-- No foreign key leads to what the points are for: they outlive it. Work that was done was done,
+-- also when the task is deleted later.
 --
 -- depends: 0014_routines
 
@@ -89,7 +89,7 @@ create table app.score_entries (
 alter table app.score_entries enable row level security;
 alter table app.score_entries force row level security;
 
--- One plan for all families, that suits the large ones (see app.family_memberships): a thousand rows.
+-- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.score_entries alter column family_id set (n_distinct = -0.001);
 
 -- Nothing is scored twice, however often and by how many at once it is completed: the second award
@@ -128,7 +128,7 @@ comment on column app.score_entries.id is 'Names the entry within its family.';
 comment on column app.score_entries.user_id is 'Whose points they are.';
 comment on column app.score_entries.kind is 'What they are for.';
 comment on column app.score_entries.source_id is
-    'The task, the habit, the routine or the log of an exercise; no foreign key, for points outlive it.';
+    'The task, habit, routine or log of an exercise; no foreign key, for points outlive it.';
 comment on column app.score_entries.scored_on is
     'The day they count for, in the family''s time zone as it was.';
 comment on column app.score_entries.sequence is
@@ -179,8 +179,8 @@ set local role app_owner;
 revoke create on schema app from app_auth;
 
 -- Each fires where something is completed, that is taken back, or its day is put right, and at no
--- other change of a row. A task that is deleted was done all the same. A log or a completion that is
--- deleted was a mistake; one that goes in a cascade was none, and what it won stays.
+-- other change of a row. A task that is deleted was done all the same. A log or a completion that
+-- is deleted was a mistake; one that goes in a cascade was none, and what it won stays.
 create trigger _500_score_insert after insert on app.tasks
     for each row when (NEW.is_completed) execute function app.score('task');
 create trigger _510_score_update after update on app.tasks

@@ -1,9 +1,10 @@
 -- exercises: the family's catalogue, for every member to see and to add to.
 --
 -- Whoever wrote an exercise into it changes, retires and restores it, and so does who runs the
--- family; once the writer is purged, only the latter. No login may delete it: others have logs of it.
--- family_id and user_id cannot be updated: an exercise does not change hands. app_ops reads what
--- policies compare, for explain_access, and nothing of the content, and purges what has been retired.
+-- family; once the writer is purged, only the latter. No login may delete it: others have logs of
+-- it. family_id and user_id cannot be updated: an exercise does not change hands. app_ops reads
+-- what policies compare, for explain_access, and nothing of the content, and purges what has been
+-- retired.
 --
 -- requires: 0012_exercises current_user_id current_family_id current_member_role
 

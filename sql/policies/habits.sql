@@ -2,8 +2,8 @@
 --
 -- A habit is its owner's: others look on. Who runs the family may also retire and restore a shared
 -- one, which is an update of deleted_at; that they change nothing else is the trigger's business
--- (_200_refuse_others). family_id, user_id and type cannot be updated: a habit changes neither hands
--- nor its nature. Nobody who signs in deletes one. app_ops reads what policies compare, for
+-- (_200_refuse_others). family_id, user_id and type cannot be updated: a habit changes neither
+-- hands nor its nature. Nobody who signs in deletes one. app_ops reads what policies compare, for
 -- explain_access, and nothing of the content, and purges what has been retired.
 --
 -- requires: 0013_habits current_user_id current_family_id current_member_role

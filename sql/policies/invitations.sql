@@ -2,8 +2,9 @@
 --
 -- Select is granted by column: nobody but app_auth reads a token's hash. What may be updated is
 -- revoked_at, of what is pending, and it stays revoked. Accepted they are by accept_invitation.
--- That nobody is invited who is a member already is the trigger's business (refuse_members). app_ops
--- reads what policies compare, for explain_access, and purges what has expired; nobody else deletes.
+-- That nobody is invited who is a member already is the trigger's business (refuse_members).
+-- app_ops reads what policies compare, for explain_access, and purges what has expired; nobody else
+-- deletes.
 --
 -- requires: 0011_invitations current_user_id current_family_id current_member_role
 
@@ -29,8 +30,8 @@ create policy tenant_floor
 comment on policy tenant_floor on app.invitations is
     'Whatever the other policies allow, never a row of another family.';
 
--- Said by who may not: a comparison for equality, which is asked of each row here, the planner takes
--- for one that few rows pass, and would sort them all instead of reading a page in order.
+-- Said by who may not: a comparison for equality, which is asked of each row here, the planner
+-- takes for one that few rows pass, and would sort them all instead of reading a page in order.
 drop policy if exists select_above_member on app.invitations;
 create policy select_above_member
     on app.invitations

@@ -1,7 +1,8 @@
 -- messages: those of one's own conversations.
 --
 -- Neither update nor delete is granted to anybody: messages are immutable and go with their
--- conversation. app_ops reads what policies compare, for explain_access, and nothing of the content.
+-- conversation. app_ops reads what policies compare, for explain_access, and nothing of the
+-- content.
 --
 -- requires: 0008_conversations current_user_id current_family_id
 

@@ -4,8 +4,8 @@
 -- and what it is worth is said by its owner or by who runs the family. The same retire and restore
 -- it, by deleted_at, so delete is not granted. To make it private again is its owner's alone, for
 -- to the others it would be gone. family_id and user_id cannot be updated: a routine does not
--- change hands. app_ops reads what policies compare, for explain_access, and nothing of the content,
--- and purges what has been retired.
+-- change hands. app_ops reads what policies compare, for explain_access, and nothing of the
+-- content, and purges what has been retired.
 --
 -- requires: 0014_routines current_user_id current_family_id current_member_role
 

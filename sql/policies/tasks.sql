@@ -2,8 +2,8 @@
 --
 -- Whoever sees a shared task may work on it: anybody takes out the rubbish. To make it private
 -- again is its owner's alone, for to the others it would be gone. family_id and user_id cannot be
--- updated: a task does not change hands. app_ops reads what policies compare, for explain_access, and
--- nothing of the content.
+-- updated: a task does not change hands. app_ops reads what policies compare, for explain_access,
+-- and nothing of the content.
 --
 -- requires: 0015_scores current_user_id current_family_id current_member_role
 

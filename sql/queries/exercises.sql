@@ -75,8 +75,8 @@ where e.family_id = :family_id and e.id = :exercise_id and not e.is_active
 returning app.exercise_json(e)::text as body, e.row_version;
 
 -- name: list_exercise_logs
--- The reader's own, from the last day to the first; those of a day by their ids. Of an exercise that
--- is not there, null; of one that they have no logs of, an empty list.
+-- The reader's own, from the last day to the first; those of a day by their ids. Of an exercise
+-- that is not there, null; of one that they have no logs of, an empty list.
 with page as (
     select
         l,

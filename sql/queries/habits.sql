@@ -1,6 +1,7 @@
 -- Habits, the days that were logged of them, and what these come to.
 --
--- Days are the family's: now() and created_at are days there, wherever the server and the caller are.
+-- Days are the family's: now() and created_at are days there, wherever the server and the caller
+-- are.
 
 -- name: list_habits
 -- From the newest to the oldest. What the family shares and what is private to the reader are two
@@ -174,8 +175,8 @@ where
 -- keeps; else the habit's. What does not fit the type is left to the checks, which say so.
 --
 -- The habit is locked against a change of what its logs carry of it, for the foreign key would
--- refuse what was read before one. With If-Match (not may_create) there must be a row, and as it was
--- seen; it is locked, so that it does not go meanwhile and is made again.
+-- refuse what was read before one. With If-Match (not may_create) there must be a row, and as it
+-- was seen; it is locked, so that it does not go meanwhile and is made again.
 with habit as materialized (
     select
         h.id, h.user_id, h.visibility, h.type, h.target_value,
@@ -229,8 +230,8 @@ where :if_match is null or l.row_version = any(:if_match)
 returning app.habit_log_json(l)::text as body, l.row_version;
 
 -- name: see_habit_log
--- For put_habit_log, which has done nothing: whether the caller sees the habit, and the log if there
--- must be one.
+-- For put_habit_log, which has done nothing: whether the caller sees the habit, and the log if
+-- there must be one.
 select l.row_version
 from app.habits as h
 left join app.habit_logs as l
@@ -262,9 +263,10 @@ returning 'true' as body, null::bigint as row_version;
 -- today or this week, does not break it. Days that were done beside the schedule do neither.
 --
 -- The rest is about a period, cut to the habit's life: from the day it was made, or first logged if
--- that was before, until today; and today counts only when it is done, for it is not over. Of a week
--- that the period cuts, as many of its seven days as lie in it are due, in proportion; and more
--- cannot be done than is due. Sum and mean are of every value logged in the period, today included.
+-- that was before, until today; and today counts only when it is done, for it is not over. Of a
+-- week that the period cuts, as many of its seven days as lie in it are due, in proportion; and
+-- more cannot be done than is due. Sum and mean are of every value logged in the period, today
+-- included.
 with habit as (
     select
         h.weekdays, h.times_per_week,

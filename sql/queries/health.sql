@@ -28,8 +28,9 @@ from pg_catalog.pg_roles as r
 where r.rolname = current_user;
 
 -- name: list_constraints
--- The sentence for a broken constraint is the comment on it, or on its index where it is only one. A
--- check that is named after one of its columns blames that one; every other blames all it looks at.
+-- The sentence for a broken constraint is the comment on it, or on its index where it is only one.
+-- A check that is named after one of its columns blames that one; every other blames all it looks
+-- at.
 select
     c.conname as name,
     obj_description(c.oid, 'pg_constraint') as comment,

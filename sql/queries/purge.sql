@@ -1,10 +1,10 @@
 -- What `hearth purge` finds and deletes for good, as the deployer in the role of app_ops: what was
 -- retired so long ago, and invitations and sessions that expired so long ago.
 --
--- Each kind has a query, which deletes one batch, the oldest first; what hangs on a row goes with it
--- by its foreign keys, and the trail keeps the record. The policies of app_ops let go only what is
--- retired or has expired. Of the row its time is asked again, beside the list: whoever restores one at this moment
--- is waited for, and wins.
+-- Each kind has a query, which deletes one batch, the oldest first; what hangs on a row goes with
+-- it by its foreign keys, and the trail keeps the record. The policies of app_ops let go only what
+-- is retired or has expired. Of the row its time is asked again, beside the list: whoever restores
+-- one at this moment is waited for, and wins.
 
 -- name: begin_purge
 -- What counts as long ago, for the whole of a purge. Null if there is another: two would delete the
@@ -15,7 +15,8 @@ select
     end as retired_before;
 
 -- name: count_purgeable
--- From the leaves to the root, the order in which they are purged: so each batch takes little along.
+-- From the leaves to the root, the order in which they are purged: so each batch takes little
+-- along.
 select 'routines' as kind, count(*) as number
 from app.routines as r
 where r.deleted_at < :retired_before::timestamptz

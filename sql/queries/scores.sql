@@ -57,15 +57,17 @@ select
             where
                 e.family_id = :family_id
                 and e.user_id = case when :member_id::uuid is null then :user_id else :member_id end
-                and e.scored_on >= case when :from_day::date is null then '-infinity' else :from_day end
-                and e.scored_on <= case when :to_day::date is null then 'infinity' else :to_day end
+                and e.scored_on
+                >= case when :from_day::date is null then '-infinity' else :from_day end
+                and e.scored_on
+                <= case when :to_day::date is null then 'infinity' else :to_day end
         )
     )::text as body
 from page;
 
 -- name: get_leaderboard
--- Every active member, with the points of the period that holds the day: the family's today, if none
--- is given. Who has as many points has the same rank, and the ranks after it are left out.
+-- Every active member, with the points of the period that holds the day: the family's today, if
+-- none is given. Who has as many points has the same rank, and the ranks after it are left out.
 --
 -- A member's sum is taken from an index alone, of the entries in the period. For a week or a month
 -- these are few. For everything they are the whole life of the family: a hundred thousand entries

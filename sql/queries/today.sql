@@ -2,9 +2,9 @@
 
 -- name: get_today
 -- The day is the family's. Habits are one's own, for nobody else logs them: due by the day of the
--- week, or as long as the week has not had its number of days; who has logged today sees that. Tasks
--- are those that are open and due, then those completed today. Routines are all that one may do, with
--- who has done them. What is retired is not due. Of each part there are a hundred at most.
+-- week, or as long as the week has not had its number of days; who has logged today sees that.
+-- Tasks are those that are open and due, then those completed today. Routines are all that one may
+-- do, with who has done them. What is retired is not due. Of each part there are a hundred at most.
 --
 -- The day is put in as a value, so that the server looks it up in an index and keeps to its order:
 -- that of open tasks is by when they were completed, which is never, and then by when they are due.
