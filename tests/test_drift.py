@@ -5,6 +5,7 @@ an index that somebody built in an emergency, or a column somebody needed, is to
 until a person takes it back or a migration takes it over.
 """
 
+import shutil
 from collections.abc import Iterator
 
 import psycopg
@@ -204,7 +205,8 @@ NAMED = {
         "alter table app.users drop constraint users_full_name_is_1_to_200_characters,"
         " add constraint users_full_name_is_1_to_200_characters check (true)",
         "0003",
-        "constraint users_full_name_is_1_to_200_characters on app.users was changed by hand",
+        "constraint users_full_name_is_1_to_200_characters on app.users was changed by hand:"
+        " CHECK (((full_name ~",
     ),
     "constraint, its comment": (
         "comment on constraint tasks_pkey on app.tasks is null",
@@ -231,7 +233,8 @@ NAMED = {
         "drop index app.sessions_user_id_idx;"
         " create index sessions_user_id_idx on app.sessions (user_id, created_at)",
         "0005",
-        "index app.sessions_user_id_idx was changed by hand",
+        "index app.sessions_user_id_idx was changed by hand:"
+        " CREATE INDEX sessions_user_id_idx ON app.sessions USING btree (user_id), comment",
     ),
     "index invalid": (
         "update pg_index set indisvalid = false"
@@ -291,7 +294,22 @@ NAMED = {
         "0006",
         "partitions of table app.audit_log was changed by hand",
     ),
+    "partition without forced row security": (
+        "alter table app.audit_log_default no force row level security",
+        "0006",
+        "partitions of table app.audit_log was changed by hand",
+    ),
+    "policy on a partition": (
+        "create policy mine on app.audit_log_default for select to app_api using (true)",
+        "0006",
+        "partitions of table app.audit_log was changed by hand",
+    ),
     "grant on a partition": (
+        "grant select on app.audit_log_default to app_api",
+        "0006",
+        "partitions of table app.audit_log was changed by hand",
+    ),
+    "grant on a column of a partition": (
         "grant select (family_id) on app.audit_log_default to app_api",
         "0006",
         "partitions of table app.audit_log was changed by hand",
@@ -320,6 +338,19 @@ NAMED = {
         "alter table app.audit_log detach partition app.audit_log_default",
         "0006",
         "partitions of table app.audit_log is missing",
+    ),
+    "default partition replaced": (
+        "alter table app.audit_log detach partition app.audit_log_default;"
+        " alter table app.audit_log attach partition app.audit_log_default"
+        " for values from ('2001-01-01') to ('2001-02-01')",
+        "0006",
+        "partitions of table app.audit_log was changed by hand: default became nothing",
+    ),
+    "trigger of a partition, its argument": (
+        "create or replace trigger _100_refuse_truncate before truncate on app.audit_log_default"
+        " for each statement execute function app.refuse_change('no')",
+        "0006",
+        "partitions of table app.audit_log was changed by hand",
     ),
     "trigger of a partition": (
         "drop trigger _100_refuse_truncate on app.audit_log_default",
@@ -354,15 +385,31 @@ NAMED = {
     ),
     "schema, its comment": ("comment on schema app is null", "0002", "schema app was changed"),
     "default privileges": (
+        "alter default privileges for role app_owner grant execute on functions to app_api",
+        "0002",
+        "default privileges was changed by hand: of app_owner in every schema on f",
+    ),
+    "default privileges of another kind": (
         "alter default privileges for role app_owner grant select on tables to app_api",
         "0002",
-        "default privileges was changed by hand",
+        "default privileges was changed by hand: nothing became of app_owner",
     ),
     "grant on the database": (
         "do $$ begin execute format('grant temporary on database %I to public',"
         " current_database()); end $$",
         "0001",
         "database was changed by hand: nothing became grant TEMPORARY to public",
+    ),
+    "database, its settings": (
+        "do $$ begin execute format('alter database %I set row_security = off',"
+        " current_database()); end $$",
+        "0001",
+        "database was changed by hand: nothing became set row_security=off",
+    ),
+    "role, what it may create": (
+        "alter role app_api createdb",
+        "0001",
+        "role app_api was changed by hand: create roles f, create databases f",
     ),
     "role, its attributes": (
         "alter role app_api bypassrls",
@@ -392,6 +439,88 @@ NAMED = {
     ),
 }
 
+# Kinds of objects that there are none of yet. A migration makes them in a copy of the files.
+LATER = """-- Loses a shade.
+--
+-- depends: {head}
+
+set local role app_owner;
+
+create domain app.shade as text default 'red' not null check (value <> '');
+create sequence app.turns;
+create view app.names with (security_invoker = true) as select id, full_name from app.users;
+create materialized view app.counts as select count(*) from app.users;
+create table app.shelves (number integer, shade text) partition by list (shade);
+create table app.marks (number integer generated always as identity, size integer, shade app.shade);
+create statistics app.guess on number, size from app.marks;
+create rule deaf as on delete to app.marks do instead nothing;
+"""
+
+# Kind of change: what somebody does, what `hearth status` says of it.
+NAMED_LATER = {
+    "domain, its type": (
+        "drop domain app.shade cascade;"
+        " create domain app.shade as varchar default 'red' not null check (value <> '')",
+        "type app.shade was changed by hand: text not null default 'red'::text, owner app_owner"
+        " became character varying not null default 'red'::character varying",
+    ),
+    "domain, null or not": (
+        "alter domain app.shade drop not null",
+        "type app.shade was changed by hand: text not null default 'red'::text became"
+        " text default 'red'::text",
+    ),
+    "domain, its default": (
+        "alter domain app.shade set default 'blue'",
+        "type app.shade was changed by hand",
+    ),
+    "domain, its check": (
+        "alter domain app.shade drop constraint shade_check",
+        "constraint shade_check on app.shade is missing",
+    ),
+    "grant on a sequence": (
+        "grant usage on sequence app.turns to app_api",
+        "sequence app.turns was changed by hand: nothing became grant USAGE to app_api",
+    ),
+    "view, its query": (
+        "create or replace view app.names with (security_invoker = true)"
+        " as select id, email as full_name from app.users",
+        "view app.names was changed by hand",
+    ),
+    "view, whose rights": (
+        "alter view app.names reset (security_invoker)",
+        "view app.names was changed by hand: with {security_invoker=true} became nothing",
+    ),
+    "materialized view, its query": (
+        "drop materialized view app.counts;"
+        " create materialized view app.counts as select count(*) from app.families",
+        "materialized view app.counts was changed by hand",
+    ),
+    "column, its identity": (
+        "alter table app.marks alter number set generated by default",
+        "column app.marks.number was changed by hand: integer not null always became"
+        " integer not null by default",
+    ),
+    "statistics, their columns": (
+        "drop statistics app.guess;"
+        " set local role app_owner; create statistics app.guess on number, shade from app.marks",
+        "statistics app.guess was changed by hand",
+    ),
+    "rule, what it does": (
+        "create or replace rule deaf as on delete to app.marks do also nothing",
+        "rule deaf on app.marks was changed by hand",
+    ),
+    "rule disabled": (
+        "alter table app.marks disable rule deaf",
+        "rule deaf on app.marks was changed by hand",
+    ),
+    "table, how it is divided": (
+        "drop table app.shelves;"
+        " create table app.shelves (number integer, shade text) partition by list (number)",
+        "table app.shelves was changed by hand: partition by LIST (shade), owner app_owner became"
+        " partition by LIST (number)",
+    ),
+}
+
 # What the next `hearth migrate` cannot put right: what somebody does, and what it says.
 REFUSED = {
     "function, its owner": (
@@ -410,6 +539,21 @@ def mended_hearth(cluster: Cluster, template: str) -> Iterator[Hearth]:
     """Yield a database that is broken and mended again and again."""
     with copy_of_template(cluster, template, "hearth_mended") as hearth:
         yield hearth
+
+
+@pytest.fixture(scope="module")
+def later(
+    cluster: Cluster, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Hearth, Tree]]:
+    """Yield a database with one more migration, and the files that made it."""
+    sql = tmp_path_factory.mktemp("later") / "sql"
+    shutil.copytree(sql_directory(), sql)
+    head = Tree.read(sql).migrations[-1].name
+    (sql / "migrations/9999_later.sql").write_text(LATER.format(head=head))
+    (sql / "migrations/9999_later.rollback.sql").write_text("-- Never run.")
+    with copy_of_template(cluster, template, "hearth_later") as hearth:
+        migrations.migrate(hearth.url("hearth_deployer"), sql)
+        yield hearth, Tree.read(sql)
 
 
 def _by_hand(hearth: Hearth, change: str) -> None:
@@ -455,7 +599,20 @@ def test_a_change_to_what_a_file_owns_is_named_and_mended(
 def test_a_change_to_the_structure_is_named(
     hearth: Hearth, change: str, migration: str, says: str
 ) -> None:
-    tree = Tree.read(sql_directory())
+    _is_named(hearth, Tree.read(sql_directory()), change, migration, says)
+
+    named = len(NAMED) + len(NAMED_LATER)
+    tally("drift", f"{len(MENDED)} kinds mended, {named} named, {len(REFUSED)} refused")
+
+
+@pytest.mark.parametrize(("change", "says"), NAMED_LATER.values(), ids=NAMED_LATER)
+def test_a_change_to_what_there_is_none_of_yet_is_named(
+    later: tuple[Hearth, Tree], change: str, says: str
+) -> None:
+    _is_named(*later, change, "9999", says)
+
+
+def _is_named(hearth: Hearth, tree: Tree, change: str, migration: str, says: str) -> None:
     with psycopg.connect(hearth.superuser_url) as connection:
         connection.execute(change)  # also roles, which are the server's, so it is not to last
         connection.execute("set local search_path to yoyo")
@@ -466,7 +623,6 @@ def test_a_change_to_the_structure_is_named(
     theirs = [item for item in named if item.startswith(f"differs migrations/{migration}_")]
     assert any(f".sql: {says}" in item for item in theirs), f"status lists {named}, and not: {says}"
     assert not report.is_consistent
-    tally("drift", f"{len(MENDED)} kinds mended, {len(NAMED)} named, {len(REFUSED)} refused")
 
 
 def test_migrate_says_what_it_leaves_alone(own_hearth: Hearth) -> None:

@@ -97,7 +97,8 @@ CATALOG = r"""
         from tables
         union all
         select 'partitions of ' || object, object, 'pg_class', 0, 0, null, null,
-            case when bool_or(pg_get_expr(p.relpartbound, p.oid) = 'DEFAULT') then E'default\n' end
+            case when bool_or(pg_get_expr(p.relpartbound, p.oid) = 'DEFAULT') then E'default\n'
+                else '' end
             || string_agg(distinct concat_ws(', ', format('of %s, row security %s, forced %s',
                     p.relowner::regrole, p.relrowsecurity, p.relforcerowsecurity),
                 'with ' || p.reloptions::text,
