@@ -293,7 +293,7 @@ def judge(
     options: argparse.Namespace,
 ) -> None:
     """Try mutants that no other judge has taken, until there are none."""
-
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     explanations = [] if options.explained else read_explanations()
 
     def try_all(tests: Tests) -> None:
@@ -444,6 +444,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try the mutants and print the score; return 1 if there is something to mend."""
     options, began = read_options(arguments), time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))  # not without the servers
     with ExitStack() as stack:
         clusters = [stack.enter_context(migrated_server())]
         with psycopg.connect(clusters[0].url("postgres", TEMPLATE)) as connection:

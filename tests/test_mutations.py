@@ -1,5 +1,6 @@
 """The harness of tests/mutations.py: that it finds what it should, and says what it found."""
 
+import os
 import re
 import subprocess
 import sys
@@ -97,6 +98,26 @@ def test_a_mutant_that_no_test_kills_is_named_and_counts_as_failure(tmp_path: Pa
     assert code == 1
     assert f"SURVIVES   {WEAK}" in said
     assert "0 of 1 mutants killed" in said
+
+
+def test_who_ends_it_ends_its_servers(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.mutations", "--jobs", "2"],
+        cwd=Path(__file__).parents[1],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout
+        begun = process.stdout.readline()
+        places = [place.name for place in tmp_path.glob("hearth-mutants-*")]
+        process.terminate()
+
+    assert "mutants on PostgreSQL" in begun
+    assert len(places) == 2
+    assert process.returncode == 1
+    assert [*tmp_path.glob("hearth-mutants-*")] == []
 
 
 def test_tests_that_fail_without_a_mutation_show_nothing(tmp_path: Path) -> None:
