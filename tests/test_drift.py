@@ -339,10 +339,16 @@ NAMED = {
         "0006",
         "partitions of table app.audit_log is missing",
     ),
-    "default partition replaced": (
-        "alter table app.audit_log detach partition app.audit_log_default;"
-        " alter table app.audit_log attach partition app.audit_log_default"
-        " for values from ('2001-01-01') to ('2001-02-01')",
+    "default partition gone, another there": (
+        "set local role app_owner;"
+        " create table app.audit_log_2001_01 partition of app.audit_log"
+        " for values from ('2001-01-01') to ('2001-02-01');"
+        " alter table app.audit_log_2001_01 enable row level security;"
+        " alter table app.audit_log_2001_01 force row level security;"
+        " create trigger _100_refuse_truncate before truncate on app.audit_log_2001_01 for each"
+        " statement execute function app.refuse_change('the audit trail is append-only');"
+        " alter table app.audit_log detach partition app.audit_log_default;"
+        " reset role",
         "0006",
         "partitions of table app.audit_log was changed by hand: default became nothing",
     ),
