@@ -9,6 +9,7 @@ superuser's URL, that server instead.
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,12 @@ collect_ignore = (
 def pytest_xdist_auto_num_workers() -> int | None:
     """Return how many processes one server will do for, or nothing: as many as there are cores."""
     return 1 if "TEST_DATABASE_URL" in os.environ else None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    ids = Counter(item.nodeid for item in session.items)
+    twice = [name for name, times in ids.items() if times > 1]
+    assert not twice, f"pytest-xdist would run only one of these: {twice}"
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
