@@ -111,6 +111,8 @@ def in_words(report: Report, person: Person, table: str, command: str) -> Iterat
                     yield f"        {_yes(condition['holds'])} {condition['condition']}"
     if "policies" in report:
         yield f"\nThe policies stand in sql/policies/{table}.sql. What triggers say was not asked."
+        if command == "update":
+            yield "The check was asked of the row as it is: what is changed may decide otherwise."
 
 
 def _shown(value: object) -> str:

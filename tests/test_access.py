@@ -236,6 +236,25 @@ async def test_the_command_says_it_in_words_and_in_json(
     assert json.loads(parsed.stdout)["verdict"] == "admitted"
 
 
+async def test_of_an_update_it_says_that_the_check_is_asked_of_the_row_as_it_is(
+    hearth: Hearth, ann: Person
+) -> None:
+    body = {"email": "guest@example.com", "role": "member"}
+    made = await ann.client.post("/v1/invitations", json=body)
+    path = f"/v1/invitations/{made.json()['invitation']['id']}"
+
+    told = _hearth(
+        hearth, "invitations", path.rpartition("/")[2], "--as", ann.email, "--command", "update"
+    )
+    done = await ann.client.delete(path)
+
+    assert told.stdout.startswith(f"refused: {ann.email} may not update")
+    assert told.stdout.splitlines()[-1] == (
+        "The check was asked of the row as it is: what is changed may decide otherwise."
+    )
+    assert done.status_code == 204
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
