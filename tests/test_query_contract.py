@@ -413,6 +413,21 @@ async def test_every_parameter_is_one_that_the_service_has_and_of_its_type(
     count_in("parameters", count)
 
 
+async def test_rows_have_the_columns_that_the_service_reads_and_of_their_types(
+    prepared: Mapping[str, Any],
+) -> None:
+    read = {name: of.gives for name, of in OTHERS.items() if isinstance(of.gives, Row)}
+
+    broken = []
+    for query, columns in read.items():
+        given = {each.name: each.type.name for each in prepared[query].get_attributes()}
+        if given != columns:
+            broken.append(f"{PLACES[query]}: gives {given}, the service reads {columns}")
+
+    assert not broken, "\n".join(broken)
+    count_in("columns of rows", sum(map(len, read.values())))
+
+
 def test_everything_a_client_may_say_is_used() -> None:
     broken = []
     for row in TABLE:
