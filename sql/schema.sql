@@ -2898,6 +2898,46 @@ ALTER FUNCTION app.refuse_members() OWNER TO app_auth;
 COMMENT ON FUNCTION app.refuse_members() IS 'Trigger: refuses to invite somebody who is a member already.';
 
 --
+-- Name: refuse_unseen(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.refuse_unseen() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_is_seen boolean;
+begin
+    case TG_ARGV[0]
+        when 'habit' then
+            v_is_seen := exists (
+                select from app.habits as h
+                where h.family_id = NEW.family_id and h.id = NEW.habit_id
+            );
+        when 'routine' then
+            v_is_seen := exists (
+                select from app.routines as r
+                where r.family_id = NEW.family_id and r.id = NEW.routine_id
+            );
+    end case;
+    if not v_is_seen then
+        raise exception 'there is no such % that you see', TG_ARGV[0]
+            using errcode = 'insufficient_privilege';
+    end if;
+
+    return NEW;
+end
+$$;
+
+ALTER FUNCTION app.refuse_unseen() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION refuse_unseen(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.refuse_unseen() IS 'Trigger: refuses a part of a habit or a routine that its writer does not see.';
+
+--
 -- Name: restore_account(uuid); Type: FUNCTION; Schema: app; Owner: app_owner
 --
 
@@ -6650,6 +6690,42 @@ CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.score_entries FOR EAC
 COMMENT ON TRIGGER _120_refuse_truncate ON app.score_entries IS 'The ledger is append-only.';
 
 --
+-- Name: habit_logs _150_refuse_unseen; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.refuse_unseen('habit');
+
+--
+-- Name: TRIGGER _150_refuse_unseen ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _150_refuse_unseen ON app.habit_logs IS 'Nobody adds to a habit that they do not see.';
+
+--
+-- Name: routine_steps _150_refuse_unseen; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.refuse_unseen('routine');
+
+--
+-- Name: TRIGGER _150_refuse_unseen ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _150_refuse_unseen ON app.routine_steps IS 'Nobody adds to a routine that they do not see.';
+
+--
+-- Name: routine_versions _150_refuse_unseen; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.routine_versions FOR EACH ROW EXECUTE FUNCTION app.refuse_unseen('routine');
+
+--
+-- Name: TRIGGER _150_refuse_unseen ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _150_refuse_unseen ON app.routine_versions IS 'Nobody adds to a routine that they do not see.';
+
+--
 -- Name: routine_steps _200_check_step; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
@@ -9931,6 +10007,12 @@ REVOKE ALL ON FUNCTION app.refuse_change() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.refuse_members() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.refuse_members() TO app_owner;
+
+--
+-- Name: FUNCTION refuse_unseen(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.refuse_unseen() FROM PUBLIC;
 
 --
 -- Name: FUNCTION restore_account(user_id uuid); Type: ACL; Schema: app; Owner: app_owner

@@ -905,8 +905,8 @@ join constraints as c on c.conrelid = later.conrelid and c.oid < later.oid
 where pg_get_constraintdef(c.oid) = pg_get_constraintdef(later.oid);
 
 -- rule: constraints are named by the conventions
--- Keys as PostgreSQL names them, which cuts them to 63 bytes; a check is a true statement, so it has a
--- verb.
+-- Keys as PostgreSQL names them, which cuts them to 63 bytes; a check is a true statement, so it
+-- has a verb.
 -- finds tasks chk_title:
 --     alter table app.tasks add constraint chk_title check (title <> '');
 -- finds tasks tasks_title_length:
@@ -1583,6 +1583,7 @@ where f.prorettype = 'trigger'::regtype
 -- but refuse_members: of triggers
 -- but need_an_account: of triggers
 -- but check_step: of triggers
+-- but refuse_unseen: of triggers
 -- but begin_session: of app_auth
 -- but standing_of: of app_auth
 -- but revoke_sessions: of app_auth

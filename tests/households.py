@@ -105,18 +105,15 @@ _MAKE = """
         union all
         select $1, user_id, shared_habit_id, 'Read', 'family', 'numeric', 20, 'pages', null, 3, 0
         from people
+        returning *
     ), habit_logs as (
         insert into app.habit_logs (
             family_id, user_id, habit_id, logged_on, visibility, type, value, target_value,
             is_done, entered_on
         )
-        select $1, user_id, private_habit_id, date '2026-03-29', 'private'::app.visibility,
-            'boolean'::app.habit_type, null::numeric, null::numeric, true, date '2026-03-29'
-        from people
-        union all
-        select $1, user_id, shared_habit_id, '2026-03-29', 'family', 'numeric', 12.5, 20,
-            false, '2026-03-29'
-        from people
+        select family_id, user_id, id, '2026-03-29', visibility, type,
+            case type when 'numeric' then 12.5 end, target_value, type = 'boolean', '2026-03-29'
+        from habits
     ), score_entries as (
         insert into app.score_entries (
             family_id, user_id, id, kind, source_id, scored_on, sequence, points

@@ -277,6 +277,18 @@ select
 from triggers, (values (4, 'insert'), (8, 'delete'), (16, 'update')) as events (bit, event)
 where tgtype & bit <> 0 and tgtype & 60 <> bit and tgparentid = 0;
 
+-- name: trigger_blind_to_a_column
+-- Of those that fire only where one of some columns is written.
+select
+    format('%s, %I', name, a.attname),
+    format(
+        'update pg_trigger set tgattr = %L where oid = %s',
+        array_to_string(array_remove(tgattr::smallint[], a.attnum), ' '), g.oid
+    )
+from triggers as g
+join pg_attribute as a on a.attrelid = g.tgrelid and a.attnum = any(tgattr::smallint[])
+where tgparentid = 0;
+
 -- name: trigger_without_arguments
 select
     name,

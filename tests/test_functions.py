@@ -585,8 +585,11 @@ async def test_what_names_another_row_must_name_one_that_exists(
     assert {column for column in names if answers[column] != "23503"} == {
         # the record outlives what it tells of
         *("account_events.user_id", "audit_log.actor_id", "audit_log.family_id"),
-        # a trigger looks first: check_step
+        # a trigger looks first: check_step, refuse_unseen
         *("routine_steps.habit_id", "routine_steps.exercise_id"),
+        *("habit_logs.family_id", "habit_logs.habit_id"),
+        *("routine_versions.family_id", "routine_versions.routine_id"),
+        *("routine_steps.family_id", "routine_steps.routine_id"),
         # points outlive what they were won with
         "score_entries.source_id",
     }

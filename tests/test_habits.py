@@ -18,7 +18,7 @@ import pytest
 
 from tests.calls import QUERIES
 from tests.fixtures import AsRole, Hearth, Join, NewPerson, Person, wait_until_requests_block
-from tests.households import Household, act_as
+from tests.households import Household, act_as, attempt
 from tests.rows import by_hand
 from tests.tally import tally
 
@@ -316,6 +316,33 @@ async def test_whether_a_target_was_reached_is_decided_when_the_day_is_written(
     assert [(log["target_value"], log["is_done"]) for log in (*shown, later)] == [
         *((20, False), (20, True), (5, True))
     ]
+
+
+async def test_who_runs_the_family_changes_no_column_of_anothers_habit(
+    ann: Person, bob: Person, join: Join, hearth: Hearth, as_role: AsRole
+) -> None:
+    await join(bob, ann, "owner")
+    await _make(bob, **PAGES, visibility="family")
+    columns = {
+        column
+        for (column,) in await by_hand(
+            hearth,
+            "select attname from pg_attribute where attrelid = 'app.habits'::regclass"
+            " and has_column_privilege('app_api', attrelid, attname, 'update')",
+        )
+    }
+    connection = await as_role("app_api")
+    await connection.execute("rollback")
+
+    told = {}
+    async with connection.transaction():
+        await act_as(connection, "app_api", **as_role.of(ann))
+        for column in columns:
+            told[column] = await attempt(connection, f"update app.habits set {column} = {column}")
+
+    assert told.pop("deleted_at") == "UPDATE 1"
+    assert len(told) > 5
+    assert set(told.values()) == {"ZH003"}
 
 
 async def test_a_log_keeps_the_target_of_its_day_when_it_is_put_again(

@@ -376,6 +376,38 @@ async def test_an_id_that_another_family_has_is_free_in_ones_own(intruder: Intru
             assert answer[:5] == ("23503" if table == "routines" else "[]"), table
 
 
+@pytest.mark.parametrize("role", ["admin", "member"])
+async def test_a_key_that_somebody_else_has_in_private_is_like_one_that_nobody_has(
+    intruder: Intruder, role: str
+) -> None:
+    root, home = intruder.root, intruder.home
+    may_insert = await columns(root, "app_api", "insert")
+    every = await columns(root)
+    tried = set()
+    for table, key in (await primary_keys(root)).items():
+        if table not in may_insert or "visibility" not in every[table] or "id" in every[table]:
+            continue  # an id is made up by nobody
+        await root.execute("set local role none")
+        row = await root.fetchval(
+            f"select to_jsonb(t) from app.{table} as t"
+            " where family_id = $1 and user_id = $2 and visibility = 'private'",
+            *(home.family_id, home.users["owner"]),
+        )
+        if row is None:
+            continue
+        theirs = json.loads(row) | {"author_id": str(home.users[role])}
+        await act_as(root, "app_api", **home.context(role))
+        for claimed in ({"user_id": str(home.users[role])}, {"visibility": "family"}):
+            answers = {
+                await said(root, insertion(table, may_insert[table], theirs | claimed | name))
+                for name in ({}, new_name(key[-1]))
+            }
+            assert len(answers) == 1, f"app.{table} tells one from the other: {answers}"
+        tried.add(table)
+
+    assert tried == {"habit_logs", "routine_versions", "routine_steps"}
+
+
 # Keys.
 
 
@@ -421,7 +453,7 @@ async def test_a_parent_in_another_family_is_like_one_that_does_not_exist(
 
         assert len(told) == 1, f"{key['child']}: {told}"
         # The key says so, or a trigger that looks before it.
-        is_refused = told.pop().startswith(("23503", "ZH005"))
+        is_refused = told.pop().startswith(("23503", "ZH005", DENIED))
         assert is_refused, f"{key['child']} may point into another family"
         assert len(shown) <= 1, f"{key['child']} tells app_api: {shown}"
         assert not intruder.sees(str(shown))

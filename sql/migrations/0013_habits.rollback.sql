@@ -3,4 +3,5 @@
 set local role app_owner;
 drop table app.habit_logs;
 drop table app.habits;
+drop function if exists app.refuse_unseen();
 drop type app.habit_type;

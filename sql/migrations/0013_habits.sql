@@ -163,6 +163,17 @@ comment on trigger _200_refuse_others on app.habits is
     'Others than its owner may retire and restore a habit, and change nothing else.';
 comment on trigger _900_audit on app.habits is 'Writes the audit trail.';
 
+-- The stub of the rule that nobody adds to what they do not see; sql/functions/refuse_unseen.sql
+-- holds it.
+create function app.refuse_unseen()
+    returns trigger
+    language plpgsql
+as $$
+begin
+    raise exception 'functions are not installed yet' using hint = 'Run: hearth migrate';
+end
+$$;
+
 create table app.habit_logs (
     family_id uuid not null,
     habit_id uuid not null,
@@ -215,6 +226,8 @@ create trigger _100_touch before update on app.habit_logs
 create trigger _110_refuse_truncate before truncate on app.habit_logs
     for each statement
     execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
+create trigger _150_refuse_unseen before insert on app.habit_logs
+    for each row execute function app.refuse_unseen('habit');
 create trigger _900_audit after insert or update or delete on app.habit_logs
     for each row execute function app.record_audit();
 
@@ -260,4 +273,6 @@ comment on constraint habit_logs_note_is_at_most_1000_characters on app.habit_lo
 comment on trigger _100_touch on app.habit_logs is 'Keeps created_at, updated_at and row_version.';
 comment on trigger _110_refuse_truncate on app.habit_logs is
     'Rows leave one by one, so that the audit trail sees them.';
+comment on trigger _150_refuse_unseen on app.habit_logs is
+    'Nobody adds to a habit that they do not see.';
 comment on trigger _900_audit on app.habit_logs is 'Writes the audit trail.';

@@ -157,6 +157,8 @@ create trigger _110_refuse_delete before delete on app.routine_versions
     execute function app.refuse_change('a version goes only with its routine');
 create trigger _120_refuse_truncate before truncate on app.routine_versions
     for each statement execute function app.refuse_change('versions are immutable');
+create trigger _150_refuse_unseen before insert on app.routine_versions
+    for each row execute function app.refuse_unseen('routine');
 create trigger _900_audit after insert or delete on app.routine_versions
     for each row execute function app.record_audit();
 
@@ -189,6 +191,8 @@ comment on trigger _100_refuse_change on app.routine_versions is
 comment on trigger _110_refuse_delete on app.routine_versions is
     'Lets the cascade from routines through and nothing else.';
 comment on trigger _120_refuse_truncate on app.routine_versions is 'Versions are immutable.';
+comment on trigger _150_refuse_unseen on app.routine_versions is
+    'Nobody adds to a routine that they do not see.';
 comment on trigger _900_audit on app.routine_versions is 'Writes the audit trail.';
 
 comment on constraint routines_family_id_id_version_fkey on app.routines is
@@ -260,6 +264,8 @@ create trigger _110_refuse_delete before delete on app.routine_steps
     execute function app.refuse_change('a step goes only with its routine');
 create trigger _120_refuse_truncate before truncate on app.routine_steps
     for each statement execute function app.refuse_change('steps are immutable');
+create trigger _150_refuse_unseen before insert on app.routine_steps
+    for each row execute function app.refuse_unseen('routine');
 create trigger _200_check_step before insert on app.routine_steps
     for each row execute function app.check_step();
 create trigger _900_audit after insert or delete on app.routine_steps
@@ -305,6 +311,8 @@ comment on trigger _100_refuse_change on app.routine_steps is
 comment on trigger _110_refuse_delete on app.routine_steps is
     'Lets the cascade from routines through and nothing else.';
 comment on trigger _120_refuse_truncate on app.routine_steps is 'Steps are immutable.';
+comment on trigger _150_refuse_unseen on app.routine_steps is
+    'Nobody adds to a routine that they do not see.';
 comment on trigger _200_check_step on app.routine_steps is
     'A step comes with its version, and names only what its writer sees.';
 comment on trigger _900_audit on app.routine_steps is 'Writes the audit trail.';
