@@ -264,6 +264,8 @@ PREPARE = """
     alter table app.score_entries
         alter user_id set default '00000000-0000-0000-0000-000000000001',
         alter scored_on set default '2030-02-28';
+    alter table app.kept_answers alter user_id set default '00000000-0000-0000-0000-000000000001';
+    alter table app.invitations alter user_id set default '00000000-0000-0000-0000-000000000001';
     alter table app.family_memberships
         alter user_id set default '00000000-0000-0000-0000-000000000001';
 """
@@ -301,7 +303,7 @@ def test_rlsgrid_breaks_into_no_family(own_hearth: Hearth) -> None:
         *("habits", "habit_logs"),
         *("exercises", "exercise_logs"),
         *("routines", "routine_versions", "routine_steps", "routine_completions"),
-        "score_entries",
+        *("score_entries", "invitations", "kept_answers"),
     }
 
 
