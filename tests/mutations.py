@@ -294,6 +294,7 @@ def judge(
 ) -> None:
     """Try mutants that no other judge has taken, until there are none."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
     explanations = [] if options.explained else read_explanations()
 
     def try_all(tests: Tests) -> None:
@@ -336,12 +337,15 @@ def judge_all(
     fork = get_context("fork")
     taken = fork.Value("i", 0)
     judges: list[Connection] = []
+    # What a handler raises in the midst of a fork is lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     for cluster in clusters:
         reader, writer = fork.Pipe(duplex=False)
         arguments = (cluster, mutants, taken, writer, options)
         fork.Process(target=judge, args=arguments, daemon=True).start()
         writer.close()
         judges.append(reader)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 
     untried = {mutant.name for mutant in mutants}
     while judges:

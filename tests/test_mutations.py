@@ -108,11 +108,15 @@ def test_who_ends_it_ends_its_servers(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
+    assert process.stdout
     with process:
-        assert process.stdout
         begun = process.stdout.readline()
         places = [place.name for place in tmp_path.glob("hearth-mutants-*")]
         process.terminate()
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
     assert "mutants on PostgreSQL" in begun
     assert len(places) == 2
