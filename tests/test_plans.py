@@ -40,7 +40,6 @@ UNREAD = {
     " purged; nobody who has one is, in the crowd",
     "routine_steps_family_id_exercise_id_idx": "for an exercise that is purged while its family is"
     " not; none is, in the crowd",
-    "routines_pkey": "a key; the one that versions refer to serves too",
     "messages_pkey": "a key; messages are listed, not looked up",
     "score_entries_daily_idx": "nothing is scored twice; the index on days finds it as well",
     "score_entries_pkey": "a key; entries are listed, not looked up",
