@@ -389,6 +389,12 @@ NAMED = {
         "0002",
         "schema app was changed by hand: nothing became grant CREATE to app_api",
     ),
+    "grant on the schema, to grant on": (
+        "grant usage on schema app to app_api with grant option",
+        "0002",
+        "schema app was changed by hand: grant USAGE to app_api became"
+        " grant USAGE to app_api with grant option",
+    ),
     "schema, its comment": ("comment on schema app is null", "0002", "schema app was changed"),
     "default privileges": (
         "alter default privileges for role app_owner grant execute on functions to app_api",
@@ -446,7 +452,7 @@ NAMED = {
 }
 
 # Kinds of objects that there are none of yet. A migration makes them in a copy of the files.
-LATER = """-- Loses a shade.
+LATER = """-- Later: one object of each kind that there is none of yet.
 --
 -- depends: {head}
 
