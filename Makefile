@@ -34,32 +34,32 @@ test-%: .venv/installed
 	@HEARTH_TEST_PG=$* $(RUN) pytest --numprocesses logical --dist loadfile $(ARGS)
 
 mutations: .venv/installed ## weaken the schema step by step, see tests fail (ARGS=--help)
-	@$(RUN) tests.mutations $(if $(filter mutations,$(MAKECMDGOALS)),$(ARGS))
+	@$(RUN) tests.security.mutations $(if $(filter mutations,$(MAKECMDGOALS)),$(ARGS))
 
 rehearse: .venv/installed ## migrations up, down, up, on the empty database DIRECT_URL
-	@sh tests/rehearse.sh
+	@sh tests/migrations/rehearse.sh
 
 compare: .venv/installed ## who may do what that could not in BASE (origin/main)
-	@sh tests/compare_policies.sh $(BASE)
+	@sh tests/security/compare_policies.sh $(BASE)
 
-rules: .venv/installed ## which rules of tests/catalog.sql the database URL breaks
-	@$(RUN) tests.test_catalog $(URL)
+rules: .venv/installed ## which rules of tests/sql/catalog.sql the database URL breaks
+	@$(RUN) tests.sql.test_catalog $(URL)
 
 format: .venv/installed ## let ruff mend what it can
 	@$(RUN) ruff check --fix --quiet
 	@$(RUN) ruff format --quiet
 
 schema: .venv/installed ## write sql/schema.sql anew from the migrations
-	@$(RUN) tests.schema > sql/schema.sql.new
+	@$(RUN) tests.sql.schema > sql/schema.sql.new
 	@mv sql/schema.sql.new sql/schema.sql
 
-matrix: .venv/installed ## measure docs/access-matrix.md anew
-	@$(RUN) tests.access_matrix > docs/access-matrix.md.new
-	@mv docs/access-matrix.md.new docs/access-matrix.md
+matrix: .venv/installed ## measure docs/generated/access-matrix.md anew
+	@$(RUN) tests.security.access_matrix > docs/generated/access-matrix.md.new
+	@mv docs/generated/access-matrix.md.new docs/generated/access-matrix.md
 
-plans: .venv/installed ## write docs/query-plans.md anew from the queries
-	@$(RUN) tests.plans > docs/query-plans.md.new
-	@mv docs/query-plans.md.new docs/query-plans.md
+plans: .venv/installed ## write docs/generated/query-plans.md anew from the queries
+	@$(RUN) tests.sql.plans > docs/generated/query-plans.md.new
+	@mv docs/generated/query-plans.md.new docs/generated/query-plans.md
 
 lock: .venv/installed ## pin what is installed now in constraints.txt
 	@{ echo '# Written by `make lock`: the versions the tests ran with. pyproject.toml says what is allowed.'; \

@@ -32,11 +32,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from app import access, embedded, migrations
-from app import demo as demonstration
-from app import purge as purging
-from app.database import DatabaseError, run_as_ops
+from app import embedded, migrations
+from app.db.admin import run_as_ops
+from app.db.pool import DatabaseError
 from app.migrations import MigrationError
+from app.ops import access
+from app.ops import demo as demonstration
+from app.ops import purge as purging
 from app.settings import Settings, SettingsError, load, sql_directory
 
 # Months of the audit trail that are made ahead each time `hearth migrate` runs.

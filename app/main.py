@@ -1,4 +1,4 @@
-"""The HTTP door: an ASGI application around the table of endpoints."""
+"""The HTTP door: an ASGI application around the resources."""
 
 import json
 from collections.abc import AsyncIterator, Callable
@@ -15,14 +15,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from app import docs, endpoints, errors, openapi
-from app.database import Database, DatabaseError, Transaction
-from app.errors import Problem, problem_response
-from app.health import Health, unsafe
-from app.middleware import Attended, Problems, RequestLog
-from app.requests import Services, request_id, services
+from app.auth.tokens import Tokens
+from app.db.pool import Database, DatabaseError, Transaction
+from app.http import docs, openapi, problems
+from app.http.handler import routes
+from app.http.health import Health, unsafe
+from app.http.middleware import ErrorHandler, RequestLog, RequestTimeout
+from app.http.problems import Problem, problem_response
+from app.http.requests import Services, request_id, services
+from app.resources import ENDPOINTS, RESOURCES
 from app.settings import Settings
-from app.tokens import Tokens
 
 POOL = Gauge("hearth_pool_connections", "Connections of the pool: in use, and at most.", ("which",))
 
@@ -84,20 +86,20 @@ def create_app(settings: Settings, *, on_ready: Callable[[], None] = lambda: Non
         try:
             await _refuse_unsafe_login(database)
             on_ready()
-            yield {"services": Services(settings, database, tokens, Health(database))}
+            yield {"services": Services(settings, database, tokens, Health(database), ENDPOINTS)}
         finally:
             await database.disconnect()
 
     app = Starlette(
         debug=False,
         routes=[
-            *endpoints.routes(),
+            *routes(ENDPOINTS),
             Route("/health", _health),
             Route("/health/live", _live),
             Route("/health/ready", _ready),
             Route("/health/database", _health_of_database),
             Route("/metrics", _metrics),
-            *docs.routes(endpoints.TABLE),
+            *docs.routes(RESOURCES),
             Route("/", _front_door),
         ],
         middleware=[
@@ -109,8 +111,8 @@ def create_app(settings: Settings, *, on_ready: Callable[[], None] = lambda: Non
                 allow_headers=["Authorization", "Content-Type", *openapi.PARAMETERS],
                 expose_headers=list(openapi.HEADERS),
             ),
-            Middleware(Problems),
-            Middleware(Attended, deadline=settings.request_timeout),
+            Middleware(ErrorHandler),
+            Middleware(RequestTimeout, deadline=settings.request_timeout),
         ],
         exception_handlers={HTTPException: _http_exception},
         lifespan=lifespan,
@@ -123,8 +125,8 @@ def create_app(settings: Settings, *, on_ready: Callable[[], None] = lambda: Non
 async def _http_exception(request: Request, error: Exception) -> Response:
     # What Starlette itself refuses: no such route, or not with this method.
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    kinds = {kind.status: kind for kind in (errors.NOT_FOUND, errors.METHOD_NOT_ALLOWED)}
-    problem = Problem(kinds.get(error.status_code, errors.MALFORMED), headers=error.headers)
+    kinds = {kind.status: kind for kind in (problems.NOT_FOUND, problems.METHOD_NOT_ALLOWED)}
+    problem = Problem(kinds.get(error.status_code, problems.MALFORMED), headers=error.headers)
     return problem_response(problem, str(request_id(request)))
 
 

@@ -20,10 +20,10 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from app import embedded
-from app.cluster import INSTALLATIONS
-from tests import tally
+from app.embedded.cluster import INSTALLATIONS
+from tests.support import tally
 
-pytest_plugins = ["tests.fixtures"]
+pytest_plugins = ["tests.support.fixtures"]
 
 TEST_PG = int(os.environ.get("HEARTH_TEST_PG", "18"))
 DEBIAN = Path(f"/usr/lib/postgresql/{TEST_PG}/bin")
@@ -33,13 +33,13 @@ collect_ignore = (
     []
     if TEST_PG == 18
     else [
-        "test_compare_policies.py",
-        "test_docs.py",
-        "test_embedded.py",
-        "test_openapi.py",
-        "test_passwords.py",
-        "test_properties.py",
-        "test_settings.py",
+        "security/test_compare_policies.py",
+        "http/test_docs.py",
+        "cli/test_embedded.py",
+        "http/test_openapi.py",
+        "auth/test_passwords.py",
+        "http/test_properties.py",
+        "cli/test_settings.py",
     ]
 )
 

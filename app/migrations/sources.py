@@ -134,10 +134,10 @@ class Tree:
 
 def _files(kind: str, folder: Path) -> list[File]:
     """Read the files of a folder; an absent one is no reason to drop what it would hold."""
-    paths = [path for path in folder.glob("*.sql") if not path.name.endswith(".rollback.sql")]
+    paths = [path for path in folder.rglob("*.sql") if not path.name.endswith(".rollback.sql")]
     if not folder.is_dir() or (kind == "migration" and not paths):
         raise MigrationError(f"{folder}: there is nothing here")
-    return [File.read(kind, path) for path in sorted(paths)]
+    return [File.read(kind, path) for path in sorted(paths, key=lambda path: path.name)]
 
 
 def _in_order(functions: list[File]) -> Iterator[File]:

@@ -13,7 +13,7 @@ create type app.member_role as enum ('owner', 'admin', 'member');
 comment on type app.member_role is
     'owner: everything; admin: all but what concerns owners; member: what is their own.';
 
--- The stub of the rule that a family keeps an owner; sql/functions/keep_an_owner.sql holds it.
+-- The stub of the rule that a family keeps an owner; sql/functions/triggers/keep_an_owner.sql holds it.
 grant create on schema app to app_auth;
 
 set local role app_auth;

@@ -60,7 +60,7 @@ create trigger _100_refuse_truncate before truncate on app.audit_log
     for each statement execute function app.refuse_change('the audit trail is append-only');
 
 -- Takes what no month's partition takes, so that a forgotten month never stops a write.
--- sql/functions/ensure_audit_partitions.sql makes the months; a partition inherits neither policies
+-- sql/functions/ops/ensure_audit_partitions.sql makes the months; a partition inherits neither policies
 -- nor grants, so each is shut by itself: nobody is granted anything on one.
 create table app.audit_log_default partition of app.audit_log default;
 alter table app.audit_log_default enable row level security;

@@ -20,7 +20,7 @@
 
 set local role app_auth;
 
--- It takes an invitation from now on: sql/functions/sign_up.sql puts it back at once.
+-- It takes an invitation from now on: sql/functions/auth/sign_up.sql puts it back at once.
 -- squawk-ignore ban-drop-function
 drop function if exists app.sign_up(text, text, text, text, text, bytea, timestamptz);
 

@@ -163,7 +163,7 @@ comment on trigger _200_refuse_others on app.habits is
     'Others than its owner may retire and restore a habit, and change nothing else.';
 comment on trigger _900_audit on app.habits is 'Writes the audit trail.';
 
--- The stub of the rule that nobody adds to what they do not see; sql/functions/refuse_unseen.sql
+-- The stub of the rule that nobody adds to what they do not see; sql/functions/triggers/refuse_unseen.sql
 -- holds it.
 create function app.refuse_unseen()
     returns trigger

@@ -198,7 +198,7 @@ comment on trigger _900_audit on app.routine_versions is 'Writes the audit trail
 comment on constraint routines_family_id_id_version_fkey on app.routines is
     'The newest version does not exist.';
 
--- The stub of the rule what a step may name; sql/functions/check_step.sql holds it.
+-- The stub of the rule what a step may name; sql/functions/triggers/check_step.sql holds it.
 create function app.check_step()
     returns trigger
     language plpgsql

@@ -158,7 +158,7 @@ comment on trigger _110_refuse_delete on app.score_entries is
 comment on trigger _120_refuse_truncate on app.score_entries is 'The ledger is append-only.';
 comment on trigger _900_audit on app.score_entries is 'Writes the audit trail.';
 
--- The stub of what writes the ledger; sql/functions/score.sql holds it.
+-- The stub of what writes the ledger; sql/functions/triggers/score.sql holds it.
 grant create on schema app to app_auth;
 
 set local role app_auth;

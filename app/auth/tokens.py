@@ -1,0 +1,165 @@
+"""Tokens: access tokens (JWT) made and verified, refresh tokens made and hashed.
+
+Our own access tokens are HS256 with `JWT_SECRET`. With `JWKS_URL` set, tokens of that issuer are
+taken as well: RS256, ES256 or EdDSA, by the keys published there.
+"""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import httpx
+import jwt
+
+from app.db.context import Context, MemberRole
+from app.settings import Settings
+
+OUTSIDE_ALGORITHMS = ("RS256", "ES256", "EdDSA")
+
+# An unknown key id makes us ask the issuer again, but not more often than this (seconds): a client
+# that invents key ids must not make us hammer it.
+REFETCH_INTERVAL = 30.0
+
+# A key that the issuer has withdrawn is trusted no longer than this (seconds).
+KEYS_LIFETIME = 600.0
+
+# How far the clocks of two machines may differ (seconds).
+LEEWAY = 10
+
+
+class InvalidTokenError(Exception):
+    """The token is malformed, expired, not for us or not signed by a key we trust."""
+
+
+class KeysUnavailableError(Exception):
+    """The outside issuer's keys cannot be fetched: whether the token is right cannot be said."""
+
+
+def new_refresh_token() -> str:
+    """Return a refresh token: 32 random bytes, URL-safe."""
+    return secrets.token_urlsafe(32)
+
+
+def hash_token(token: str) -> bytes:
+    """Return the SHA-256 of a refresh token or an invitation's: all that is ever stored of it."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+class Tokens:
+    """Makes and verifies access tokens.
+
+    Args:
+        settings: The secret, issuer, audience and lifetime; and where the outside keys are.
+
+    Raises:
+        SettingsError: `JWT_SECRET` is not set.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._secret = settings.require("jwt_secret")
+        self._settings = settings
+        self._keys: dict[str, jwt.PyJWK] = {}
+        self._fetched_at = float("-inf")
+        self._fetching = asyncio.Lock()
+
+    def make(self, context: Context) -> str:
+        """Return an access token for a context, valid for `ACCESS_TOKEN_MINUTES` at the most.
+
+        A context that came from a token gives a token that ends no later.
+        """
+        now = datetime.now(UTC)
+        expires_at = now + self._settings.access_token_lifetime
+        claims: dict[str, Any] = {
+            "iss": "hearth",
+            "aud": "hearth",
+            "sub": str(context.user_id),
+            "iat": now,
+            "nbf": now,
+            "exp": min(expires_at, context.token_expires_at or expires_at),
+        }
+        if context.session_id is not None:  # none where an outside issuer signed the user in
+            claims["sid"] = str(context.session_id)
+        if context.family_id is not None and context.role is not None:
+            claims["family_id"] = str(context.family_id)
+            claims["role"] = context.role.value
+        return jwt.encode(claims, self._secret, algorithm="HS256")
+
+    async def verify(self, token: str) -> Context:
+        """Return the context that a token claims. That it still holds, the database asserts.
+
+        Raises:
+            InvalidTokenError: The token is not one of ours nor of the configured issuer, or its
+                time has not come or is over.
+            KeysUnavailableError: The issuer does not answer.
+        """
+        try:
+            header = jwt.get_unverified_header(token)
+            if header.get("alg") == "HS256":
+                # Only our own tokens are HS256, so a public key can never pass for a secret.
+                claims = self._decode(token, self._secret, "HS256", "hearth", "hearth")
+                return _context(claims, session_id=claims.get("sid"))
+            if self._settings.jwks_url is None or header.get("alg") not in OUTSIDE_ALGORITHMS:
+                raise InvalidTokenError("algorithm")
+            key = await self._key(str(header.get("kid")))
+            claims = self._decode(
+                token,
+                key.key,
+                key.algorithm_name,
+                self._settings.jwt_issuer,
+                self._settings.jwt_audience,
+            )
+            # Its `sid`, if there is one, names a session over there and none of ours.
+            return _context(claims, session_id=None)
+        except (jwt.PyJWTError, AttributeError, KeyError, ValueError, TypeError) as error:
+            raise InvalidTokenError(type(error).__name__) from None
+
+    @staticmethod
+    def _decode(token: str, key: Any, algorithm: str, issuer: str, audience: str) -> dict[str, Any]:
+        claims: dict[str, Any] = jwt.decode(
+            token,
+            key,
+            algorithms=[algorithm],
+            issuer=issuer,
+            audience=audience,
+            leeway=LEEWAY,
+            options={"require": ["exp", "sub", "iss", "aud"]},
+        )
+        return claims
+
+    async def _key(self, key_id: str) -> jwt.PyJWK:
+        async with self._fetching:
+            age = time.monotonic() - self._fetched_at
+            if age > KEYS_LIFETIME or (key_id not in self._keys and age > REFETCH_INTERVAL):
+                await self._fetch_keys()
+        return self._keys[key_id]
+
+    async def _fetch_keys(self) -> None:
+        assert self._settings.jwks_url is not None  # noqa: S101 - verify() has looked
+        try:
+            async with httpx.AsyncClient(timeout=5.0) as client:
+                document = (await client.get(self._settings.jwks_url)).raise_for_status().json()
+            keys = jwt.PyJWKSet.from_dict(document).keys if document["keys"] else []
+        except (httpx.HTTPError, jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
+            raise KeysUnavailableError(type(error).__name__) from None
+        self._fetched_at = time.monotonic()
+        self._keys = {
+            key.key_id: key
+            for key in keys
+            if key.key_id is not None and key.algorithm_name in OUTSIDE_ALGORITHMS
+        }
+
+
+def _context(claims: dict[str, Any], *, session_id: str | None) -> Context:
+    family_id, role = claims.get("family_id"), claims.get("role")
+    # Where there is no family of ours, a role is another system's.
+    return Context(
+        user_id=UUID(claims["sub"]),
+        session_id=UUID(session_id) if session_id is not None else None,
+        family_id=UUID(family_id) if family_id is not None else None,
+        role=None if family_id is None else MemberRole(str(role)),
+        token_expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+    )

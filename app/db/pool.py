@@ -1,0 +1,329 @@
+"""The pool, and the one way to a transaction.
+
+All SQL text here is transaction control. Values put into it are UUIDs and an enum member that were
+parsed before, never a client's text.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from enum import StrEnum
+from typing import Any, NoReturn, TypeAlias, TypeVar
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from app.db.context import Context, MemberRole
+from app.db.queries import load_queries
+from app.settings import Settings, SettingsError
+
+T = TypeVar("T")
+
+logger = structlog.get_logger("hearth.database")
+
+# What a live migration does to statements prepared before it, and what two writers do to each
+# other: the transaction has been rolled back whole and may run again.
+_RETRIED = (
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.OutdatedSchemaCacheError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+)
+
+
+ASSERTION = "SELECT app.assert_membership()"
+
+# A connection whose rollback takes longer (seconds) is given up; the server rolls back by itself.
+ROLLBACK_LIMIT = 1.0
+
+# Milliseconds from which on a query is logged as slow.
+SLOW = 50
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; one line that says why, without secrets."""
+
+
+class PoolTimeoutError(DatabaseError):
+    """No connection became free in time."""
+
+
+class State(StrEnum):
+    """Where a `Database` stands."""
+
+    DISCONNECTED = "disconnected"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    DISCONNECTING = "disconnecting"
+
+
+class Transaction:
+    """An open transaction, in which queries run by their names.
+
+    Args:
+        connection: The connection that it is open on.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._queries = load_queries()
+
+    async def rows(self, name: str, values: Mapping[str, object]) -> Sequence[Mapping[str, Any]]:
+        """Return all rows of a query."""
+        return [dict(row) for row in await self._send(self._connection.fetch, name, values)]
+
+    async def row(self, name: str, values: Mapping[str, object]) -> Mapping[str, Any] | None:
+        """Return the first row of a query, or `None` if there is none."""
+        row = await self._send(self._connection.fetchrow, name, values)
+        return None if row is None else dict(row)
+
+    async def value(self, name: str, values: Mapping[str, object]) -> Any:
+        """Return the first column of the first row of a query, or `None` if there is no row."""
+        return await self._send(self._connection.fetchval, name, values)
+
+    async def assert_context(self) -> None:
+        """Ask again whether the context holds.
+
+        Raises:
+            asyncpg.PostgresError: ZH001, it does not hold any more.
+        """
+        await self._connection.execute(ASSERTION)
+
+    async def enter(self, context: Context) -> None:
+        """Go on in another context, which is asserted.
+
+        Raises:
+            asyncpg.PostgresError: ZH001, it does not hold.
+        """
+        await self._connection.execute(_setting(context) + ASSERTION)
+
+    async def leave(self) -> None:
+        """Go on without a context."""
+        await self._connection.execute(_setting(None))
+
+    async def _send(self, fetch: Any, name: str, values: Mapping[str, object]) -> Any:
+        query = self._queries[name]
+        started = time.perf_counter()
+        result = await fetch(query.text, *query.arguments(values))
+        milliseconds = (time.perf_counter() - started) * 1000
+        if milliseconds > SLOW:
+            logger.warning("slow query", query=name, milliseconds=round(milliseconds, 1))
+        return result
+
+
+# What is done in a transaction; its result is given back once the transaction is committed.
+Operation: TypeAlias = Callable[[Transaction], Awaitable[T]]
+
+
+class Database:
+    """A pool of connections, and the one way to a transaction.
+
+    Args:
+        settings: Where the database is and how to pool it.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pool: Any = None
+        self._limits = "".join(
+            f"SET LOCAL {name} = {int(value)};"
+            for name, value in (
+                ("statement_timeout", settings.statement_timeout_ms),
+                ("lock_timeout", settings.lock_timeout_ms),
+                (
+                    "idle_in_transaction_session_timeout",
+                    settings.idle_in_transaction_timeout_ms,
+                ),
+            )
+            if value is not None
+        )
+        self.state = State.DISCONNECTED
+        self.constraints: Mapping[str, Mapping[str, Any]] = {}
+
+    async def connect(self) -> None:
+        """Open the pool, trying again with growing pauses until `CONNECT_TIMEOUT` has passed.
+
+        Raises:
+            SettingsError: `DATABASE_URL` is not set.
+            DatabaseError: The server cannot be reached, or refuses us.
+        """
+        url = self._settings.require("database_url")
+        deadline = time.monotonic() + self._settings.connect_timeout
+        pause = 0.1
+        self.state = State.CONNECTING
+        while True:
+            try:
+                self._pool = await asyncpg.create_pool(
+                    url,
+                    min_size=self._settings.pool_min_size,
+                    max_size=self._settings.pool_max_size,
+                    max_inactive_connection_lifetime=self._settings.pool_connection_lifetime,
+                    timeout=5,
+                    # The server's own limits come first; this is for a server that is gone.
+                    command_timeout=60 + (self._settings.statement_timeout_ms or 0) / 1000,
+                    # A transaction pooler may hand each transaction to another server connection.
+                    statement_cache_size=0 if self._settings.database_pooler != "none" else 256,
+                    # Everything we set is local to its transaction: there is nothing to reset.
+                    reset=_nothing,
+                    server_settings={"application_name": "hearth"},
+                )
+                # A pool without a minimum has not connected yet.
+                self.constraints = await self.run(None, _constraints, read_only=True)
+                break
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+                if self._pool is not None:
+                    self._pool.terminate()
+                    self._pool = None
+                if _is_refusal(error) or time.monotonic() + pause > deadline:
+                    self.state = State.DISCONNECTED
+                    _give_up(error)
+                logger.warning("database not reached, trying again", pause=pause)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+        self.state = State.CONNECTED
+
+    async def disconnect(self) -> None:
+        """Close the pool: wait for the transactions under way, at most ten seconds."""
+        pool, self._pool = self._pool, None
+        self.state = State.DISCONNECTING
+        if pool is not None:
+            try:
+                await asyncio.wait_for(pool.close(), timeout=10)
+            except TimeoutError:
+                pool.terminate()
+        self.state = State.DISCONNECTED
+
+    @property
+    def pool_use(self) -> tuple[int, int]:
+        """Connections in use, and the most there may be."""
+        if self._pool is None:
+            return (0, self._settings.pool_max_size)
+        return (self._pool.get_size() - self._pool.get_idle_size(), self._pool.get_max_size())
+
+    async def run(
+        self,
+        context: Context | None,
+        operation: Operation[T],
+        *,
+        read_only: bool = False,
+        request_id: UUID | None = None,
+    ) -> T:
+        """Run an operation in one transaction and return its result once that is committed.
+
+        Args:
+            context: For whom; it is asserted in the transaction's first message. `None` before
+                sign-in, when only the functions of app_auth can do anything.
+            operation: Called with the open transaction; may be called a second time if the first
+                attempt was undone by a migration, a deadlock or a serialization failure.
+            read_only: Whether the server should refuse writes.
+            request_id: Goes into the audit trail.
+
+        Raises:
+            asyncpg.PostgresError: The server refused; nothing was written.
+            PoolTimeoutError: No connection became free in time.
+            DatabaseError: There is no pool.
+        """
+        opening = self._opening(context, read_only=read_only, request_id=request_id)
+        try:
+            async with self._transaction(opening) as transaction:
+                return await operation(transaction)
+        except _RETRIED as error:
+            logger.info("transaction runs again", reason=type(error).__name__)
+        async with self._transaction(opening) as transaction:
+            return await operation(transaction)
+
+    def _opening(self, context: Context | None, *, read_only: bool, request_id: UUID | None) -> str:
+        parts = [
+            "BEGIN ISOLATION LEVEL READ COMMITTED",
+            ", READ ONLY;" if read_only else ";",
+            self._limits,
+        ]
+        if request_id is not None:
+            parts.append(f"SET LOCAL app.request_id = '{request_id.hex}';")
+        if context is not None:
+            parts.append(_setting(context) + ASSERTION)
+        return "".join(parts)
+
+    @asynccontextmanager
+    async def _transaction(self, opening: str) -> AsyncIterator[Transaction]:
+        if self._pool is None:
+            raise DatabaseError("the database is not connected")
+        try:
+            connection = await self._pool.acquire(timeout=self._settings.pool_acquire_timeout)
+        except TimeoutError:
+            raise PoolTimeoutError("no database connection became free in time") from None
+        try:
+            await connection.execute(opening)
+            yield Transaction(connection)
+            # PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK.
+            if await connection.execute("COMMIT") != "COMMIT":
+                raise DatabaseError("the transaction could not be committed")  # noqa: TRY301
+        except BaseException:
+            await _roll_back(connection)
+            raise
+        finally:
+            await self._pool.release(connection)
+
+
+def _setting(context: Context | None) -> str:
+    # All of them always: nothing that somebody left on a connection of a pooler shines through.
+    values = dict.fromkeys(("user_id", "session_id", "family_id", "member_role"), "")
+    if context is not None:
+        values["user_id"] = context.user_id.hex
+        values["session_id"] = context.session_id.hex if context.session_id else ""
+        if context.family_id is not None and context.role is not None:
+            values["family_id"] = context.family_id.hex
+            values["member_role"] = MemberRole(context.role).value
+    return "".join(f"SET LOCAL app.{name} = '{value}';" for name, value in values.items())
+
+
+async def _roll_back(connection: Any) -> None:
+    if connection.is_closed():
+        return
+    try:
+        async with asyncio.timeout(ROLLBACK_LIMIT):
+            await connection.execute("ROLLBACK")
+    except asyncio.CancelledError:
+        connection.terminate()
+        raise
+    except Exception:  # noqa: BLE001 - whatever happened: not this connection again
+        connection.terminate()
+
+
+async def _nothing(_: Any) -> None:
+    return None
+
+
+async def _constraints(transaction: Transaction) -> Mapping[str, Mapping[str, Any]]:
+    return {row["name"]: row for row in await transaction.rows("list_constraints", {})}
+
+
+def _is_refusal(error: Exception) -> bool:
+    # 28: wrong login, which PgBouncer calls 08P01. 3D: no such database. 42: not the schema we
+    # know. Waiting helps none.
+    if isinstance(error, asyncpg.ProtocolViolationError | asyncpg.ClientConfigurationError):
+        return True
+    return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {
+        "28",
+        "3D",
+        "42",
+    }
+
+
+def _give_up(error: Exception) -> NoReturn:
+    state = getattr(error, "sqlstate", None) or ""
+    if isinstance(error, SettingsError):
+        raise error
+    if state[:2] == "28" or state == "08P01":
+        raise DatabaseError("DATABASE_URL: the server refuses this login") from None
+    if state[:2] == "3D":
+        raise DatabaseError("DATABASE_URL: the server has no such database") from None
+    if state in {"42P01", "42883", "3F000"}:
+        raise DatabaseError("the database is not migrated; run: hearth migrate") from None
+    if state == "42501":
+        raise DatabaseError("DATABASE_URL: this login may not do that; it should be app_api")
+    if state[:2] == "42" or isinstance(error, asyncpg.ClientConfigurationError):
+        raise DatabaseError("DATABASE_URL: has an option that is not understood") from None
+    raise DatabaseError(f"DATABASE_URL: cannot reach the server ({type(error).__name__})") from None

@@ -1,0 +1,167 @@
+"""The fields of requests: what text, numbers, days and the like may be.
+
+Limits repeat the checks of `sql/`, for better messages; a test holds the two together. What a JSON
+Schema cannot know of a validator stands beside it as `json_schema_extra`.
+"""
+
+import re
+import zoneinfo
+from contextlib import suppress
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones())
+
+
+def _has_no_nul(text: str) -> str:
+    # PostgreSQL's text cannot hold it.
+    if "\x00" in text:
+        raise ValueError("must not contain the character U+0000")
+    return text
+
+
+def _is_not_blank(text: str) -> str:
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+NUMBER = "^[1-9][0-9]{0,8}$"
+DAY = "^(19|2[0-9])[0-9]{2}-[0-9]{2}-[0-9]{2}$"
+
+
+def day_of(text: str) -> date:
+    """Return the day that a text stands for.
+
+    Raises:
+        ValueError: It stands for none, or for one of another millennium.
+    """
+    with suppress(ValueError):
+        if re.fullmatch(DAY, text):
+            return date.fromisoformat(text)
+    raise ValueError("must be a day from 1900-01-01 to 2999-12-31")
+
+
+def number_of(text: str) -> int:
+    """Return the number that a text stands for.
+
+    Raises:
+        ValueError: It stands for none, or for one that is not from 1 to 999999999.
+    """
+    if not re.fullmatch(NUMBER, text, re.ASCII):
+        raise ValueError("must be a whole number from 1")
+    return int(text)
+
+
+def _read_day(value: object) -> object:
+    # Pydantic takes a number in a string for seconds since 1970.
+    return day_of(value) if isinstance(value, str) else value
+
+
+# As in app.is_time_zone, which decides.
+_ZONE = (
+    "UTC|[A-Z][A-Za-z]*(/[A-Z][A-Za-z_]*(-[A-Za-z]+)*)+"
+    r"|Etc/GMT(\+([0-9]|1[0-2])|-([0-9]|1[0-4]))?"
+)
+
+
+def _is_time_zone(name: str) -> str:
+    if not re.fullmatch(_ZONE, name) or name not in _time_zones():
+        raise ValueError("must be a time zone such as Europe/Vienna")
+    return name
+
+
+def _read_flag(value: object) -> object:
+    # Pydantic takes yes, on and 1 as well.
+    if isinstance(value, str) and value not in {"true", "false"}:
+        raise ValueError("must be true or false")
+    return value
+
+
+def read_number(value: object) -> object:
+    # Pydantic takes 1_0, +10 and 10.0 as well.
+    if isinstance(value, str) and not re.fullmatch("[0-9]{1,9}", value):
+        raise ValueError("must be a whole number")
+    return value
+
+
+def _read_whole(value: object) -> object:
+    # JSON and its schemas know one kind of number: 3.0 is a whole one too.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+WHOLE = BeforeValidator(_read_whole)
+
+
+def hundredths_to(most: int) -> BeforeValidator:
+    def read(value: object) -> object:
+        # Pydantic takes a number in a string as well, and true for 1.
+        if type(value) in (int, float) and 0.01 <= cast(float, value) <= most:
+            return Decimal(str(value))
+        raise ValueError(f"must be a number from 0.01 to {most}")
+
+    return BeforeValidator(read)
+
+
+def number_schema(most: int, about: str) -> WithJsonSchema:
+    return WithJsonSchema(
+        {"type": "number", "minimum": 0.01, "maximum": most, "description": about}
+    )
+
+
+# What is not blank, as every dialect of regular expressions should have it: they differ in \s.
+_INK = r"[^\s\u0000\u001c-\u001f\u0085]"
+
+
+def _matching(pattern: str) -> Any:
+    return Field(json_schema_extra={"pattern": pattern})
+
+
+Text = Annotated[str, AfterValidator(_has_no_nul), _matching(r"^[^\u0000]*$")]
+Line = Annotated[Text, AfterValidator(_is_not_blank), _matching(rf"^[^\u0000]*{_INK}[^\u0000]*$")]
+Title = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
+Name = Annotated[Line, StringConstraints(min_length=1, max_length=100)]
+FullName = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
+Description = Annotated[Text, StringConstraints(max_length=1000)]
+TimeZone = Annotated[
+    str,
+    AfterValidator(_is_time_zone),
+    Field(
+        description="the name of a time zone of the IANA database",
+        json_schema_extra={"format": "time-zone", "pattern": f"^({_ZONE})$"},
+    ),
+]
+Email = Annotated[
+    Text,
+    StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"),
+    _matching(r"^[^@\s\u0000\u0085]+@[^@\s\u0000\u0085]+$"),
+]
+Day = Annotated[
+    date,
+    BeforeValidator(_read_day),
+    Field(description="a day from 1900-01-01 to 2999-12-31"),
+    _matching(DAY),
+]
+Flag = Annotated[bool, BeforeValidator(_read_flag)]
+Visibility = Annotated[
+    Literal["private", "family"],
+    Field(description="who sees it: the owner alone, or everybody in the family"),
+]
+Points = Annotated[int, Field(ge=0, le=1000, description="what doing it is worth"), WHOLE]
+Secret = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+# The limits go first, or the schema does not show them.
+Limit = Annotated[
+    int,
+    Field(ge=1, le=100, description="how many items at most"),
+    BeforeValidator(read_number),
+]
+UUID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+# NIST SP 800-63B: at least 8 characters, no rules of composition; an end, so that hashing has one.
+Password = Annotated[str, StringConstraints(min_length=8, max_length=256)]

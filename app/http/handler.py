@@ -1,0 +1,249 @@
+"""The handler of every row: read the request, run its query in a transaction, respond.
+
+A query gives one row: `body`, which PostgreSQL has built and which is passed on as it is, and
+`row_version`, the entity tag, of what has versions.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.db.context import Context
+from app.db.pool import Operation, Transaction
+from app.http import problems
+from app.http.endpoint import Endpoint, Handler
+from app.http.problems import Problem
+from app.http.requests import (
+    authenticate,
+    idempotency_key,
+    if_match,
+    if_none_match,
+    parse_body,
+    parse_query,
+    read_content,
+    refuse_misplaced,
+    request_id,
+    services,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a row's query came to.
+
+    Args:
+        status: The HTTP status.
+        body: JSON text; `None` for an empty one.
+        version: The row's version, if it has one.
+        prefix: What the entity tag begins with, where the URL does not say which thing it is.
+        is_replayed: Whether it was given before, to the same request.
+    """
+
+    status: int
+    body: str | None = None
+    version: int | None = None
+    prefix: str = ""
+    is_replayed: bool = False
+
+    @property
+    def etag(self) -> str | None:
+        """The strong entity tag (RFC 9110, 8.8.3): of one version of one row."""
+        return None if self.version is None else f'"{self.prefix}{self.version}"'
+
+    def response(self) -> Response:
+        """Return it as an HTTP response."""
+        headers = {} if self.etag is None else {"ETag": self.etag}
+        if self.is_replayed:
+            headers["Idempotency-Replayed"] = "true"
+        return Response(
+            self.body,
+            status_code=self.status,
+            media_type=None if self.body is None else "application/json",
+            headers=headers,
+        )
+
+
+def routes(endpoints: Sequence[Endpoint]) -> list[Route]:
+    """Return a route for each path, so that a 405 names all its methods."""
+    paths: dict[str, dict[str, Handler]] = {}
+    for row in endpoints:
+        paths.setdefault(row.path, {})[row.method] = _checked(row)
+    return [Route(path, _by_method(rows), methods=list(rows)) for path, rows in paths.items()]
+
+
+def _checked(row: Endpoint) -> Handler:
+    serve = row.handler or handler(row)
+
+    async def handle(request: Request) -> Response:
+        request.state.fields = row.fields  # for the pointers of what the database refuses
+        if "Idempotency-Key" in request.headers and not row.accepts_idempotency_key:
+            detail = "Idempotency-Key: not accepted here, because the response holds secrets."
+            raise Problem(problems.MALFORMED, detail)
+        return await serve(request)
+
+    return handle
+
+
+def _by_method(handlers: Mapping[str, Handler]) -> Handler:
+    async def handle(request: Request) -> Response:
+        # Where there is GET, Starlette takes HEAD as well.
+        return await handlers["GET" if request.method == "HEAD" else request.method](request)
+
+    return handle
+
+
+def handler(row: Endpoint) -> Handler:
+    """Return what serves a row that is one query."""
+
+    async def handle(request: Request) -> Response:
+        context = await authenticate(request)
+        require_family(row, context)
+        content = await read_content(request) if row.body else b""
+        values = {
+            **(parse_query(request.url.query, row.parameters).values() if row.parameters else {}),
+            **(parse_body(content, row.body).values() if row.body else {}),
+            **path_values(request.path_params),
+            "may_create": "If-Match" not in request.headers,
+        }
+        wanted = if_match(request, prefix=etag_prefix(row, context)) if row.is_conditional else None
+
+        async def operation(transaction: Transaction) -> Result:
+            return await execute(row, transaction, context, values, wanted)
+
+        read_only = row.method == "GET"
+        result = await run_once(request, context, operation, content, read_only=read_only)
+        if read_only and result.etag is not None and if_none_match(request, result.etag):
+            return Response(status_code=304, headers={"ETag": result.etag})
+        return result.response()
+
+    return handle
+
+
+async def execute(
+    row: Endpoint,
+    transaction: Transaction,
+    context: Context,
+    values: Mapping[str, object],
+    wanted: list[int] | None,
+) -> Result:
+    """Run a row's query; find out why, where it gives nothing.
+
+    Args:
+        row: The row.
+        transaction: Where it runs.
+        context: Who asks.
+        values: The query's parameters, but for those of the context.
+        wanted: The versions that `If-Match` names; `None` if any will do.
+
+    Raises:
+        Problem: The thing is not there (404), has another version than is wanted (412), or may not
+            be changed by the caller (403).
+    """
+    assert row.query is not None  # noqa: S101 - a row has a query or a handler
+    prefix = "" if row.method == "POST" else etag_prefix(row, context)
+    values = {
+        **values,
+        "user_id": context.user_id,
+        "family_id": context.family_id,
+        "if_match": wanted,
+    }
+    found = await transaction.row(row.query, values)
+    if found is not None and found["body"] is not None:
+        body = found["body"] if row.response is not None else None
+        version = found.get("row_version")
+        # A row's first version is what an insert made.
+        status = 201 if row.is_upsert and version == 1 else row.status
+        return Result(status, body, version, prefix)
+    seen = await transaction.row(row.existence_check, values) if row.existence_check else None
+    if seen is None:
+        raise Problem(row.when_empty)
+    if wanted is not None and seen["row_version"] not in wanted:
+        etag = Result(200, version=seen["row_version"], prefix=prefix).etag or ""
+        raise Problem(problems.PRECONDITION_FAILED, headers={"ETag": etag})
+    raise Problem(problems.FORBIDDEN)
+
+
+async def run_once(
+    request: Request,
+    context: Context,
+    operation: Operation[Result],
+    content: bytes,
+    *,
+    read_only: bool,
+) -> Result:
+    """Run an operation in a transaction; if the request has an Idempotency-Key, once only.
+
+    Raises:
+        Problem: The key was used for another request, or a header does not go with the method.
+    """
+    refuse_misplaced(request)
+    key = idempotency_key(request)
+    database = services(request).database
+    if key is None or read_only:
+        return await database.run(
+            context, operation, read_only=read_only, request_id=request_id(request)
+        )
+    if context.family_id is None:
+        detail = "Idempotency-Key: choose a family first; keys are kept per family."
+        raise Problem(problems.NO_FAMILY, detail)
+    # With the role: who was demoted since gets no owner's response again.
+    asked = f"{request.url.path} {context.role}\n".encode() + content
+    digest = hashlib.sha256(asked).digest()
+
+    async def once(transaction: Transaction) -> Result:
+        kept = await transaction.row("find_kept_answer", {"idempotency_key": key})
+        if kept is not None and kept["request_hash"] != digest:
+            raise Problem(problems.IDEMPOTENCY_KEY_REUSED)
+        if kept is not None:
+            return Result(kept["status"], kept["body"], kept["etag_version"], is_replayed=True)
+        result = await operation(transaction)
+        values = {
+            "user_id": context.user_id,
+            "family_id": context.family_id,
+            "idempotency_key": key,
+            "request_hash": digest,
+            "status": result.status,
+            "body": result.body,
+            "etag_version": result.version,
+        }
+        await transaction.row("keep_answer", values)
+        return result
+
+    return await database.run(context, once, request_id=request_id(request))
+
+
+def path_values(values: Mapping[str, object]) -> Mapping[str, object]:
+    """Return the parameters of a path.
+
+    Raises:
+        Problem: In the place of a day or a number stands something else.
+    """
+    entries = [
+        {"parameter": name, "detail": str(value)}
+        for name, value in values.items()
+        if isinstance(value, ValueError)
+    ]
+    if entries:
+        raise Problem(problems.VALIDATION_FAILED, errors=entries)
+    return values
+
+
+def etag_prefix(row: Endpoint, context: Context) -> str:
+    """Return what the entity tags of a row's things begin with."""
+    # At /v1/family and /v1/me it is the token that says whose row it is.
+    whose = context.family_id if row.in_family else context.user_id
+    return "" if "{" in row.path or whose is None else f"{whose.hex}-"
+
+
+def require_family(row: Endpoint, context: Context) -> None:
+    """Refuse who has not chosen a family, where the row needs one.
+
+    Raises:
+        Problem: They have not.
+    """
+    if row.in_family and context.family_id is None:
+        raise Problem(problems.NO_FAMILY)

@@ -1,0 +1,258 @@
+"""Middleware: what surrounds every request: its id, log and measurement, its limits, its problems.
+
+Pure ASGI. Starlette's BaseHTTPMiddleware runs the application in a task of its own and leaks
+connections when the request is cancelled.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID, uuid4
+
+import asyncpg
+import structlog
+from prometheus_client import Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app import logs
+from app.db.pool import DatabaseError
+from app.http import problems
+from app.http.problems import Problem, problem_response
+
+logger = structlog.get_logger("hearth.requests")
+
+# Seconds after which a request is looked after: whether its client is still there. Most are over by
+# then and cost nothing.
+ATTENDED_AFTER = 0.1
+
+# Bytes of all headers together; what nginx and Apache take by default is of that order.
+MAX_HEADER_BYTES = 16_384
+
+# The OWASP REST security cheat sheet. An answer is data for its client: nobody keeps it, frames it,
+# or takes it for a page. /docs, which is one, brings a policy of its own.
+SECURITY_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+# By the route's pattern, so that there are as many series as routes, whatever clients ask for.
+DURATION = Histogram(
+    "hearth_request_duration_seconds",
+    "How long requests took.",
+    ("method", "route", "status"),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)
+
+
+class RequestLog:
+    """Give each request an id, answer it as `X-Request-Id`, log one line at its end, measure it.
+
+    Each answer gets the security headers that it does not bring itself.
+
+    A client's own id is taken over if it is a UUID: so it finds its requests in the audit trail.
+    The path is logged as the route's pattern: what a client writes into it is not repeated.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope).get("X-Request-Id"))
+        scope.setdefault("state", {})["request_id"] = request_id
+        started = time.perf_counter()
+        status = 499  # as nginx has it: the client went away before there was an answer
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = str(request_id)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=str(request_id)):
+            try:
+                await self._app(scope, receive, send_with_id)
+            finally:
+                route = getattr(scope.get("route"), "path", None)
+                took = time.perf_counter() - started
+                # A method that there is not is whatever the client wrote: it names no series.
+                method = scope["method"] if route else "other"
+                DURATION.labels(method, route or "none", status).observe(took)
+                logger.info(
+                    "request",
+                    method=scope["method"],
+                    route=route,
+                    status=status,
+                    milliseconds=round(took * 1000, 1),
+                )
+
+
+class RequestTimeout:
+    """Serve a request only as long as somebody waits for it, and no longer than it may take.
+
+    When the client goes away or the deadline passes, the task is cancelled, and with it what it
+    does in PostgreSQL.
+
+    Args:
+        app: What serves.
+        deadline: Seconds from the request's line to its answer, the reading of the body included.
+
+    Raises:
+        Problem: The deadline passed, or the headers are too large.
+    """
+
+    def __init__(self, app: ASGIApp, deadline: float) -> None:
+        self._app = app
+        self._deadline = deadline
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+            detail = f"The headers may have {MAX_HEADER_BYTES} bytes."
+            raise Problem(problems.HEADERS_TOO_LARGE, detail)
+        client = _Client(scope, receive, send)
+        try:
+            async with asyncio.timeout(self._deadline) as deadline:
+                with client.attended():
+                    await self._app(scope, client.receive, client.send)
+        except asyncio.CancelledError:
+            if not client.is_gone:
+                raise
+            client.let_go()
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise Problem(problems.TIMEOUT, "The request took longer than it may.") from None
+
+
+class _Client:
+    """The other end of a request; cancels the task that serves it when it goes away."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.is_gone = False
+        self._receive = receive
+        self._send = send
+        # Whoever reads a body notices the end of it. These bodies nobody reads.
+        self._is_heard_out = scope["method"] in {"GET", "HEAD", "DELETE"} or not any(
+            name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+            for name, value in scope["headers"]
+        )
+        self._is_answered = False
+        serving = asyncio.current_task()
+        assert serving is not None  # noqa: S101 - ASGI applications run in tasks
+        self._serving = serving
+
+    def let_go(self) -> None:
+        """Take the cancellation back: the task goes on, to the end of the request's log."""
+        self._serving.uncancel()
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._is_heard_out = not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        self._is_answered = message["type"] == "http.response.body" and not message.get("more_body")
+        await self._send(message)
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """Watch the connection while the block runs, from a moment after its beginning."""
+        loop = asyncio.get_running_loop()
+        watch: asyncio.Task[None] | None = None
+        timer: asyncio.TimerHandle
+
+        async def until_gone() -> None:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+            # The server calls it a disconnect, too, when the answer has been given.
+            if not self._is_answered:
+                self.is_gone = self._serving.cancel()
+
+        def begin() -> None:
+            nonlocal watch, timer
+            if self._is_heard_out:
+                watch = loop.create_task(until_gone())
+            else:
+                timer = loop.call_later(ATTENDED_AFTER, begin)
+
+        timer = loop.call_later(ATTENDED_AFTER, begin)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            if watch is not None:
+                watch.cancel()
+
+
+class ErrorHandler:
+    """Turn every exception into a problem document; nothing of its text reaches the client."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def watch(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            problem = _problem(Request(scope), error)
+            if problem.type.status >= 500:
+                debug = scope["state"]["services"].settings.debug
+                logger.error(  # noqa: TRY400 - an exception's own text may hold values
+                    problem.type.code,
+                    error=type(error).__name__,
+                    where=logs.where(error),
+                    exc_info=error if debug else None,
+                )
+            if not started:
+                request_id = str(scope["state"]["request_id"])
+                await problem_response(problem, request_id)(scope, receive, send)
+
+
+def _request_id(offered: str | None) -> UUID:
+    try:
+        return UUID(offered or "")
+    except ValueError:
+        return uuid4()
+
+
+def _problem(request: Request, error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, asyncpg.PostgresError):
+        constraints = request.state.services.database.constraints
+        return problems.from_database(error, constraints, getattr(request.state, "fields", ()))
+    if isinstance(error, asyncpg.DataError | UnicodeEncodeError):
+        return Problem(problems.VALIDATION_FAILED)
+    if isinstance(error, DatabaseError | asyncpg.InterfaceError | OSError | TimeoutError):
+        return Problem(problems.UNAVAILABLE)
+    return Problem(problems.INTERNAL)

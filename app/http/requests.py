@@ -1,0 +1,209 @@
+"""What every handler does with a request: whose it is, and what it says."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar, cast
+from urllib.parse import parse_qsl
+from uuid import UUID
+
+import pydantic
+from starlette.requests import Request
+
+from app.auth.tokens import InvalidTokenError, KeysUnavailableError, Tokens
+from app.db.context import Context
+from app.db.pool import Database
+from app.http import problems
+from app.http.endpoint import Endpoint
+from app.http.health import Health
+from app.http.models import Request as RequestModel
+from app.http.problems import Problem
+from app.settings import Settings
+
+Model = TypeVar("Model", bound=RequestModel)
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the lifespan makes and every handler may use."""
+
+    settings: Settings
+    database: Database
+    tokens: Tokens
+    health: Health
+    endpoints: Sequence[Endpoint]
+
+
+def services(request: Request) -> Services:
+    """Return the services of the application that serves the request."""
+    return cast(Services, request.state.services)
+
+
+def request_id(request: Request) -> UUID:
+    """Return the id that the middleware gave the request."""
+    return cast(UUID, request.state.request_id)
+
+
+async def authenticate(request: Request) -> Context:
+    """Return the context that the bearer token claims.
+
+    Raises:
+        Problem: There is no bearer token (RFC 6750), or it is not valid.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise Problem(problems.UNAUTHENTICATED)
+    try:
+        return await services(request).tokens.verify(token.strip())
+    except KeysUnavailableError:
+        raise Problem(problems.UNAVAILABLE, "The token's issuer does not answer.") from None
+    except InvalidTokenError:
+        raise Problem(
+            problems.UNAUTHENTICATED,
+            "The access token is not valid.",
+            headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
+        ) from None
+
+
+async def read_content(request: Request) -> bytes:
+    """Read a JSON body, as it is.
+
+    Raises:
+        Problem: It is too large, or says that it is something else.
+    """
+    limit = services(request).settings.max_body_bytes
+    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if media_type != "application/json" or encoding != "identity":
+        raise Problem(
+            problems.UNSUPPORTED_MEDIA,
+            "Send it as Content-Type: application/json.",
+            headers={"Accept": "application/json"},
+        )
+    content = bytearray()
+    async for chunk in request.stream():
+        content += chunk
+        if len(content) > limit:
+            raise Problem(problems.CONTENT_TOO_LARGE, f"The body may have {limit} bytes.")
+    return bytes(content)
+
+
+async def read_body(request: Request, model: type[Model]) -> Model:
+    """Read the body and check it against its model.
+
+    Raises:
+        Problem: It is too large, is not JSON, or has fields that are wrong; each is pointed at.
+    """
+    return parse_body(await read_content(request), model)
+
+
+def parse_body(content: bytes, model: type[Model]) -> Model:
+    """Check a body against its model.
+
+    Raises:
+        Problem: It is not JSON, or has fields that are wrong; each is pointed at.
+    """
+    try:
+        return model.model_validate_json(content, strict=True)
+    except pydantic.ValidationError as error:
+        raise problems.from_validation(
+            error.errors(), inside="body", fields=model.model_fields
+        ) from None
+
+
+def parse_query(query: str, model: type[Model]) -> Model:
+    """Check a query string against its model.
+
+    Raises:
+        Problem: A parameter is unknown, wrong or given twice.
+    """
+    pairs = parse_qsl(query, keep_blank_values=True)
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = [name for name in values if names.count(name) > 1]
+        entries = [{"parameter": name, "detail": "is given more than once"} for name in twice]
+        raise Problem(problems.VALIDATION_FAILED, errors=entries)
+    try:
+        return model.model_validate(values)
+    except pydantic.ValidationError as error:
+        raise problems.from_validation(
+            error.errors(), inside="query", fields=_names(model)
+        ) from None
+
+
+def _names(model: type[Model]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+# An entity tag (RFC 9110, 8.8.3). Ours are strong, and a number.
+_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_TAGS = re.compile(rf"[\s,]*{_TAG.pattern}\s*(,\s*({_TAG.pattern})?\s*)*")
+
+
+def versions_in(text: str, *, prefix: str, name: str) -> list[int] | None:
+    """Return the versions that an `If-Match` names; `None` for `*`, which any fits.
+
+    Args:
+        text: The header's value. Tags that are weak or not ours fit nothing.
+        prefix: What a tag of the thing begins with.
+        name: What to call it in a problem.
+
+    Raises:
+        Problem: It is no list of entity tags.
+    """
+    if text.strip() == "*":
+        return None
+    if not _TAGS.fullmatch(text):
+        raise Problem(problems.MALFORMED, f'{name}: write it as ETag has it, such as "3", or *.')
+    strong = [tag for weak, tag in _TAG.findall(text) if not weak and tag.startswith(prefix)]
+    numbers = [tag.removeprefix(prefix) for tag in strong]
+    return [int(number) for number in numbers if re.fullmatch(r"[1-9]\d{0,17}", number, re.ASCII)]
+
+
+def if_match(request: Request, *, prefix: str) -> list[int] | None:
+    """Return the versions that a change wants to find; `None` if any will do.
+
+    Raises:
+        Problem: The header is no list of entity tags.
+    """
+    text = _header(request, "If-Match")
+    return None if text is None else versions_in(text, prefix=prefix, name="If-Match")
+
+
+def if_none_match(request: Request, etag: str) -> bool:
+    """Say whether the client has this version; tags are compared weakly (RFC 9110, 13.1.2)."""
+    text = _header(request, "If-None-Match") or ""
+    return text.strip() == "*" or etag.strip('"') in {tag for _, tag in _TAG.findall(text)}
+
+
+def refuse_misplaced(request: Request) -> None:
+    """Refuse headers that would change what the request means, were they not ignored.
+
+    Raises:
+        Problem: One of them does not go with the method.
+    """
+    for name, methods in (
+        ("If-Match", ("PUT", "PATCH", "DELETE")),
+        ("If-None-Match", ("GET", "HEAD")),
+        ("Idempotency-Key", ("POST",)),
+    ):
+        if name in request.headers and request.method not in methods:
+            raise Problem(problems.MALFORMED, f"{name}: goes with {', '.join(methods)}.")
+
+
+def _header(request: Request, name: str) -> str | None:
+    # Sent twice, a list goes on (RFC 9110, 5.3).
+    return ", ".join(request.headers.getlist(name)) if name in request.headers else None
+
+
+def idempotency_key(request: Request) -> str | None:
+    """Return the key of a POST that is to be done once, however often it is sent.
+
+    Raises:
+        Problem: The key is no text of 1 to 255 visible ASCII characters.
+    """
+    key = _header(request, "Idempotency-Key")
+    if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+        raise Problem(problems.MALFORMED, "Idempotency-Key: must have 1 to 255 visible characters.")
+    return key

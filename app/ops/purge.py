@@ -1,0 +1,91 @@
+"""The purge: what was retired long ago, found and deleted for good, batch by batch."""
+
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from app.db.admin import Admin, connect
+from app.db.pool import DatabaseError
+
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+
+
+class Kind(StrEnum):
+    """What can be purged, in the order in which it is."""
+
+    routines = "routines"
+    habits = "habits"
+    exercises = "exercises"
+    memberships = "memberships"
+    families = "families"
+    accounts = "accounts"
+    invitations = "invitations"
+    sessions = "sessions"
+
+
+def read_age(text: str) -> timedelta:
+    """Read an age such as 12h, 30d or 8w.
+
+    Raises:
+        ValueError: It is none.
+    """
+    found = re.fullmatch(r"([0-9]{1,4})([hdw])", text)
+    if found is None:
+        raise ValueError("takes a number of hours, days or weeks, such as 12h, 30d or 8w")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+@dataclass(frozen=True)
+class Purge:
+    """A purge under way: how much there is to delete of each kind, and what deletes it."""
+
+    found: Mapping[Kind, int]
+    _admin: Admin
+    _retired_before: datetime
+
+    async def remove(self, kind: Kind, batch_size: int) -> AsyncIterator[int]:
+        """Delete what was found of a kind, and yield the size of each batch once it is committed.
+
+        Raises:
+            DatabaseError: The server is gone or refuses; the batches before stay deleted.
+        """
+        values = {"retired_before": self._retired_before, "batch_size": batch_size}
+        while number := await self._admin.value(f"purge_{kind}", values):
+            yield number
+        # A policy that is missing hides rows from the deletion without a word.
+        left = (await _count(self._admin, self._retired_before))[kind]
+        if left:
+            raise DatabaseError(f"{left} {kind} were found, and could not be deleted")
+
+
+@asynccontextmanager
+async def begin(url: str, age: timedelta, only: Iterable[Kind]) -> AsyncIterator[Purge]:
+    """Find what is to be purged; nothing is deleted yet.
+
+    Args:
+        url: `DIRECT_URL`, of a login that may take the role of app_ops.
+        age: For how long it must have been retired, by the server's clock.
+        only: The kinds; all if there are none.
+
+    Raises:
+        DatabaseError: There is nothing, or nothing of a kind that was named; another purge is at
+            work; the server cannot be reached, or refuses.
+    """
+    async with connect(url) as admin:
+        retired_before = await admin.value("begin_purge", {"age": age})
+        if retired_before is None:
+            raise DatabaseError("another purge is at work")
+        counted = await _count(admin, retired_before)
+        found = {kind: counted[kind] for kind in Kind if kind in (tuple(only) or Kind)}
+        missing = [kind for kind, number in found.items() if number == 0]
+        if missing and (only or len(missing) == len(found)):
+            raise DatabaseError(f"found no {' and no '.join(missing)} of that age; deleted nothing")
+        yield Purge(found, admin, retired_before)
+
+
+async def _count(admin: Admin, retired_before: datetime) -> Mapping[Kind, int]:
+    rows = await admin.rows("count_purgeable", {"retired_before": retired_before})
+    return {Kind(row["kind"]): row["number"] for row in rows}

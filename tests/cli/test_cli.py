@@ -1,0 +1,353 @@
+"""The command line, as a person or a script meets it."""
+
+import json
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import psycopg
+import pytest
+
+from tests.support.fixtures import PASSWORD, Hearth, Person
+
+HEARTH = [sys.executable, "-m", "app.cli"]
+
+
+def _hearth(
+    *arguments: str, hearth: Hearth | None = None, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "200"}
+    if hearth is not None:
+        environment["DIRECT_URL"] = hearth.url("hearth_deployer")
+    return subprocess.run(
+        [*HEARTH, *arguments],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_status_of_a_migrated_database_is_consistent(own_hearth: Hearth) -> None:
+    done = _hearth("status", hearth=own_hearth)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("consistent; at 00")
+
+
+def test_status_names_what_differs_and_exits_with_3(own_hearth: Hearth) -> None:
+    with psycopg.connect(own_hearth.superuser_url) as connection:
+        connection.execute("drop policy tenant_floor on app.tasks")
+
+    told = _hearth("status", hearth=own_hearth)
+    parsed = _hearth("status", "--json", hearth=own_hearth)
+
+    assert told.returncode == 3
+    assert "policies/tasks.sql" in told.stdout
+    assert "changed by hand" in told.stdout
+    assert parsed.returncode == 3
+    report = json.loads(parsed.stdout)
+    assert report["is_consistent"] is False
+    assert [(item["kind"], item["name"]) for item in report["items"]] == [("policy", "tasks")]
+
+
+def test_migrate_mends_and_a_second_run_finds_nothing_to_do(own_hearth: Hearth) -> None:
+    with psycopg.connect(own_hearth.superuser_url) as connection:
+        connection.execute("drop policy tenant_floor on app.tasks")
+    _hearth("migrate", hearth=own_hearth)  # also makes the months of the audit trail
+
+    planned = _hearth("migrate", "--plan", hearth=own_hearth)
+    again = _hearth("migrate", hearth=own_hearth)
+
+    assert (planned.returncode, planned.stdout) == (0, "nothing to do\n")
+    assert again.returncode == 0
+    assert again.stdout.startswith("nothing to do (")
+    assert again.stdout.endswith(" s)\n")
+
+
+def test_a_plan_says_what_would_be_done_and_does_nothing(own_hearth: Hearth) -> None:
+    planned = _hearth("migrate", "--plan", "--rollback", "1", hearth=own_hearth)
+    status = _hearth("status", hearth=own_hearth)
+
+    assert planned.returncode == 3
+    assert "roll back migrations/" in planned.stdout
+    assert status.returncode == 0
+
+
+def test_down_to_a_migration_and_up_again(own_hearth: Hearth) -> None:
+    down = _hearth("migrate", "--to", "0004", "--yes", hearth=own_hearth)
+    between = _hearth("status", "--json", hearth=own_hearth)
+    up = _hearth("migrate", hearth=own_hearth)
+    status = _hearth("status", hearth=own_hearth)
+
+    assert down.returncode == 0, down.stderr
+    assert json.loads(between.stdout)["version"] == "0004_families"
+    assert up.returncode == 0, up.stderr
+    assert status.returncode == 0
+
+
+def test_on_a_terminal_a_rollback_says_what_is_lost_and_asks(own_hearth: Hearth) -> None:
+    leader, follower = pty.openpty()
+    environment = {**os.environ, "DIRECT_URL": own_hearth.url("hearth_deployer")}
+    asking = subprocess.Popen(
+        [*HEARTH, "migrate", "--rollback", "1"],
+        stdin=follower,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        text=True,
+    )
+    os.write(leader, b"n\n")
+    output, _ = asking.communicate(timeout=30)
+    os.close(leader)
+    os.close(follower)
+
+    assert asking.returncode == 1
+    assert "Loses " in output
+    assert "Roll back?" in output
+    assert _hearth("status", hearth=own_hearth).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["migrate", "--to", "0099"], "0099: no such migration"),
+        (["migrate", "--to", "0004", "--rollback", "1"], "--to and --rollback do not go together"),
+        (["migrate", "--rollback", "1"], "--yes: is needed to roll back"),
+        (["up", "--data", "/proc/none/data"], "/proc/none: No such file or directory"),
+        (["psql", "--family", "Home"], "--family goes with --as"),
+        (["psql", "--as", "nobody@example.com"], "no active account with the address nobody@"),
+    ],
+)
+def test_what_cannot_be_done_is_told_in_a_line(
+    hearth: Hearth, arguments: list[str], why: str
+) -> None:
+    done = _hearth(*arguments, hearth=hearth)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("hearth: ")
+    assert why in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_without_any_database_the_way_to_one_is_told(tmp_path: Path) -> None:
+    done = _hearth("status", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "hearth: DIRECT_URL: is not set, and no embedded server runs on .hearth/data"
+        " (hearth up starts one)\n"
+    )
+
+
+def test_wrong_usage_exits_with_2() -> None:
+    assert _hearth("migrate", "--sideways").returncode == 2
+
+
+async def test_psql_as_a_person_sees_what_that_person_sees(
+    hearth: Hearth, ann: Person, bob: Person
+) -> None:
+    for person in (ann, bob):
+        await person.client.post(
+            "/v1/tasks", json={"title": f"of {person.email}", "visibility": "family"}
+        )
+
+    done = _hearth(
+        "psql", "--as", ann.email, "--", "-At", "-c", "select title from app.tasks", hearth=hearth
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"of {ann.email}\n"
+
+
+async def test_psql_as_a_person_may_do_what_that_person_may_and_it_is_audited(
+    hearth: Hearth, ann: Person
+) -> None:
+    made = (await ann.client.post("/v1/tasks", json={"title": "Before"})).json()
+    update = f"update app.tasks set title = 'After' where id = '{made['id']}'"
+
+    done = _hearth("psql", "--as", ann.email, "--", "-At", "-c", update, hearth=hearth)
+
+    assert done.stdout == "UPDATE 1\n", done.stderr
+    newest = (await ann.client.get("/v1/audit?limit=1")).json()["items"][0]
+    assert newest["after"] == {"title": "After"}
+    assert newest["actor_id"] == str(ann.user_id)
+    assert newest["metadata"]["database_role"] == "app_api"
+    assert newest["metadata"]["application"] == "psql"
+
+
+async def test_psql_as_a_person_of_two_families_asks_which(hearth: Hearth, ann: Person) -> None:
+    await ann.client.post("/v1/families", json={"name": "Second home"})
+    select = ["--", "-At", "-c", "select name from app.families"]
+
+    which = _hearth("psql", "--as", ann.email, *select, hearth=hearth)
+    second = _hearth("psql", "--as", ann.email, "--family", "Second home", *select, hearth=hearth)
+
+    assert which.returncode == 1
+    assert "--family: which one?" in which.stderr
+    assert second.stdout == "Second home\n"
+
+
+def test_health_asks_the_service_and_says_so_by_its_exit_code(service: str) -> None:
+    ready = _hearth("health", "--url", f"{service}/health/ready")
+    nobody = _hearth("health", "--url", "http://127.0.0.1:9/health/ready")
+
+    assert (ready.returncode, ready.stdout) == (0, '{"state":"healthy"}\n')
+    assert nobody.returncode == 1
+    assert "does not answer" in nobody.stderr
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _up(
+    cwd: Path, port: int, *, end: signal.Signals
+) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """Run `hearth up` until it serves, yield it with what it says, and end it by a signal."""
+    process = subprocess.Popen(
+        [*HEARTH, "up", "--port", str(port)],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    lines: list[str] = []
+    draining = threading.Thread(target=process.stderr.read, daemon=True)
+    draining.start()
+    try:
+        for line in process.stdout:
+            lines.append(line.rstrip("\n"))
+            if "curl" in line:
+                break
+        yield process, lines
+    finally:
+        process.send_signal(end)
+        lines.extend(process.stdout.read().splitlines())
+        process.wait(timeout=30)
+        draining.join(timeout=10)
+        process.stdout.close()
+        process.stderr.close()
+
+
+@pytest.fixture
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a directory whose path is not a nice one."""
+    return tmp_path_factory.mktemp("a place with spaces, and 'quotes'")
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_up_serves_says_how_to_go_on_and_keeps_the_data(place: Path, end: signal.Signals) -> None:
+    port = _free_port()
+    url = f"http://127.0.0.1:{port}"
+    account = {"email": "ann@example.com", "password": PASSWORD}
+
+    with _up(place, port, end=end) as (first, lines):
+        signed_up = httpx.post(f"{url}/v1/auth/signup", json={**account, "full_name": "Ann"})
+        second = _hearth("up", "--port", str(port), cwd=place)
+        during = _hearth("status", cwd=place)
+    after = _hearth("status", cwd=place)
+    with _up(place, port, end=end):
+        signed_in = httpx.post(f"{url}/v1/auth/signin", json=account)
+
+    assert (signed_up.status_code, signed_in.status_code) == (201, 200)
+    assert first.returncode == 0
+    assert f"Hearth serves on {url} (Ctrl-C stops it)" in lines
+    assert any(line.startswith("  data ") for line in lines)
+    assert any(line.startswith("  sign up ") for line in lines)
+    assert lines[-1] == f"stopped; the data stays in {place}/.hearth/data"
+    assert second.returncode == 1
+    assert second.stderr == f"hearth: already running: pid {first.pid} at {url}\n"
+    assert during.returncode == 0
+    assert "no embedded server runs on" in after.stderr
+
+
+def test_up_on_a_taken_port_says_so_and_starts_nothing(place: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = _hearth("up", "--port", str(port), cwd=place)
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"hearth: PORT: cannot listen on 127.0.0.1:{port} (Address already in use)\n"
+    )
+    assert not (place / ".hearth" / "data").exists()
+
+
+def test_up_names_the_versions_there_are(place: Path) -> None:
+    done = _hearth("up", "--port", str(_free_port()), "--pg", "17", cwd=place)
+
+    assert done.returncode == 1
+    assert "no embedded PostgreSQL 17, only 16 and 18" in done.stderr
+
+
+def test_serve_serves_from_the_environment(hearth: Hearth) -> None:
+    port = _free_port()
+    environment = {
+        **os.environ,
+        "DATABASE_URL": hearth.url("app_api"),
+        "JWT_SECRET": "x" * 32,
+        "PORT": str(port),
+    }
+    with subprocess.Popen(
+        [*HEARTH, "serve"], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        ready = httpx.get(f"http://127.0.0.1:{port}/health/ready")
+        process.terminate()
+
+    assert line == f"Hearth serves on http://127.0.0.1:{port}\n"
+    assert ready.status_code == 200
+    assert process.returncode == 0
+
+
+def test_the_url_of_the_wrong_login_is_told_by_its_variable(hearth: Hearth) -> None:
+    environment = {
+        **os.environ,
+        "DATABASE_URL": hearth.url("hearth_deployer"),
+        "JWT_SECRET": "x" * 32,
+        "PORT": str(_free_port()),
+    }
+    done = subprocess.run(
+        [*HEARTH, "serve"], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "hearth: DATABASE_URL: this login may not use schema app; it should be app_api\n"
+    )
+
+
+def test_psql_gets_its_password_where_nobody_else_reads_it(tmp_path: Path) -> None:
+    """A stand-in for psql shows what it was started with."""
+    program = tmp_path / "psql"
+    program.write_text('#!/bin/sh\necho "$@"\necho "$PGPASSWORD"\n')
+    program.chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "DIRECT_URL": "postgresql://hearth_deployer:sword%40fish@db.example/hearth",
+    }
+    done = subprocess.run(
+        [*HEARTH, "psql"], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert done.stdout == "postgresql://hearth_deployer@db.example/hearth\nsword@fish\n"

@@ -1,0 +1,394 @@
+"""`hearth purge`: what it deletes for good, what it leaves, and how it says so."""
+
+import asyncio
+import os
+import pty
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID
+
+import asyncpg
+import pytest
+
+from app.ops.purge import Kind
+from tests.support.fixtures import Hearth, wait_until_blocked
+from tests.support.households import Household, Rows, make_household, snapshot
+from tests.support.rows import tables_of
+
+# The row of a person or a family, and when it was retired or has ended.
+RETIRE = {
+    **{
+        kind: f"update app.{kind} set deleted_at = now() - $2::interval where user_id = $1"
+        for kind in (Kind.routines, Kind.habits, Kind.exercises)
+    },
+    Kind.memberships: "update app.family_memberships set deleted_at = now() - $2::interval"
+    " where user_id = $1",
+    Kind.families: "update app.families set deleted_at = now() - $2::interval where id = $1",
+    Kind.accounts: "update app.users set deleted_at = now() - $2::interval where id = $1",
+    Kind.invitations: "update app.invitations set expires_at = now() - $2::interval"
+    " where user_id = $1",
+    Kind.sessions: "update app.sessions set expires_at = now() - $2::interval where user_id = $1",
+}
+
+# What goes with one of them, or the two that a member has, in the household that tests make.
+OF_ROUTINES = {"routines": 2, "routine_versions": 2, "routine_steps": 2}
+OF_HABITS = {"habits": 2, "habit_logs": 2}
+OF_EXERCISES = {"exercises": 1, "exercise_logs": 1}
+OF_A_MEMBER = {
+    "family_memberships": 1,
+    "tasks": 2,
+    "conversations": 1,
+    "messages": 2,
+    **OF_ROUTINES,
+    "routine_completions": 1,
+    **OF_HABITS,
+    "exercise_logs": 1,
+    "score_entries": 1,
+    "invitations": 1,
+    "kept_answers": 1,
+}
+OF_OTHERS = ("refresh_tokens", "routine_completions")  # name a session, or who did it
+SIGNED_IN = {"sessions": 1, "refresh_tokens": 1}
+HANGS_ON = {
+    Kind.routines: {**OF_ROUTINES, "routine_completions": 3},
+    Kind.habits: OF_HABITS,
+    Kind.exercises: OF_EXERCISES,
+    # The session goes on, and stands in no family; the exercise stays, and nobody's name is on it.
+    Kind.memberships: {**OF_A_MEMBER, "sessions": 1, "exercises": 1},
+    Kind.families: {
+        "families": 1,
+        **{table: 3 * number for table, number in OF_A_MEMBER.items()},
+        "exercises": 4,
+        "sessions": 3,
+    },
+    Kind.accounts: {"users": 1, "credentials": 1, "exercises": 1, **OF_A_MEMBER, **SIGNED_IN},
+    Kind.invitations: {"invitations": 1},
+    Kind.sessions: SIGNED_IN,
+}
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run of the command has said, and how it ended."""
+
+    returncode: int | None
+    stdout: str
+    stderr: str
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """The numbers it printed, by kind."""
+        lines = [line.split() for line in self.stdout.splitlines()[:-1]]
+        return {kind: int(number) for kind, number in lines}
+
+
+async def start(
+    hearth: Hearth, *arguments: str, login: str = "hearth_deployer"
+) -> asyncio.subprocess.Process:
+    """Start `hearth purge`."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app.cli", "purge", *arguments),
+        env={**os.environ, "COLUMNS": "200", "DIRECT_URL": hearth.url(login)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def end(process: asyncio.subprocess.Process) -> Done:
+    """Wait for the end of a command."""
+    said, complained = await process.communicate()
+    return Done(process.returncode, said.decode(), complained.decode())
+
+
+async def purge(hearth: Hearth, *arguments: str, login: str = "hearth_deployer") -> Done:
+    """Run `hearth purge` to its end."""
+    return await end(await start(hearth, *arguments, login=login))
+
+
+@pytest.fixture
+async def root(own_hearth: Hearth) -> AsyncIterator[asyncpg.Connection]:
+    """Yield a superuser's connection to a database of the test's own; what it does lasts."""
+    connection = await asyncpg.connect(own_hearth.superuser_url, statement_cache_size=0)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def home(root: asyncpg.Connection) -> Household:
+    """Return a household that lasts."""
+    return await make_household(root)
+
+
+@pytest.fixture
+async def other(root: asyncpg.Connection, home: Household) -> Household:
+    """Return another, alike to the letter."""
+    return await make_household(root)
+
+
+async def all_rows(root: asyncpg.Connection) -> Rows:
+    """Return every row there is."""
+    async with root.transaction():
+        return await snapshot(root)
+
+
+async def retire(root: asyncpg.Connection, kind: Kind, household: Household, age: str) -> UUID:
+    """Retire the household, its member or what its owner has; return the id that names it."""
+    has = kind in (Kind.routines, Kind.habits, Kind.exercises)
+    id_ = household.users["owner" if has else "member"]
+    if kind is Kind.families:
+        id_ = household.family_id
+    await root.execute(RETIRE[kind].replace("$2", f"'{age}'"), id_)
+    return id_
+
+
+async def until_blocked(root: asyncpg.Connection) -> None:
+    """Wait until the command waits for a lock."""
+    pid = None
+    async with asyncio.timeout(10):
+        while pid is None:
+            pid = await root.fetchval(
+                "select pid from pg_stat_activity where datname = current_database()"
+                " and usename = 'hearth_deployer' and wait_event_type = 'Lock'"
+            )
+            await root.execute("select pg_stat_clear_snapshot()")
+    await wait_until_blocked(root, pid)
+
+
+# What goes, and what does not.
+
+
+@pytest.mark.parametrize("kind", Kind)
+async def test_what_was_retired_long_ago_goes_with_what_hangs_on_it_and_nothing_else(
+    own_hearth: Hearth,
+    root: asyncpg.Connection,
+    home: Household,
+    other: Household,
+    kind: Kind,
+) -> None:
+    old = await retire(root, kind, home, "31 days")
+    await retire(root, kind, other, "29 days")
+    before = await all_rows(root)
+
+    done = await purge(own_hearth, "--older-than", "30d")
+
+    after = await all_rows(root)
+    assert done.returncode == 0, done.stderr
+    assert done.counted == {**dict.fromkeys(map(str, Kind), 0), kind: HANGS_ON[kind].get(kind, 1)}
+    assert tables_of(before - after) == HANGS_ON[kind]
+    assert all(str(old) in row for table, row in before - after if table not in OF_OTHERS)
+
+
+async def test_everything_of_a_closed_account_goes_in_one_purge(
+    own_hearth: Hearth, root: asyncpg.Connection, home: Household
+) -> None:
+    for kind in (Kind.memberships, Kind.accounts, Kind.sessions):
+        member = await retire(root, kind, home, "31 days")
+
+    done = await purge(own_hearth, "--older-than", "30d")
+
+    assert done.counted == {**dict.fromkeys(map(str, Kind), 0), "memberships": 1, "accounts": 1}
+    naming = {table for table, row in await all_rows(root) if str(member) in row}
+    assert naming == {"audit_log", "account_events"}
+
+
+async def test_the_trail_and_the_events_keep_who_purged(
+    own_hearth: Hearth, root: asyncpg.Connection, home: Household
+) -> None:
+    member = await retire(root, Kind.accounts, home, "31 days")
+
+    await purge(own_hearth, "--older-than", "30d")
+
+    event = await root.fetchrow(
+        "select event_type::text, metadata ->> 'login', metadata ->> 'database_role'"
+        " from app.account_events where user_id = $1 order by occurred_at desc limit 1",
+        member,
+    )
+    record = await root.fetchrow(
+        "select action_type::text, metadata ->> 'login', metadata ->> 'database_role'"
+        " from app.audit_log where table_name = 'family_memberships'"
+        " order by occurred_at desc limit 1"
+    )
+    assert event is not None
+    assert record is not None
+    assert tuple(event) == ("account_purged", "hearth_deployer", "app_ops")
+    assert tuple(record)[:2] == ("delete", "hearth_deployer")
+
+
+async def test_only_what_is_named_goes(
+    own_hearth: Hearth, root: asyncpg.Connection, home: Household, other: Household
+) -> None:
+    await retire(root, Kind.families, home, "31 days")
+    await retire(root, Kind.accounts, other, "31 days")
+
+    done = await purge(own_hearth, "--older-than", "30d", "--only", "families")
+
+    assert done.counted == {"families": 1}
+    assert await root.fetchval("select count(*) from app.users where not is_active") == 1
+
+
+async def test_a_dry_run_counts_and_changes_nothing(
+    own_hearth: Hearth, root: asyncpg.Connection, home: Household
+) -> None:
+    await retire(root, Kind.families, home, "31 days")
+    before = await all_rows(root)
+
+    done = await purge(own_hearth, "--older-than", "30d", "--dry-run")
+
+    assert done.returncode == 0
+    assert done.counted == {**dict.fromkeys(map(str, Kind), 0), "families": 1}
+    assert done.stdout.endswith("would be deleted\n")
+    assert await all_rows(root) == before
+
+
+async def test_on_a_terminal_there_is_a_bar(
+    own_hearth: Hearth, root: asyncpg.Connection, home: Household
+) -> None:
+    await retire(root, Kind.families, home, "31 days")
+    leader, follower = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app.cli", "purge", "--older-than", "30d"),
+        env={**os.environ, "TERM": "xterm", "DIRECT_URL": own_hearth.url("hearth_deployer")},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=follower,
+    )
+    await process.communicate()
+    shown = os.read(leader, 100_000).decode(errors="replace")  # it may end within a character
+    os.close(leader)
+    os.close(follower)
+
+    assert process.returncode == 0
+    assert "families" in shown
+    assert "━" in shown
+
+
+# What it refuses.
+
+
+async def test_finding_nothing_fails(own_hearth: Hearth, home: Household) -> None:
+    done = await purge(own_hearth, "--older-than", "30d")
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "hearth: found no routines and no habits and no exercises and no memberships"
+        " and no families and no accounts and no invitations and no sessions of that age;"
+        " deleted nothing\n"
+    )
+
+
+async def test_finding_nothing_of_a_kind_that_was_named_fails_and_deletes_nothing(
+    own_hearth: Hearth, root: asyncpg.Connection, home: Household
+) -> None:
+    await retire(root, Kind.families, home, "31 days")
+    named = ("--only", "families", "--only", "accounts")
+
+    done = await purge(own_hearth, "--older-than", "30d", *named)
+
+    assert done.returncode == 1
+    assert done.stderr == "hearth: found no accounts of that age; deleted nothing\n"
+    assert await root.fetchval("select count(*) from app.families") == 1
+
+
+async def test_what_no_policy_lets_go_is_not_passed_over(
+    own_hearth: Hearth, root: asyncpg.Connection, home: Household
+) -> None:
+    await retire(root, Kind.families, home, "31 days")
+    await root.execute("drop policy delete_ops on app.families")
+
+    done = await purge(own_hearth, "--older-than", "30d")
+
+    assert done.returncode == 1
+    assert done.stderr == "hearth: 1 families were found, and could not be deleted\n"
+
+
+@pytest.mark.parametrize("age", ["30", "30x", "-1d", "1.5d", "d", "99999d", "", " 30d"])
+async def test_an_age_that_is_none_is_refused_by_name(hearth: Hearth, age: str) -> None:
+    done = await purge(hearth, f"--older-than={age}")
+
+    assert done.returncode == 2
+    assert "--older-than" in done.stderr
+    assert "takes a number of hours, days or weeks, such as 12h, 30d or 8w" in " ".join(
+        done.stderr.replace("│", "").split()
+    )
+
+
+@pytest.mark.parametrize(("option", "value"), [("--only", "tasks"), ("--batch-size", "0")])
+async def test_other_options_are_refused_by_name(hearth: Hearth, option: str, value: str) -> None:
+    done = await purge(hearth, "--older-than", "30d", option, value)
+
+    assert done.returncode == 2
+    assert option in done.stderr
+
+
+async def test_whoever_may_not_work_as_maintenance_is_told(hearth: Hearth) -> None:
+    done = await purge(hearth, "--older-than", "30d", login="app_api")
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        'hearth: DIRECT_URL: begin_purge failed (permission denied to set role "app_ops";'
+        " the login should be the deployer's)\n"
+    )
+
+
+# While others are at work.
+
+
+async def test_batches_are_committed_one_by_one_and_a_killed_purge_can_be_run_again(
+    own_hearth: Hearth, root: asyncpg.Connection, home: Household, other: Household
+) -> None:
+    third = await make_household(root)
+    for household, age in ((home, "33 days"), (other, "32 days"), (third, "31 days")):
+        await retire(root, Kind.families, household, age)
+    remaining = "select id from app.families order by deleted_at"
+
+    holder = await asyncpg.connect(own_hearth.superuser_url)
+    async with holder.transaction():
+        await holder.execute("select from app.families where id = $1 for share", other.family_id)
+        process = await start(own_hearth, "--older-than", "30d", "--batch-size", "1")
+        await until_blocked(root)
+        meanwhile = await root.fetch(remaining)
+        process.kill()
+        await process.wait()
+    await holder.close()
+    async with asyncio.timeout(10):
+        while await root.fetchval(
+            "select exists (select from pg_stat_activity"
+            " where datname = current_database() and usename = 'hearth_deployer')"
+        ):
+            await root.execute("select pg_stat_clear_snapshot()")
+    killed = await root.fetch(remaining)
+    again = await purge(own_hearth, "--older-than", "30d", "--batch-size", "1")
+
+    assert [id_ for (id_,) in meanwhile] == [other.family_id, third.family_id]
+    assert killed == meanwhile
+    assert again.counted["families"] == 2
+    assert await root.fetch(remaining) == []
+
+
+async def test_who_restores_an_account_at_this_moment_is_waited_for_and_wins(
+    own_hearth: Hearth, root: asyncpg.Connection, home: Household
+) -> None:
+    member = await retire(root, Kind.accounts, home, "31 days")
+
+    restorer = await asyncpg.connect(own_hearth.url("hearth_deployer"))
+    async with restorer.transaction():
+        await restorer.execute("set local role app_ops")
+        assert await restorer.fetchval("select app.restore_account($1)", member)
+        process = await start(own_hearth, "--older-than", "30d")
+        await until_blocked(root)
+    await restorer.close()
+    done = await end(process)
+
+    assert (done.returncode, done.counted["accounts"]) == (0, 0)
+    assert await root.fetchval("select is_active from app.users where id = $1", member)
+
+
+async def test_there_is_one_purge_at_a_time(
+    own_hearth: Hearth, root: asyncpg.Connection, home: Household
+) -> None:
+    await retire(root, Kind.families, home, "31 days")
+    await root.execute("select pg_advisory_lock(hashtextextended('app.purge', 0))")
+
+    done = await purge(own_hearth, "--older-than", "30d")
+
+    assert (done.returncode, done.stderr) == (1, "hearth: another purge is at work\n")

@@ -1,0 +1,287 @@
+"""Through PgBouncer: many clients take turns on two connections, and nothing stays behind.
+
+It runs as docker-compose.yml runs it, with deploy/pgbouncer.sh and deploy/pgbouncer.ini, but on a
+Unix socket. From 1.21 on it follows prepared statements; before that, the service is told so.
+"""
+
+import asyncio
+import os
+import random
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping
+from configparser import ConfigParser
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+import asyncpg
+import httpx
+import jwt
+import psycopg
+import pytest
+
+from app.db.context import Context, MemberRole
+from app.db.pool import Database, Transaction
+from app.embedded.cluster import PORT
+from app.embedded.system_user import user_for
+from app.settings import Settings
+from tests.support.deployers import until
+from tests.support.fixtures import Hearth, NewPerson, Person, Serve
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PATH = f"{os.environ['PATH']}:/usr/sbin"
+PROGRAM = shutil.which("pgbouncer", path=PATH)
+API_PASSWORD = """p@ss "w/o'rd" %41 ;#"""
+
+requires_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed")
+pytestmark = requires_pgbouncer
+
+CONTEXT = ("user_id", "session_id", "family_id", "member_role", "request_id")
+READ_CONTEXT = "select " + ", ".join(
+    f"nullif(pg_catalog.current_setting('app.{name}', true), '') as {name}" for name in CONTEXT
+)
+
+
+def follows_prepared_statements() -> bool:
+    """Tell whether this PgBouncer is 1.21 or later."""
+    assert PROGRAM is not None
+    said = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout
+    major, minor = said.split()[1].split(".")[:2]
+    return (int(major), int(minor)) >= (1, 21)
+
+
+@contextmanager
+def pooler(name: str, where: str, password: str, **changes: object) -> Iterator[Path]:
+    """Run PgBouncer for one database; yield the directory of its socket.
+
+    Args:
+        name: Of the database.
+        where: How PgBouncer reaches its server, in libpq's words.
+        password: Of app_api, here and on the server.
+        changes: Of settings in the section `pgbouncer`.
+    """
+    with tempfile.TemporaryDirectory(prefix="hearth-pooler-") as place:
+        # Like PostgreSQL, it refuses to run as root; and it must reach the server's socket.
+        user = user_for(Path(place, "data"))
+        home = Path(place, "home")
+        user.let_through(home)
+        user.own_directory(home)
+
+        ini = ConfigParser(interpolation=None, delimiters="=", comment_prefixes=";")
+        ini.read(DEPLOY / "pgbouncer.ini", encoding="utf-8")
+        ini["databases"] = {name: where}
+        ini["pgbouncer"].update(
+            listen_addr="",
+            listen_port=str(PORT),
+            unix_socket_dir=str(home),
+            auth_file=str(home / "userlist.txt"),
+            **{key: str(value) for key, value in changes.items()},
+        )
+        if not follows_prepared_statements():
+            del ini["pgbouncer"]["max_prepared_statements"]
+        with (home / "pgbouncer.ini").open("w", encoding="utf-8") as file:
+            ini.write(file)
+        shutil.copy(DEPLOY / "pgbouncer.sh", home)
+
+        with (
+            (home / "log").open("w+", encoding="utf-8") as log,
+            subprocess.Popen(
+                ["/bin/sh", home / "pgbouncer.sh"],
+                cwd="/",
+                env={"PATH": PATH, "TMPDIR": str(home), "API_PASSWORD": password},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=user.uid if user.is_other else None,
+                group=user.gid if user.is_other else None,
+                extra_groups=[] if user.is_other else None,
+            ) as process,
+        ):
+            try:
+                until(lambda: _listens(home, process, log.name))
+                yield home
+            finally:
+                process.kill()
+
+
+def _listens(home: Path, process: subprocess.Popen[bytes], log: str) -> bool:
+    assert process.poll() is None, Path(log).read_text(encoding="utf-8")
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+        client.connect(f"{home}/.s.PGSQL.{PORT}")
+        return True
+    return False
+
+
+def pooled_url(home: Path, database: str, user: str = "app_api") -> str:
+    """Return the URL of a login through the pooler."""
+    login = f"{user}:{quote(API_PASSWORD, safe='')}"
+    return f"postgresql://{login}@/{database}?host={quote(str(home))}&port={PORT}"
+
+
+def _server(hearth: Hearth) -> str:
+    return f"host={hearth.cluster.host} port={hearth.cluster.port}"
+
+
+@pytest.fixture(scope="module")
+def pooled(hearth: Hearth) -> Iterator[str]:
+    """Yield the URL of app_api through a pooler with two connections to the server."""
+    with pooler(hearth.name, _server(hearth), API_PASSWORD, default_pool_size=2) as home:
+        yield pooled_url(home, hearth.name)
+
+
+@pytest.fixture(params=["transaction", "none"])
+def settings(request: pytest.FixtureRequest, hearth: Hearth, pooled: str) -> Settings:
+    """Return settings for a service behind the pooler, once for each DATABASE_POOLER that fits."""
+    if request.param == "none" and not follows_prepared_statements():
+        pytest.skip("this PgBouncer is older than 1.21: it does not follow prepared statements")
+    return hearth.settings(
+        database_url=pooled, database_pooler=request.param, pool_min_size=0, pool_max_size=16
+    )
+
+
+@asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[Database]:
+    database = Database(settings)
+    await database.connect()
+    try:
+        yield database
+    finally:
+        await database.disconnect()
+
+
+def _context(person: Person) -> Context:
+    claims = jwt.decode(person.signed_in["access_token"], options={"verify_signature": False})
+    role = MemberRole(person.role)
+    return Context(person.user_id, UUID(claims["sid"]), person.family_id, role)
+
+
+@dataclass
+class Crowd:
+    """People who use one database at once, each ending their transactions in every way there is."""
+
+    database: Database
+    people: list[Person]
+    chance: random.Random = field(default_factory=lambda: random.Random(21))  # noqa: S311 - no secret
+    served: Mapping[int, set[UUID]] = field(default_factory=lambda: defaultdict(set))
+    leaks: list[object] = field(default_factory=list)
+
+    async def act(self) -> None:
+        """Run one transaction and note whatever of somebody else's is seen in it."""
+        person = self.chance.choice([*self.people, None])
+        context = _context(person) if person is not None else None
+        request_id = self.chance.choice([uuid4(), None])
+        ending = self.chance.choice(["commit", "refusal", "error", "cancellation"])
+        given = [*(astuple(context)[:4] if context is not None else [None] * 4), request_id]
+        expected = [value.hex if isinstance(value, UUID) else value for value in given]
+
+        async def work(transaction: Transaction) -> None:
+            connection = transaction._connection
+            pid = await connection.fetchval("select pg_catalog.pg_backend_pid()")
+            found = list(await connection.fetchrow(READ_CONTEXT))
+            rows = await connection.fetch("select distinct family_id from app.tasks")
+            families = [row["family_id"] for row in rows]
+            if found != expected or families != ([context.family_id] if context else []):
+                self.leaks.append((expected, found, families))
+
+            self.served[pid].update([context.user_id] if context else [])
+            if ending == "refusal":
+                await connection.execute("select 1 / 0")
+            if ending == "error":
+                raise ZeroDivisionError
+            if ending == "cancellation":
+                await connection.execute("select pg_catalog.pg_sleep(4)")
+
+        run = asyncio.create_task(
+            self.database.run(
+                context, work, read_only=self.chance.random() < 0.5, request_id=request_id
+            )
+        )
+        if ending == "cancellation":
+            # Whenever: while it waits for a connection, begins, asks or sleeps.
+            asyncio.get_running_loop().call_later(self.chance.uniform(0, 0.03), run.cancel)
+        with suppress(asyncpg.DivisionByZeroError, ZeroDivisionError, asyncio.CancelledError):
+            await run
+
+    async def act_often(self, times: int) -> None:
+        for _ in range(times):
+            await self.act()
+
+
+async def test_no_context_outlives_its_transaction(
+    settings: Settings, pooled: str, new_person: NewPerson
+) -> None:
+    people = [await new_person() for _ in range(8)]
+    for person in people:
+        made = await person.client.post("/v1/tasks", json={"title": person.email})
+        assert made.status_code == 201
+
+    async with _connected(settings) as database:
+        crowd = Crowd(database, people)
+        async with asyncio.timeout(120), asyncio.TaskGroup() as tasks:
+            for _ in range(16):
+                tasks.create_task(crowd.act_often(60))
+        in_use, _ = database.pool_use
+
+    assert crowd.leaks == []
+    assert in_use == 0
+    # What makes it a proof: the server's connections did go from hand to hand.
+    assert all(len(users) > 1 for users in sorted(crowd.served.values(), key=len)[-2:])
+    assert _contexts_left(pooled) == [(None,) * len(CONTEXT)] * 2
+
+
+def _contexts_left(url: str) -> list[object]:
+    # Two transactions at once hold both of the pooler's connections.
+    with psycopg.connect(url) as one, psycopg.connect(url) as other:
+        return [connection.execute(READ_CONTEXT).fetchone() for connection in (one, other)]
+
+
+def test_a_setting_of_a_session_would_outlive_it(hearth: Hearth) -> None:
+    with pooler(hearth.name, _server(hearth), API_PASSWORD, default_pool_size=1) as home:
+        url = pooled_url(home, hearth.name)
+        with psycopg.connect(url, autocommit=True) as somebody:
+            somebody.execute("set app.user_id to 'somebody'")
+        with psycopg.connect(url, autocommit=True) as stranger:
+            row = stranger.execute("select pg_catalog.current_setting('app.user_id')").fetchone()
+
+    assert row == ("somebody",)
+
+
+async def test_the_service_works_behind_it(settings: Settings, serve: Serve) -> None:
+    with serve(settings) as url:
+        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+            ready = await client.get("/health/ready")
+            tokens = [await _sign_up(client) for _ in range(4)]
+            made = [
+                await client.post("/v1/tasks", json={"title": "Mine"}, headers=headers)
+                for headers in tokens
+            ]
+            listed = await asyncio.gather(
+                *(client.get("/v1/tasks", headers=headers) for headers in tokens * 25)
+            )
+
+    assert ready.status_code == 200
+    assert [answer.json()["items"] for answer in listed] == [[task.json()] for task in made] * 25
+
+
+async def _sign_up(client: httpx.AsyncClient) -> dict[str, str]:
+    body = {
+        "email": f"{uuid4().hex}@example.com",
+        "password": "correct horse battery",
+        "full_name": "Somebody",
+    }
+    answer = await client.post("/v1/auth/signup", json=body)
+    assert answer.status_code == 201, answer.text
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def test_nobody_but_the_service_comes_through(hearth: Hearth, pooled: str) -> None:
+    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+        psycopg.connect(pooled.replace("app_api", "hearth_deployer"))
+    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+        psycopg.connect(pooled, password="not the password")

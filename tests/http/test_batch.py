@@ -1,0 +1,213 @@
+"""Batches: several operations in one transaction, all of them or none."""
+
+from typing import Any
+
+import pytest
+
+from app.resources import ENDPOINTS
+from tests.support.fixtures import Hearth, Join, NewPerson, Person
+from tests.support.rows import all_rows
+
+
+async def _batch(person: Person, *operations: dict[str, Any], **headers: str) -> Any:
+    answer = await person.client.post("/v1/batch", json={"operations": operations}, headers=headers)
+    return answer.status_code, answer.json()
+
+
+def _do(method: str, path: str, **rest: object) -> dict[str, Any]:
+    return {"method": method, "path": path, **rest}
+
+
+async def test_each_operation_is_answered_as_its_endpoint_would(ann: Person) -> None:
+    made = await ann.client.post("/v1/tasks", json={"title": "Flour"})
+    path = f"/v1/tasks/{made.json()['id']}"
+
+    status, answer = await _batch(
+        ann,
+        _do("POST", "/v1/tasks", body={"title": "Eggs"}),
+        _do("PATCH", path, body={"is_completed": True}, if_match='"1"'),
+        _do("GET", "/v1/tasks?is_completed=true"),
+        _do("DELETE", path),
+        _do("GET", "/v1/family"),
+    )
+
+    assert status == 200
+    eggs, done, listed, deleted, family = answer["results"]
+    assert eggs["status"] == 201
+    assert eggs["etag"] == '"1"'
+    assert (await ann.client.get(f"/v1/tasks/{eggs['body']['id']}")).json() == eggs["body"]
+    assert (done["status"], done["etag"], done["body"]["is_completed"]) == (200, '"2"', True)
+    assert [task["id"] for task in listed["body"]["items"]] == [made.json()["id"]]
+    assert deleted == {"status": 204, "etag": None, "body": None}
+    assert family["body"] == (await ann.client.get("/v1/family")).json()
+
+
+async def test_of_a_batch_that_fails_nothing_is_left_not_even_in_the_trail(
+    ann: Person, hearth: Hearth
+) -> None:
+    made = (await ann.client.post("/v1/tasks", json={"title": "Flour"})).json()
+    path = f"/v1/tasks/{made['id']}"
+    before = await all_rows(hearth)
+
+    ends = [
+        (_do("GET", f"/v1/tasks/{ann.user_id}"), 404, "not-found"),
+        (_do("PATCH", path, body={"title": "Mop"}, if_match='"9"'), 412, "stale"),
+        (_do("PATCH", path, body={"title": "Mop"}, if_match="9"), 400, "malformed"),
+        (_do("DELETE", f"/v1/members/{ann.user_id}"), 409, "last-owner"),
+        (_do("POST", "/v1/tasks", body={"title": "a", "due_on": "2999-12-32"}), 422, "invalid"),
+    ]
+    answers = [
+        await _batch(
+            ann,
+            _do("POST", "/v1/tasks", body={"title": "Eggs"}),
+            _do("PATCH", path, body={"is_completed": True}),
+            end,
+        )
+        for end, _, _ in ends
+    ]
+
+    assert [(status, answer["code"]) for status, answer in answers] == [
+        (status, code) for _, status, code in ends
+    ]
+    assert all(answer["errors"][0]["pointer"].startswith("/operations/2") for _, answer in answers)
+    assert await all_rows(hearth) == before
+
+
+@pytest.mark.parametrize(
+    ("operation", "pointer"),
+    [
+        (_do("POST", "/v1/tasks", body={"title": ""}), "/operations/1/body/title"),
+        (_do("POST", "/v1/tasks"), "/operations/1/body"),
+        (_do("GET", "/v1/tasks", body={}), "/operations/1/body"),
+        (_do("GET", "/v1/tasks?limit=0"), "/operations/1/path"),
+        (_do("GET", "/v1/nothing"), "/operations/1/path"),
+        (_do("PATCH", "/v1/tasks"), "/operations/1/path"),
+        (_do("POST", "/v1/batch", body={"operations": []}), "/operations/1/path"),
+        (_do("POST", "/v1/auth/signout"), "/operations/1/path"),
+        (_do("GET", "/v1/tasks", if_match="*"), "/operations/1/if_match"),
+        (_do("PUT", "/v1/tasks"), "/operations/1/path"),
+        (_do("TRACE", "/v1/tasks"), "/operations/1/method"),
+        (_do("GET", "https://example.com/v1/tasks"), "/operations/1/path"),
+        (_do("GET", "/v1/tasks", colour="red"), "/operations/1/colour"),
+    ],
+)
+async def test_what_is_wrong_is_pointed_at(
+    ann: Person, operation: dict[str, Any], pointer: str
+) -> None:
+    status, answer = await _batch(ann, _do("GET", "/v1/me"), operation)
+
+    assert (status, answer["code"]) == (422, "invalid")
+    assert [error["pointer"] for error in answer["errors"]] == [pointer]
+
+
+async def test_what_is_taken_is_pointed_at(ann: Person) -> None:
+    squat = _do("POST", "/v1/exercises", body={"name": "Squat"})
+
+    status, answer = await _batch(ann, squat, squat)
+
+    assert (status, answer["code"]) == (409, "conflict")
+    assert [error["pointer"] for error in answer["errors"]] == ["/operations/1/body/name"]
+
+
+async def test_a_broken_constraint_leads_to_its_operation(ann: Person, bob: Person) -> None:
+    status, answer = await _batch(
+        ann,
+        _do("GET", "/v1/me"),
+        _do("PATCH", f"/v1/members/{ann.user_id}", body={"role": "member"}),
+    )
+
+    assert (status, answer["code"]) == (409, "last-owner")
+    assert [error["pointer"] for error in answer["errors"]] == ["/operations/1"]
+
+
+async def test_what_an_operation_ends_is_over_for_those_after_it(
+    ann: Person, new_person: NewPerson, join: Join, hearth: Hearth
+) -> None:
+    bob = await new_person()
+    await join(bob, ann, "owner")
+    before = await all_rows(hearth)
+
+    answers = [
+        await _batch(ann, operation, _do("GET", "/v1/tasks"))
+        for operation in (
+            _do("PATCH", f"/v1/members/{ann.user_id}", body={"role": "member"}),
+            _do("DELETE", f"/v1/members/{ann.user_id}"),
+            _do("DELETE", "/v1/family"),
+            _do("DELETE", "/v1/me"),
+        )
+    ]
+
+    assert [(status, answer["code"]) for status, answer in answers] == [(401, "stale-context")] * 4
+    assert {answer["errors"][0]["pointer"] for _, answer in answers} == {"/operations/1"}
+    assert await all_rows(hearth) == before
+
+
+async def test_a_batch_is_done_once_under_its_key(ann: Person) -> None:
+    operation = _do("POST", "/v1/tasks", body={"title": "Flour"})
+
+    first = await _batch(ann, operation, **{"Idempotency-Key": "saturday"})
+    again = await _batch(ann, operation, **{"Idempotency-Key": "saturday"})
+
+    assert first == again
+    assert len((await ann.client.get("/v1/tasks")).json()["items"]) == 1
+
+
+async def test_a_hundred_operations_are_one_transaction_in_the_trail(ann: Person) -> None:
+    operations = [_do("POST", "/v1/tasks", body={"title": f"Egg {n}"}) for n in range(100)]
+
+    status, answer = await _batch(ann, *operations)
+
+    assert (status, len(answer["results"])) == (200, 100)
+    trail = (await ann.client.get("/v1/audit?limit=100")).json()["items"]
+    requests = {
+        record["metadata"]["request_id"] for record in trail if record["table_name"] == "tasks"
+    }
+    assert len(requests) == 1
+
+
+def test_every_endpoint_of_one_query_may_be_part_of_a_batch_unless_it_tells_a_secret() -> None:
+    assert {row.path for row in ENDPOINTS if not row.is_for_batches} == {
+        *("/v1/auth/signup", "/v1/auth/signin", "/v1/auth/refresh", "/v1/auth/signout"),
+        *("/v1/auth/password", "/v1/families/{family_id:uuid}/token", "/v1/batch"),
+        "/v1/invitations",
+    }
+
+
+async def test_a_secret_is_told_in_no_batch_which_might_be_kept(ann: Person) -> None:
+    invite = _do("POST", "/v1/invitations", body={"email": "grandma@example.com"})
+
+    status, answer = await _batch(ann, invite)
+
+    assert (status, answer["errors"]) == (
+        422,
+        [
+            {
+                "pointer": "/operations/0/path",
+                "detail": "POST /v1/invitations is no operation for a batch",
+            }
+        ],
+    )
+
+
+async def test_what_is_wrong_with_the_whole_points_at_no_operation(
+    ann: Person, new_person: NewPerson, join: Join
+) -> None:
+    bob = await new_person()
+    await join(bob, ann, "member")
+    await ann.client.delete(f"/v1/members/{bob.user_id}")
+
+    status, answer = await _batch(bob, _do("GET", "/v1/tasks"))
+
+    assert (status, answer["code"]) == (401, "stale-context")
+    assert "errors" not in answer
+
+
+async def test_the_answers_of_a_batch_have_a_size_together(ann: Person) -> None:
+    talk = (await ann.client.post("/v1/conversations", json={"title": "Long"})).json()
+    path = f"/v1/conversations/{talk['id']}/messages"
+    for _ in range(10):
+        await ann.client.post(path, json={"role": "user", "content": "🏡" * 5000})
+
+    status, answer = await _batch(ann, *[_do("GET", path) for _ in range(100)])
+
+    assert (status, answer["code"]) == (413, "too-large")

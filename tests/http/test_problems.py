@@ -1,0 +1,524 @@
+"""Problems: every error is a document that says what is wrong, and says no more than that."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from structlog.typing import EventDict
+
+from app.http import models, problems
+from app.http.batch import Batch
+from app.http.endpoint import Endpoint
+from app.http.problems import PROBLEM_TYPES, SQLSTATES, problem_response
+from app.resources import ENDPOINTS
+from app.resources.accounts import PasswordChange, SignUp, UserPatch
+from app.resources.conversations import ConversationCreate, ConversationPatch, MessageCreate
+from app.resources.exercises import (
+    ExerciseCreate,
+    ExerciseLogCreate,
+    ExerciseLogPatch,
+    ExercisePatch,
+)
+from app.resources.families import FamilyCreate, FamilyPatch, MemberPatch
+from app.resources.habits import HabitCreate, HabitLogPut, HabitPatch
+from app.resources.invitations import InvitationCreate, InvitationToken
+from app.resources.routines import RoutineCreate, RoutinePatch, RoutineSteps
+from app.resources.sessions import Refresh, SignIn
+from app.resources.tasks import TaskCreate, TaskPatch
+from app.settings import sql_directory
+from tests.support.examples import BODIES, path_to
+from tests.support.fixtures import (
+    PASSWORD,
+    AsRole,
+    Hearth,
+    Join,
+    NewPerson,
+    Person,
+    Serve,
+    wait_until_requests_block,
+)
+from tests.support.rows import all_rows, by_hand
+
+DOCUMENT = (sql_directory().parent / "docs/reference/error-codes.md").read_text("utf-8")
+TITLE = {kind.code: kind.title for kind in PROBLEM_TYPES}
+JSON = {"Content-Type": "application/json"}
+STATUS = {kind.code: kind.status for kind in PROBLEM_TYPES}
+
+
+def _code(answer: httpx.Response) -> str:
+    """Return the code of a problem, after a look at all that every problem has."""
+    document = answer.json()
+    code = str(document["code"])
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert document["type"] == f"/problems/{code}"
+    assert document["title"] == TITLE[code]
+    assert document["status"] == answer.status_code == STATUS[code]
+    assert document["request_id"] == answer.headers["X-Request-Id"]
+    assert set(document) <= {
+        *("type", "title", "status", "code", "request_id"),
+        *("detail", "errors"),
+    }
+    assert ("WWW-Authenticate" in answer.headers) == (answer.status_code == 401)
+    assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
+    return code
+
+
+# The registry.
+
+
+def test_every_kind_is_documented_as_it_is_and_nothing_else_is() -> None:
+    documented = re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \| (.+) \|$", DOCUMENT, re.M)
+
+    assert documented == [(kind.code, str(kind.status), kind.when) for kind in PROBLEM_TYPES]
+
+
+def test_every_sqlstate_is_documented_with_its_code_and_nothing_else_is() -> None:
+    documented = re.findall(r"^\| `([0-9A-Z]{2,5})` \| .* \| `([a-z-]+)` \|$", DOCUMENT, re.M)
+
+    assert documented == [(state, kind.code) for state, kind in SQLSTATES.items()]
+
+
+def test_every_error_of_ours_is_raised_somewhere_and_registered() -> None:
+    texts = [path.read_text("utf-8") for path in sql_directory().glob("functions/*.sql")]
+
+    raised = {state for text in texts for state in re.findall(r"errcode = '(ZH\d{3})'", text)}
+
+    assert raised == {state for state in SQLSTATES if state.startswith("ZH")}
+
+
+# Every kind.
+
+
+async def test_every_kind_of_problem_has_the_same_shape(
+    ann: Person, bob: Person, join: Join, anybody: httpx.AsyncClient
+) -> None:
+    await join(bob, ann, "member")
+    credentials = {"email": ann.email, "password": PASSWORD}
+    kept = {"Idempotency-Key": "autumn"}
+    await ann.client.post("/v1/tasks", json={"title": "Sweep"}, headers=kept)
+
+    answers = [
+        await ann.client.post("/v1/tasks", content=b"{", headers=JSON),
+        await anybody.get("/v1/me"),
+        await anybody.post("/v1/auth/signin", json={**credentials, "password": "wrong"}),
+        await anybody.post("/v1/auth/refresh", json={"refresh_token": "wrong"}),
+        await bob.client.get("/v1/audit"),
+        await bob.client.post("/v1/invitations/accept", json={"token": "guessed"}),
+        await ann.client.get(f"/v1/tasks/{uuid4()}"),
+        await ann.client.get("/v1/no-such-thing"),
+        await ann.client.put("/v1/tasks"),
+        await anybody.post("/v1/auth/signup", json={**credentials, "full_name": "Ann"}),
+        await ann.client.delete(f"/v1/members/{ann.user_id}"),
+        await ann.client.post("/v1/tasks", content=b" " * 1_048_577, headers=JSON),
+        await ann.client.post("/v1/tasks", json={}),
+        await ann.client.patch("/v1/me", json={"is_notified": False}, headers={"If-Match": '"9"'}),
+        await ann.client.post("/v1/tasks", content=b"title=Cake"),
+        await ann.client.get("/v1/tasks", headers={"X-Long": "x" * 16_385}),
+        await ann.client.post("/v1/tasks", json={"title": "Rake"}, headers=kept),
+    ]
+    await ann.client.delete("/v1/family")
+    answers.append(await ann.client.get("/v1/me"))
+    ann.take((await anybody.post("/v1/auth/signin", json=credentials)).json())
+    answers.append(await ann.client.get("/v1/tasks"))
+
+    assert [_code(answer) for answer in answers] == [
+        "malformed",
+        "unauthenticated",
+        "invalid-credentials",
+        "invalid-refresh-token",
+        "forbidden",
+        "invalid-invitation",
+        "not-found",
+        "not-found",
+        "method-not-allowed",
+        "conflict",
+        "last-owner",
+        "too-large",
+        "invalid",
+        "stale",
+        "unsupported-media-type",
+        "headers-too-large",
+        "key-reused",
+        "stale-context",
+        "no-family",
+    ]
+    # Below, and in test_attempts.py.
+    others = {
+        problems.INTERNAL,
+        problems.UNAVAILABLE,
+        problems.TIMEOUT,
+        problems.RATE_LIMIT_EXCEEDED,
+    }
+    assert {_code(answer) for answer in answers} == {
+        kind.code for kind in {*PROBLEM_TYPES} - others
+    }
+
+
+async def test_a_request_has_one_id_everywhere_and_may_bring_it_along(ann: Person) -> None:
+    path = f"/v1/tasks/{uuid4()}"
+    own = str(uuid4())
+
+    made = [await ann.client.get(path) for _ in range(2)]
+    brought = await ann.client.get(path, headers={"X-Request-Id": own.upper()})
+    nonsense = await ann.client.get(path, headers={"X-Request-Id": "1; drop table app.tasks"})
+
+    ids = [UUID(answer.json()["request_id"]) for answer in (*made, brought, nonsense)]
+    assert len(set(ids)) == 4
+    assert ids[2] == UUID(own)
+    assert [answer.headers["X-Request-Id"] for answer in (*made, brought, nonsense)] == [
+        str(id_) for id_ in ids
+    ]
+
+
+# What the database says.
+
+
+@pytest.fixture
+async def clumsy(own_hearth: Hearth, serve: Serve, new_person: NewPerson) -> AsyncIterator[Person]:
+    """Yield somebody whose tasks fail: the title is the SQLSTATE that the database raises."""
+    await by_hand(
+        own_hearth,
+        """
+        create or replace function app.task_json(t app.tasks) returns json language plpgsql as $$
+        begin
+            raise exception '%', t.description using
+                errcode = t.title, detail = t.description, hint = t.description;
+        end
+        $$
+        """,
+    )
+    with serve(own_hearth.settings()) as url:
+        person = await new_person(at=url)
+        person.client.event_hooks = {}  # the document knows no task that fails like this
+        yield person
+
+
+async def test_every_sqlstate_becomes_its_problem(clumsy: Person) -> None:
+    whole = {"22": "22003", "40": "40001", "53": "53300", "57": "57P01", "08": "08006"}
+    raised = {whole.get(state, state): kind.code for state, kind in SQLSTATES.items()}
+    raised |= {
+        "P0001": "internal",
+        "XX000": "internal",
+        "42P01": "internal",
+        "40P01": "unavailable",
+    }
+
+    answers = {
+        state: _code(
+            await clumsy.client.post("/v1/tasks", json={"title": state, "description": "x"})
+        )
+        for state in raised
+    }
+
+    assert answers == raised
+    assert (await clumsy.client.get("/v1/tasks")).json()["items"] == []
+
+
+async def test_what_the_database_says_reaches_neither_client_nor_log(
+    clumsy: Person,
+    logged: list[EventDict],
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answers = [
+        await clumsy.client.post(
+            "/v1/tasks?cursor=hunter2", json={"title": state, "description": "hunter2"}
+        )
+        for state in ("23514", "22003", "40001", "XX000")
+    ]
+    await clumsy.client.get("/health/live")
+
+    text = "".join(answer.text for answer in answers)
+    assert "hunter2" not in text + str(logged) + caplog.text + "".join(capfd.readouterr())
+    failure = next(line for line in logged if line["event"] == "internal")
+    assert failure["error"] == "InternalServerError"
+    assert failure["request_id"] == answers[-1].headers["X-Request-Id"]
+    assert any("database.py" in frame for frame in failure["where"])
+
+
+async def test_a_request_is_one_line_of_log_without_its_values(
+    ann: Person, logged: list[EventDict]
+) -> None:
+    answer = await ann.client.get(f"/v1/tasks/{uuid4()}?title=hunter2")
+    await ann.client.get("/health/live")
+
+    lines = [line for line in logged if line["request_id"] == answer.headers["X-Request-Id"]]
+    assert len(lines) == 1
+    assert {name: lines[0][name] for name in ("event", "method", "route", "status")} == {
+        "event": "request",
+        "method": "GET",
+        "route": "/v1/tasks/{task_id:uuid}",
+        "status": 404,
+    }
+    assert "hunter2" not in str(logged)
+
+
+@pytest.mark.parametrize(
+    ("setting", "code"), [("lock_timeout_ms", "unavailable"), ("statement_timeout_ms", "timeout")]
+)
+async def test_who_waits_too_long_is_told_so(
+    setting: str, code: str, ann: Person, hearth: Hearth, serve: Serve, as_role: AsRole
+) -> None:
+    holder = await as_role("app_api", **as_role.of(ann))
+    await holder.execute("update app.families set name = 'The house'")
+
+    with serve(hearth.settings(**{setting: 100})) as url:
+        answer = await ann.client.patch(f"{url}/v1/family", json={"name": "The cabin"})
+
+    assert _code(answer) == code
+
+
+async def test_a_request_without_a_free_connection_is_told_to_come_back(
+    ann: Person, hearth: Hearth, serve: Serve, as_role: AsRole
+) -> None:
+    holder = await as_role("app_api", **as_role.of(ann))
+    await holder.execute("update app.families set name = 'The house'")
+    one = hearth.settings(pool_min_size=1, pool_max_size=1, pool_acquire_timeout=0.1)
+    with serve(one) as url:
+        path = f"{url}/v1/family"
+        first = asyncio.create_task(ann.client.patch(path, json={"name": "The cabin"}))
+        await wait_until_requests_block(holder, 1)
+
+        answer = await ann.client.get(path)
+
+        await holder.execute("commit")
+        assert _code(answer) == "unavailable"
+        assert (await first).status_code == 200
+        assert (await ann.client.get(path)).json()["name"] == "The cabin"
+
+
+async def test_a_connection_that_breaks_costs_one_request(
+    ann: Person, as_role: AsRole, hearth: Hearth
+) -> None:
+    holder = await as_role("app_api", **as_role.of(ann))
+    await holder.execute("update app.families set name = 'The house'")
+    request = asyncio.create_task(ann.client.patch("/v1/family", json={"name": "The cabin"}))
+    await wait_until_requests_block(holder, 1)
+
+    await by_hand(
+        hearth,
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0",
+    )
+
+    assert _code(await request) == "unavailable"
+    assert (await ann.client.get("/v1/family")).status_code == 200
+
+
+# Bad input.
+
+NO_OBJECTS: tuple[object, ...] = ([], None, "text", 7)
+
+# The fields of each body: "!" is one that must be there, "?" one that may be null.
+FIELDS = {
+    SignUp: "email! password! full_name! family_name? time_zone invitation?",
+    SignIn: "email! password!",
+    Refresh: "refresh_token!",
+    PasswordChange: "old_password! new_password!",
+    UserPatch: "full_name time_zone is_notified",
+    FamilyCreate: "name! time_zone?",
+    FamilyPatch: "name time_zone",
+    MemberPatch: "role display_name",
+    InvitationCreate: "email! role",
+    InvitationToken: "token!",
+    TaskCreate: "title! description? due_on? visibility points is_completed",
+    TaskPatch: "title description? due_on? visibility points is_completed",
+    ExerciseCreate: "name! description? points",
+    ExercisePatch: "name description? points",
+    ExerciseLogCreate: "performed_on? sets? reps? weight_kg? duration_s? distance_m? note?",
+    ExerciseLogPatch: "performed_on sets? reps? weight_kg? duration_s? distance_m? note?",
+    HabitCreate: "name! description? type! target_value unit weekdays? times_per_week? points"
+    " visibility",
+    HabitPatch: "name description? target_value unit weekdays? times_per_week? points visibility",
+    HabitLogPut: "is_done? value note?",
+    ConversationCreate: "title!",
+    ConversationPatch: "title",
+    MessageCreate: "role! content!",
+    RoutineCreate: "name! description? visibility points steps",
+    RoutineSteps: "steps!",
+    RoutinePatch: "name description? visibility points",
+    Batch: "operations!",
+}
+
+_NAME = ("", "  ", "a\0", "a" * 101, 7, ["Ann"])
+_YES_OR_NO: tuple[object, ...] = ("true", "", 1, {})
+_PASSWORD = ("", "a" * 257, 12345678)
+_TOKEN = ("", "a" * 201, 7)
+
+# What each field refuses, beside null.
+WRONG: dict[str, tuple[object, ...]] = {
+    "email": ("", " ", "ann", "ann@", "a nn@example.com", "a\0@b.c", "a@" + "b" * 253, 7),
+    "password": _PASSWORD,
+    "old_password": _PASSWORD,
+    "new_password": (*_PASSWORD, "1234567"),
+    "full_name": ("", "  ", "a\0", "a" * 201, 7, ["Ann"]),
+    "family_name": _NAME,
+    "name": _NAME,
+    "display_name": _NAME,
+    "time_zone": ("", "Mars/Olympus", "UTC\0", "../../etc/passwd", 7),
+    "refresh_token": _TOKEN,
+    "token": _TOKEN,
+    "invitation": _TOKEN,
+    "is_notified": _YES_OR_NO,
+    "role": ("", "guest", "OWNER", 7),
+    "title": ("", "  ", "a\0", "a" * 201, 7, ["Dust"]),
+    "description": ("a\0", "a" * 1001, 7, {}),
+    "due_on": ("", "tomorrow", "2030-02-30", "1899-12-31", "3000-01-01", "0", 20300101, True),
+    "visibility": ("", "public", 7),
+    "performed_on": ("", "yesterday", "2030-02-30", "1899-12-31", "3000-01-01", 20251120, True),
+    "sets": (0, 101, 1.5, "3", True),
+    "reps": (0, 10_001, 1.5, "3", True),
+    "weight_kg": (0, -1, 0.001, 2000.5, "60", True, {}),
+    "duration_s": (0, 86_401, 1.5, "60", True),
+    "distance_m": (0, -1, 0.001, 2_000_000.5, "400", True, {}),
+    "type": ("", "text", 7),
+    "target_value": (0, -1, 1_000_001, "20", True, {}),
+    "unit": ("", "  ", "a\0", "a" * 51, 7),
+    "weekdays": ("", 1, {}, [], [1] * 8),
+    "times_per_week": (0, 8, 1.5, "3", True),
+    "points": (-1, 1001, 1.5, "3", True),
+    "is_done": _YES_OR_NO,
+    "value": (-1, 1_000_001, "20", True, {}),
+    "note": ("a\0", "a" * 1001, 7, {}),
+    "is_completed": _YES_OR_NO,
+    "operations": ([], {}, "all", [{"method": "GET", "path": "/v1/tasks"}] * 101),
+    "steps": ({}, "all", [{"title": "Breathe", "minutes": 5}] * 101),
+    "content": ("", "a\0", "a" * 5001, 7, ["hello"]),
+}
+
+
+def _bad_bodies(model: type[models.Request]) -> Iterator[tuple[object, str, list[str]]]:
+    """Yield bodies, each with the code and the pointers of the answer."""
+    example = BODIES[model]
+    for field in FIELDS[model].split():
+        name = field.rstrip("!?")
+        wrong = WRONG[name] if field.endswith("?") else (*WRONG[name], None)
+        for value in wrong:
+            yield {**example, name: value}, "invalid", [f"/{name}"]
+        yield {**example, name: "\ud800"}, "malformed", []  # half a character
+        if field.endswith("!"):
+            yield {key: example[key] for key in example if key != name}, "invalid", [f"/{name}"]
+    yield {**example, "x/~y": 1}, "invalid", ["/x~1~0y"]
+    if issubclass(model, models.Patch):
+        yield {}, "invalid", [""]
+    for no_object in NO_OBJECTS:
+        yield no_object, "invalid", [""]
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ENDPOINTS if row.body], ids=lambda row: f"{row.method} {row.path}"
+)
+async def test_a_wrong_value_is_pointed_at_and_nothing_is_written(
+    row: Endpoint, ann: Person, hearth: Hearth
+) -> None:
+    assert row.body is not None
+    path = path_to(row)
+    bad = list(_bad_bodies(row.body))
+    before = await all_rows(hearth)
+
+    answers = [
+        await ann.client.request(row.method, path, content=json.dumps(body), headers=JSON)
+        for body, *_ in bad
+    ]
+
+    said = [
+        (body, _code(answer), [error["pointer"] for error in answer.json().get("errors", [])])
+        for (body, *_), answer in zip(bad, answers, strict=True)
+    ]
+    assert said == bad
+    assert await all_rows(hearth) == before
+
+
+def test_the_tables_above_are_complete() -> None:
+    fields = {
+        model: {field.rstrip("!?") for field in text.split()} for model, text in FIELDS.items()
+    }
+
+    assert fields == {row.body: set(row.body.model_fields) for row in ENDPOINTS if row.body}
+
+
+async def test_every_wrong_value_of_a_body_is_pointed_at(ann: Person) -> None:
+    answer = await ann.client.post(
+        "/v1/tasks", json={"description": 7, "due_on": "soon", "colour": "red"}
+    )
+
+    pointers = [error["pointer"] for error in answer.json()["errors"]]
+    assert pointers == ["/title", "/description", "/due_on", "/colour"]
+
+
+async def test_the_longest_values_are_taken(new_person: NewPerson) -> None:
+    long = "🏡"
+    ann = await new_person(
+        email=f"{uuid4()}{'a' * 206}@example.com",
+        password=long * 256,
+        full_name=long * 200,
+        family_name=long * 100,
+    )
+    conversation = await ann.client.post("/v1/conversations", json={"title": long * 200})
+    conversation_id = conversation.json()["id"]
+
+    answers = [
+        conversation,
+        await ann.client.post(
+            "/v1/tasks",
+            json={"title": long * 200, "description": long * 1000, "due_on": "2999-12-31"},
+        ),
+        await ann.client.post(
+            f"/v1/conversations/{conversation_id}/messages",
+            json={"role": "assistant", "content": long * 5000},
+        ),
+        await ann.client.patch(f"/v1/members/{ann.user_id}", json={"display_name": long * 100}),
+    ]
+
+    assert len(ann.email) == 254
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 200]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff", b'{"title": "\xff"}', b"{'title': 'x'}", b"[" * 10_000]
+)
+async def test_what_is_not_json_is_malformed(content: bytes, anybody: httpx.AsyncClient) -> None:
+    answer = await anybody.post("/v1/auth/signin", content=content, headers=JSON)
+
+    assert _code(answer) == "malformed"
+
+
+async def test_a_body_has_as_many_bytes_as_configured_and_no_more(
+    ann: Person, hearth: Hearth
+) -> None:
+    limit = hearth.settings().max_body_bytes
+    body = json.dumps({"title": "Dust"}).encode()
+
+    answers = [
+        await ann.client.post("/v1/tasks", content=body.ljust(limit + more), headers=JSON)
+        for more in (0, 1)
+    ]
+
+    assert answers[0].status_code == 201
+    assert _code(answers[1]) == "too-large"
+    assert (await ann.client.get("/v1/tasks")).json()["items"] == [answers[0].json()]
+
+
+async def test_a_parameter_that_is_given_twice_is_pointed_at(ann: Person) -> None:
+    answer = await ann.client.get("/v1/tasks?limit=1&is_completed=true&limit=2")
+
+    assert _code(answer) == "invalid"
+    assert [error["parameter"] for error in answer.json()["errors"]] == ["limit"]
+
+
+@pytest.mark.parametrize("value", ["yes", "on", "1", "t", "True", "", "null"])
+async def test_a_flag_of_a_query_is_true_or_false(ann: Person, value: str) -> None:
+    answer = await ann.client.get("/v1/tasks", params={"is_completed": value})
+
+    assert _code(answer) == "invalid"
+    assert [error["parameter"] for error in answer.json()["errors"]] == ["is_completed"]
+
+
+def test_what_is_unavailable_says_when_to_come_back_whatever_the_reason() -> None:
+    answer = problem_response(problems.Problem(problems.UNAVAILABLE, "Not now."), None)
+
+    assert answer.headers["Retry-After"] == "1"

@@ -1,0 +1,459 @@
+"""Accounts and sessions: sign-up, sign-in, refresh, sign-out, password, switching, retiring."""
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.support.fixtures import (
+    PASSWORD,
+    AsRole,
+    Hearth,
+    Join,
+    NewPerson,
+    Person,
+    wait_until_requests_block,
+)
+from tests.support.rows import all_rows, by_hand, tables_of
+
+OTHER_PASSWORD = "staple " + PASSWORD
+
+
+async def _sign_in(client: httpx.AsyncClient, email: str, password: str = PASSWORD) -> Any:
+    return await client.post("/v1/auth/signin", json={"email": email, "password": password})
+
+
+async def _refresh(client: httpx.AsyncClient, token: str) -> httpx.Response:
+    return await client.post("/v1/auth/refresh", json={"refresh_token": token})
+
+
+async def _change_password(person: Person, old: str, new: str) -> httpx.Response:
+    body = {"old_password": old, "new_password": new}
+    return await person.client.post("/v1/auth/password", json=body)
+
+
+async def _me(client: httpx.AsyncClient, signed_in: dict[str, Any]) -> str:
+    """Say what `GET /v1/me` answers to a token: "200", or the code of the problem."""
+    token = signed_in["access_token"]
+    answer = await client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+    return str(answer.json().get("code", answer.status_code))
+
+
+async def _restore(as_role: AsRole, function: str, person: Person) -> None:
+    connection = await as_role("app_ops")
+    assert await connection.fetchval(f"select app.{function}($1)", person.user_id)
+    await connection.execute("commit")
+
+
+# Sign-up.
+
+
+async def test_sign_up_makes_a_user_a_family_and_its_owner(new_person: NewPerson) -> None:
+    ann = await new_person(full_name="Ann", family_name="The Smiths", time_zone="Europe/Vienna")
+
+    me = (await ann.client.get("/v1/me")).json()
+    family = (await ann.client.get("/v1/family")).json()
+    members = (await ann.client.get("/v1/members")).json()["items"]
+    assert (me["id"], me["email"], me["full_name"]) == (str(ann.user_id), ann.email, "Ann")
+    assert (family["id"], family["name"]) == (str(ann.family_id), "The Smiths")
+    assert me["time_zone"] == family["time_zone"] == "Europe/Vienna"
+    assert [(m["user_id"], m["role"], m["display_name"]) for m in members] == [
+        (str(ann.user_id), "owner", "Ann")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("full_name", "family_name", "display_name"),
+    [
+        ("Ann", "Ann's home", "Ann"),
+        ("🏡" * 200, "🏡" * 91 + "'s home", "🏡" * 100),
+        (" " * 150 + "Ann", "Ann's home", "Ann"),
+    ],
+)
+async def test_names_that_are_not_given_come_from_the_full_name(
+    full_name: str, family_name: str, display_name: str, new_person: NewPerson
+) -> None:
+    ann = await new_person(full_name=full_name)
+
+    family = (await ann.client.get("/v1/family")).json()
+    member = (await ann.client.get("/v1/members")).json()["items"][0]
+    assert (family["name"], member["display_name"]) == (family_name, display_name)
+
+
+async def test_an_address_has_one_account_whatever_its_case(
+    ann: Person, anybody: httpx.AsyncClient, hearth: Hearth
+) -> None:
+    before = await all_rows(hearth)
+
+    body = {"email": ann.email.upper(), "password": PASSWORD, "full_name": "Ann Too"}
+    again = await anybody.post("/v1/auth/signup", json=body)
+
+    assert (again.status_code, again.json()["code"]) == (409, "conflict")
+    sentence = "There is already an account with this e-mail address."
+    assert again.json()["detail"] == sentence
+    assert again.json()["errors"] == [{"pointer": "/email", "detail": sentence}]
+    assert await all_rows(hearth) == before
+
+
+# Sign-in.
+
+
+async def test_sign_in_is_by_address_in_any_case_and_begins_another_session(
+    ann: Person, anybody: httpx.AsyncClient
+) -> None:
+    answer = await _sign_in(anybody, ann.email.upper())
+
+    assert answer.status_code == 200
+    signed_in = answer.json()
+    same = ("user_id", "family_id", "role", "token_type", "expires_in")
+    assert {name: signed_in[name] for name in same} == {name: ann.signed_in[name] for name in same}
+    assert await _me(anybody, signed_in) == await _me(anybody, ann.signed_in) == "200"
+
+
+async def test_a_wrong_password_and_a_wrong_address_get_the_same_answer(
+    ann: Person, anybody: httpx.AsyncClient, hearth: Hearth
+) -> None:
+    before = await all_rows(hearth)
+
+    answers = [
+        await _sign_in(anybody, ann.email, OTHER_PASSWORD),
+        await _sign_in(anybody, "nobody@example.com"),
+    ]
+
+    documents = [{**answer.json(), "request_id": None} for answer in answers]
+    assert documents[0] == documents[1]
+    assert documents[0]["code"] == "invalid-credentials"
+    assert await all_rows(hearth) == before
+
+
+# Refresh.
+
+
+async def test_refresh_gives_new_tokens_for_the_same_session(
+    ann: Person, anybody: httpx.AsyncClient
+) -> None:
+    answer = await _refresh(anybody, ann.signed_in["refresh_token"])
+
+    assert answer.status_code == 200
+    refreshed = answer.json()
+    assert refreshed["refresh_token"] != ann.signed_in["refresh_token"]
+    assert (refreshed["family_id"], refreshed["role"]) == (str(ann.family_id), "owner")
+    assert await _me(anybody, refreshed) == await _me(anybody, ann.signed_in) == "200"
+    assert (await _refresh(anybody, refreshed["refresh_token"])).status_code == 200
+
+
+async def test_a_token_that_comes_back_ends_its_session_and_no_other(
+    ann: Person, anybody: httpx.AsyncClient
+) -> None:
+    other = (await _sign_in(anybody, ann.email)).json()
+    second = (await _refresh(anybody, ann.signed_in["refresh_token"])).json()
+    third = (await _refresh(anybody, second["refresh_token"])).json()
+
+    reused = await _refresh(anybody, ann.signed_in["refresh_token"])
+
+    assert (reused.status_code, reused.json()["code"]) == (401, "invalid-refresh-token")
+    assert (await _refresh(anybody, third["refresh_token"])).status_code == 401
+    assert [await _me(anybody, tokens) for tokens in (ann.signed_in, second, third)] == [
+        "stale-context"
+    ] * 3
+    assert await _me(anybody, other) == "200"
+    assert (await _refresh(anybody, other["refresh_token"])).status_code == 200
+
+
+async def test_of_two_uses_at_once_one_is_reuse(
+    ann: Person, anybody: httpx.AsyncClient, as_role: AsRole
+) -> None:
+    holder = await as_role("app_auth")
+    await holder.fetch("select from app.sessions where user_id = $1 for update", ann.user_id)
+    uses = [
+        asyncio.create_task(_refresh(anybody, ann.signed_in["refresh_token"])) for _ in range(2)
+    ]
+    await wait_until_requests_block(holder, 2)
+
+    await holder.execute("commit")
+    answers = sorted(await asyncio.gather(*uses), key=lambda answer: answer.status_code)
+
+    assert [answer.status_code for answer in answers] == [200, 401]
+    assert await _me(anybody, answers[0].json()) == "stale-context"
+    assert (await _refresh(anybody, answers[0].json()["refresh_token"])).status_code == 401
+
+
+async def test_a_refresh_token_works_until_it_expires(
+    ann: Person, anybody: httpx.AsyncClient, hearth: Hearth
+) -> None:
+    await by_hand(
+        hearth, "update app.sessions set expires_at = now() where user_id = $1", ann.user_id
+    )
+
+    late = await _refresh(anybody, ann.signed_in["refresh_token"])
+
+    assert (late.status_code, late.json()["code"]) == (401, "invalid-refresh-token")
+
+
+async def test_no_token_is_refreshed_for_an_account_that_was_retired_at_a_prompt(
+    ann: Person, anybody: httpx.AsyncClient, hearth: Hearth
+) -> None:
+    await by_hand(hearth, "update app.users set deleted_at = now() where id = $1", ann.user_id)
+
+    late = await _refresh(anybody, ann.signed_in["refresh_token"])
+
+    assert (late.status_code, late.json()["code"]) == (401, "invalid-refresh-token")
+
+
+# Sign-out.
+
+
+async def test_sign_out_ends_this_session_at_once_and_no_other(
+    ann: Person, anybody: httpx.AsyncClient
+) -> None:
+    other = (await _sign_in(anybody, ann.email)).json()
+
+    answer = await ann.client.post("/v1/auth/signout")
+
+    assert answer.status_code == 204
+    assert await _me(anybody, ann.signed_in) == "stale-context"
+    assert (await _refresh(anybody, ann.signed_in["refresh_token"])).status_code == 401
+    assert (await ann.client.post("/v1/auth/signout")).status_code == 401
+    assert await _me(anybody, other) == "200"
+
+
+# Password.
+
+
+async def test_a_new_password_ends_the_other_sessions_and_counts_from_now_on(
+    ann: Person, anybody: httpx.AsyncClient
+) -> None:
+    other = (await _sign_in(anybody, ann.email)).json()
+
+    answer = await _change_password(ann, PASSWORD, OTHER_PASSWORD)
+
+    assert answer.status_code == 204
+    assert await _me(anybody, ann.signed_in) == "200"
+    assert await _me(anybody, other) == "stale-context"
+    assert (await _refresh(anybody, other["refresh_token"])).status_code == 401
+    assert (await _sign_in(anybody, ann.email)).status_code == 401
+    assert (await _sign_in(anybody, ann.email, OTHER_PASSWORD)).status_code == 200
+
+
+async def test_a_new_password_needs_the_old_one(ann: Person, hearth: Hearth) -> None:
+    before = await all_rows(hearth)
+
+    answer = await _change_password(ann, "not the password", OTHER_PASSWORD)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/old_password"]
+    assert await all_rows(hearth) == before
+
+
+async def test_a_new_password_has_at_least_eight_characters(ann: Person) -> None:
+    answer = await _change_password(ann, PASSWORD, "1234567")
+
+    assert [error["pointer"] for error in answer.json()["errors"]] == ["/new_password"]
+
+
+async def test_a_sign_in_that_overlaps_a_change_gets_nowhere_with_the_old_password(
+    ann: Person, anybody: httpx.AsyncClient, as_role: AsRole
+) -> None:
+    change = await as_role("app_api", **as_role.of(ann))
+    assert await change.fetchval(
+        "select app.change_password(password_hash, '$argon2id$another') from app.own_credentials()"
+    )
+    sign_in = asyncio.create_task(_sign_in(anybody, ann.email))
+    await wait_until_requests_block(change, 1)
+
+    await change.execute("commit")
+
+    assert (await sign_in).json()["code"] == "invalid-credentials"
+
+
+async def test_of_two_changes_at_once_one_counts(ann: Person, as_role: AsRole) -> None:
+    holder = await as_role("app_auth")
+    await holder.fetch("select from app.credentials where user_id = $1 for update", ann.user_id)
+    changes = [
+        asyncio.create_task(_change_password(ann, PASSWORD, OTHER_PASSWORD)) for _ in range(2)
+    ]
+    await wait_until_requests_block(holder, 2)
+
+    await holder.execute("commit")
+
+    assert sorted(answer.status_code for answer in await asyncio.gather(*changes)) == [204, 422]
+
+
+# Switching between families.
+
+
+async def test_switching_moves_the_session_to_the_other_family(
+    ann: Person, bob: Person, join: Join, anybody: httpx.AsyncClient
+) -> None:
+    home = bob.family_id
+
+    await join(bob, ann, "admin")  # and switches
+
+    assert (bob.family_id, bob.role) == (ann.family_id, "admin")
+    assert bob.signed_in["refresh_token"] is None
+    assert (await bob.client.get("/v1/family")).json()["id"] == str(ann.family_id)
+    back = await bob.client.post(f"/v1/families/{home}/token")
+    assert (back.json()["family_id"], back.json()["role"]) == (str(home), "owner")
+
+
+async def test_refresh_stays_in_the_family_switched_to(
+    ann: Person, anybody: httpx.AsyncClient
+) -> None:
+    cabin = (await ann.client.post("/v1/families", json={"name": "The cabin"})).json()["id"]
+    await ann.client.post(f"/v1/families/{cabin}/token")
+
+    refreshed = await _refresh(anybody, ann.signed_in["refresh_token"])
+
+    assert (refreshed.json()["family_id"], refreshed.json()["role"]) == (cabin, "owner")
+
+
+# The account.
+
+
+async def test_a_person_changes_the_given_fields_and_no_others(ann: Person) -> None:
+    before = (await ann.client.get("/v1/me")).json()
+
+    after = (await ann.client.patch("/v1/me", json={"time_zone": "Asia/Tokyo"})).json()
+
+    assert after == (await ann.client.get("/v1/me")).json()
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"time_zone", "updated_at", "row_version"}
+    assert after["time_zone"] == "Asia/Tokyo"
+
+
+async def test_nobody_gets_into_a_retired_account(
+    ann: Person, anybody: httpx.AsyncClient, hearth: Hearth
+) -> None:
+    other = (await _sign_in(anybody, ann.email)).json()
+    await ann.client.post("/v1/tasks", json={"title": "Stay"})
+    rows = tables_of(await all_rows(hearth, about=ann.user_id))
+
+    answer = await ann.client.delete("/v1/me")
+
+    assert answer.status_code == 204
+    assert [await _me(anybody, tokens) for tokens in (ann.signed_in, other)] == [
+        "stale-context"
+    ] * 2
+    assert (await _refresh(anybody, other["refresh_token"])).status_code == 401
+    assert (await _sign_in(anybody, ann.email)).json()["code"] == "invalid-credentials"
+    after = tables_of(await all_rows(hearth, about=ann.user_id))
+    assert all(after[table] >= number for table, number in rows.items())
+
+
+async def test_the_address_of_a_retired_account_stays_taken(
+    ann: Person, anybody: httpx.AsyncClient
+) -> None:
+    await ann.client.delete("/v1/me")
+
+    body = {"email": ann.email, "password": PASSWORD, "full_name": "Ann Again"}
+    answer = await anybody.post("/v1/auth/signup", json=body)
+
+    assert answer.status_code == 409
+
+
+async def test_a_restored_account_is_as_it_was(
+    ann: Person, anybody: httpx.AsyncClient, as_role: AsRole
+) -> None:
+    cabin = (await ann.client.post("/v1/families", json={"name": "The cabin"})).json()["id"]
+    gone = (await ann.client.post("/v1/families", json={"name": "Gone"})).json()["id"]
+    ann.take((await ann.client.post(f"/v1/families/{gone}/token")).json())
+    await ann.client.delete("/v1/family")  # was retired before the account
+    ann.take((await _sign_in(anybody, ann.email)).json())
+    task = (await ann.client.post("/v1/tasks", json={"title": "Stay"})).json()
+    await ann.client.delete("/v1/me")
+
+    await _restore(as_role, "restore_account", ann)
+
+    assert await _me(anybody, ann.signed_in) == "stale-context"
+    ann.take((await _sign_in(anybody, ann.email)).json())
+    assert (await ann.client.get("/v1/tasks")).json()["items"] == [task]
+    families = (await ann.client.get("/v1/families")).json()["items"]
+    assert [(f["family"]["id"], f["role"]) for f in families] == [
+        (str(ann.family_id), "owner"),
+        (cabin, "owner"),
+    ]
+
+
+async def test_a_member_who_retires_leaves_the_family_as_it_was(
+    ann: Person, bob: Person, join: Join, as_role: AsRole, anybody: httpx.AsyncClient
+) -> None:
+    home = bob.family_id
+    await join(bob, ann, "member")
+
+    async def members() -> list[str]:
+        items = (await ann.client.get("/v1/members")).json()["items"]
+        return [item["user_id"] for item in items]
+
+    await bob.client.delete("/v1/me")
+    without = await members()
+    await _restore(as_role, "restore_account", bob)
+
+    assert without == [str(ann.user_id)]
+    assert await members() == [str(ann.user_id), str(bob.user_id)]
+    assert (await _sign_in(anybody, bob.email)).json()["family_id"] == str(home)
+
+
+async def test_the_last_owner_cannot_retire_while_there_are_others(
+    ann: Person, bob: Person, join: Join, hearth: Hearth
+) -> None:
+    await join(bob, ann, "admin")
+    before = await all_rows(hearth)
+
+    refused = await ann.client.delete("/v1/me")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "last-owner")
+    assert await all_rows(hearth) == before
+    await ann.client.patch(f"/v1/members/{bob.user_id}", json={"role": "owner"})
+    assert (await ann.client.delete("/v1/me")).status_code == 204
+
+
+async def test_what_happens_to_an_account_is_kept(
+    ann: Person, anybody: httpx.AsyncClient, as_role: AsRole
+) -> None:
+    signed_in = (await _sign_in(anybody, ann.email)).json()
+    await _refresh(anybody, signed_in["refresh_token"])
+    await _refresh(anybody, signed_in["refresh_token"])
+    await _sign_in(anybody, ann.email)
+    await _change_password(ann, PASSWORD, OTHER_PASSWORD)
+    await ann.client.post("/v1/auth/signout")
+    ann.take((await _sign_in(anybody, ann.email, OTHER_PASSWORD)).json())
+    last = await ann.client.delete("/v1/me")
+    await _restore(as_role, "restore_account", ann)
+
+    events = await (await as_role("app_ops")).fetch(
+        "select event_type, metadata ->> 'request_id' as request_id from app.account_events"
+        " where user_id = $1 order by occurred_at",
+        ann.user_id,
+    )
+
+    assert [event["event_type"] for event in events] == [
+        "signed_up",
+        "signed_in",
+        "token_reused",
+        "signed_in",
+        "password_changed",
+        "session_revoked",
+        "signed_out",
+        "signed_in",
+        "account_retired",
+        "session_revoked",
+        "account_restored",
+    ]
+    assert events[8]["request_id"] == last.headers["X-Request-Id"]
+
+
+async def test_a_session_that_has_expired_serves_nothing_any_more(
+    hearth: Hearth, ann: Person
+) -> None:
+    connection = await asyncpg.connect(hearth.superuser_url)
+    await connection.execute(
+        "update app.sessions set expires_at = now() where user_id = $1", ann.user_id
+    )
+    await connection.close()
+
+    me = await ann.client.get("/v1/me")
+    switched = await ann.client.post(f"/v1/families/{ann.family_id}/token")
+
+    assert [answer.json()["code"] for answer in (me, switched)] == ["stale-context"] * 2

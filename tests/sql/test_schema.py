@@ -1,0 +1,57 @@
+"""The files and the database they make."""
+
+import difflib
+import os
+import re
+
+import pytest
+
+from app.settings import sql_directory
+from tests.sql.schema import dump
+from tests.support.fixtures import Hearth
+
+
+@pytest.mark.skipif(
+    os.environ.get("HEARTH_TEST_PG", "18") != "18" or "TEST_DATABASE_URL" in os.environ,
+    reason="the committed dump is of PostgreSQL 18; other versions print defaults differently",
+)
+def test_the_committed_dump_is_what_the_files_make(own_hearth: Hearth) -> None:
+    committed = (sql_directory() / "schema.sql").read_text()
+
+    made = dump(own_hearth.superuser_url)
+
+    differences = difflib.unified_diff(
+        committed.splitlines(), made.splitlines(), "sql/schema.sql", "what the files make", n=1
+    )
+    assert made == committed, "\n".join(["run: make schema", *differences])
+
+
+def test_no_line_of_sql_is_wider_than_a_hundred_columns() -> None:
+    directory = sql_directory()
+    files = [path for path in directory.rglob("*.sql") if path.name != "schema.sql"]  # a dump
+
+    wide = [
+        f"{path.relative_to(directory.parent)}:{number}"
+        for path in files
+        for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
+        if len(line) > 100
+    ]
+
+    assert wide == []
+
+
+def test_only_the_database_and_the_migrations_hold_sql() -> None:
+    """Everything else is under sql/, where it is reviewed."""
+    statement = re.compile(
+        r"(?<!\")\"(select|insert into|update|delete from|create|alter|drop|grant|revoke|set) ",
+        re.IGNORECASE,
+    )
+    package = sql_directory().parent / "app"
+    holders = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if not path.is_relative_to(package / "migrations")
+        and statement.search(path.read_text("utf-8"))
+    }
+
+    assert holders == {"db/pool.py", "db/admin.py"}

@@ -1,0 +1,127 @@
+"""An example of every query, with the values that the service would give it.
+
+For the tests that go through all of `sql/queries`. An endpoint's query gets its values as the
+endpoint makes them, from an example of the body or the query string; the others have theirs here.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+from app.db.queries import load_queries
+from app.http.endpoint import Endpoint
+from app.ops.purge import Kind
+from app.resources import ENDPOINTS
+from tests.support.examples import BODIES
+
+QUERIES = load_queries()
+
+# Where each query stands: "sql/queries/service/tasks.sql: list_tasks".
+PLACES = {name: f"sql/queries/{query.path}: {name}" for name, query in QUERIES.items()}
+
+OF_ENDPOINTS: Mapping[str, Endpoint] = {row.query: row for row in ENDPOINTS if row.query}
+
+# Run before sign-in, or by the service for itself: no context.
+OUTSIDE = {
+    *("sign_up", "find_credentials", "open_session", "refresh_session"),
+    *("fold_email", "count_attempt", "forgive_attempts"),
+    *("get_server", "list_constraints", "get_installed_files"),
+}
+
+# Run by people at the command line, as app_ops.
+OF_OPS = {
+    name
+    for name, query in QUERIES.items()
+    if str(query.path) in ("ops/operations.sql", "ops/purge.sql")
+}
+
+_NEW_TOKEN = {
+    "token_hash": sha256(b"a new token").digest(),
+    "expires_at": datetime.now(UTC) + timedelta(days=30),
+}
+
+_ATTEMPT = {"attempt_type": "sign_in", "subject_hash": sha256(b"ann").digest()}
+
+_DEMO = {"is_owner": True, "days": 2, "key": "1, 1, 0"}
+
+_BATCH = {"retired_before": datetime(2020, 3, 1, tzinfo=UTC), "batch_size": 20}
+
+# Of queries that no endpoint runs by itself: what they are given that is no fact about the caller.
+_GIVEN: Mapping[str, Mapping[str, object]] = {
+    "sign_up": {
+        "email": "Newcomer@Example.com",
+        "password_hash": "$argon2id$new",
+        "full_name": "New Comer",
+        "family_name": "The Comers",
+        "time_zone": "Europe/Vienna",
+        "invitation_hash": None,
+        **_NEW_TOKEN,
+    },
+    "find_credentials": {},
+    "open_session": _NEW_TOKEN,
+    "refresh_session": {
+        "new_token_hash": _NEW_TOKEN["token_hash"],
+        "expires_at": _NEW_TOKEN["expires_at"],
+    },
+    "close_session": {},
+    "own_credentials": {},
+    "change_password": {"new_hash": "$argon2id$new"},
+    "switch_family": {},
+    "get_member": {},
+    "get_retired_routine": {},
+    "get_retired_exercise": {},
+    "get_retired_member": {},
+    "get_retired_habit": {},
+    "see_habit_log": {"may_create": True},
+    "get_server": {},
+    "list_constraints": {},
+    "get_installed_files": {},
+    "ensure_audit_partitions": {"months_ahead": 1},
+    "find_contexts": {},
+    "count_attempt": {**_ATTEMPT, "most": 1000, "seconds": 900.0},
+    "forgive_attempts": {**_ATTEMPT, "most": 1},
+    "fold_email": {},
+    "find_kept_answer": {"idempotency_key": "saturday"},
+    "keep_answer": {
+        "idempotency_key": "sunday",
+        "request_hash": sha256(b"flour").digest(),
+        "status": 201,
+        "body": "{}",
+        "etag_version": 1,
+    },
+    "explain_access": {"table_name": "users", "command": "update"},
+    "count_demo": {},
+    "find_demo_household": {},
+    "list_demo_people": {"household": 1, "seed": 1},
+    **{name: _DEMO for name in PLACES if name.startswith("demo_")},
+    "begin_purge": {"age": timedelta(days=30)},
+    "count_purgeable": _BATCH,
+    **{f"purge_{kind}": _BATCH for kind in Kind},
+}
+
+
+def example(query: str, facts: Mapping[str, object], **parameters: str) -> Mapping[str, object]:
+    """Return values for a query, by name.
+
+    Args:
+        query: The query.
+        facts: About the caller and their things: `user_id`, `task_id`, `password_hash` and so on;
+            for who restores, `retired_habit_id` and its like.
+        parameters: What the query string says, where there is one.
+
+    Raises:
+        LookupError: No example is known of this query, or of its endpoint's body.
+    """
+    row = OF_ENDPOINTS.get(query)
+    if ((row and row.existence_check) or query).startswith("get_retired_"):
+        retired = {name: id_ for name, id_ in facts.items() if name.startswith("retired_")}
+        facts = {**facts, **{name.removeprefix("retired_"): retired[name] for name in retired}}
+    if row is None:
+        return {**facts, **_GIVEN[query]}
+    values = {**facts, "if_match": None, "may_create": True}
+    if row.parameters is not None:
+        values |= row.parameters.model_validate(parameters).values()
+    if row.body is not None:
+        values |= row.body.model_validate_json(json.dumps(BODIES[row.body]), strict=True).values()
+    return values
