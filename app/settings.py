@@ -76,8 +76,8 @@ class Settings(BaseSettings):
     jwks_url: str | None = None
     access_token_minutes: int = Field(default=15, ge=1, le=1440)
     refresh_token_days: int = Field(default=30, ge=1, le=365)
-    sign_in_attempts: int = Field(default=10, ge=1, le=1_000_000)
-    sign_up_attempts: int = Field(default=20, ge=1, le=1_000_000)
+    sign_in_rate_limit: int = Field(default=10, ge=1, le=1_000_000)
+    sign_up_rate_limit: int = Field(default=20, ge=1, le=1_000_000)
 
     @field_validator("database_url", "direct_url")
     @classmethod

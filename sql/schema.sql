@@ -44,24 +44,6 @@ ALTER TYPE app.account_event OWNER TO app_owner;
 COMMENT ON TYPE app.account_event IS 'What happened to an account.';
 
 --
--- Name: attempt_type; Type: TYPE; Schema: app; Owner: app_owner
---
-
-CREATE TYPE app.attempt_type AS ENUM (
-    'sign_in',
-    'sign_up',
-    'password_change'
-);
-
-ALTER TYPE app.attempt_type OWNER TO app_owner;
-
---
--- Name: TYPE attempt_type; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TYPE app.attempt_type IS 'What somebody attempted.';
-
---
 -- Name: audit_action; Type: TYPE; Schema: app; Owner: app_owner
 --
 
@@ -131,6 +113,24 @@ ALTER TYPE app.message_role OWNER TO app_owner;
 --
 
 COMMENT ON TYPE app.message_role IS 'Who speaks.';
+
+--
+-- Name: rate_limit; Type: TYPE; Schema: app; Owner: app_owner
+--
+
+CREATE TYPE app.rate_limit AS ENUM (
+    'sign_in',
+    'sign_up',
+    'password_change'
+);
+
+ALTER TYPE app.rate_limit OWNER TO app_owner;
+
+--
+-- Name: TYPE rate_limit; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TYPE app.rate_limit IS 'What somebody attempted.';
 
 --
 -- Name: score_kind; Type: TYPE; Schema: app; Owner: app_owner
@@ -472,7 +472,7 @@ declare
 begin
     select s.family_id, s.role
     into v_standing
-    from app.standing_of(begin_session.user_id, null) as s;
+    from app.resolve_membership(begin_session.user_id, null) as s;
 
     insert into app.sessions (user_id, family_id, expires_at)
     values (begin_session.user_id, v_standing.family_id, begin_session.expires_at)
@@ -537,71 +537,6 @@ ALTER FUNCTION app.change_password(old_hash text, new_hash text) OWNER TO app_au
 --
 
 COMMENT ON FUNCTION app.change_password(old_hash text, new_hash text) IS 'Replaces the password hash of the user of the context and ends the other sessions.';
-
---
--- Name: check_step(); Type: FUNCTION; Schema: app; Owner: app_owner
---
-
-CREATE FUNCTION app.check_step() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-    perform from app.routine_versions as v
-    where
-        v.family_id = NEW.family_id
-        and v.routine_id = NEW.routine_id
-        and v.version = NEW.version
-        and v.created_at <> now();
-    if found then
-        raise exception 'a step comes with its version' using errcode = 'ZH003';
-    end if;
-
-    if NEW.habit_id is not null
-        and not exists (
-            select from app.habits as h
-            where h.family_id = NEW.family_id and h.id = NEW.habit_id and h.is_active
-        )
-        and not exists (
-            select from app.routine_steps as s
-            where
-                s.family_id = NEW.family_id
-                and s.habit_id = NEW.habit_id
-                and s.routine_id = NEW.routine_id
-        )
-    then
-        raise exception 'is no habit that you see'
-            using errcode = 'ZH005', detail = format('/steps/%s/habit_id', NEW.position - 1);
-    end if;
-
-    if NEW.exercise_id is not null
-        and not exists (
-            select from app.exercises as e
-            where e.family_id = NEW.family_id and e.id = NEW.exercise_id and e.is_active
-        )
-        and not exists (
-            select from app.routine_steps as s
-            where
-                s.family_id = NEW.family_id
-                and s.exercise_id = NEW.exercise_id
-                and s.routine_id = NEW.routine_id
-        )
-    then
-        raise exception 'is no exercise that you see'
-            using errcode = 'ZH005', detail = format('/steps/%s/exercise_id', NEW.position - 1);
-    end if;
-
-    return NEW;
-end
-$$;
-
-ALTER FUNCTION app.check_step() OWNER TO app_owner;
-
---
--- Name: FUNCTION check_step(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON FUNCTION app.check_step() IS 'Trigger: a step comes with its version, and names only what its writer sees.';
 
 --
 -- Name: close_session(); Type: FUNCTION; Schema: app; Owner: app_auth
@@ -806,63 +741,6 @@ ALTER FUNCTION app.conversation_json(c app.conversations) OWNER TO app_owner;
 COMMENT ON FUNCTION app.conversation_json(c app.conversations) IS 'A conversation as every endpoint shows it.';
 
 --
--- Name: count_attempt(app.attempt_type, bytea, integer, interval); Type: FUNCTION; Schema: app; Owner: app_auth
---
-
-CREATE FUNCTION app.count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval) RETURNS integer
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-    v_now timestamptz;
-    v_frees_at timestamptz;
-begin
-    perform pg_advisory_xact_lock(
-        hashtextextended(attempt_type::text || encode(subject_hash, 'hex'), 0)
-    );
-
-    if pg_try_advisory_xact_lock(hashtextextended('app.count_attempt', 0)) then
-        delete from app.attempts as a
-        where a.id in (
-            select old.id
-            from app.attempts as old
-            where old.created_at < now() - interval '1 day'
-            order by old.created_at
-            limit 20
-        );
-    end if;
-
-    -- The attempt that has to be forgotten before there may be another.
-    v_now := clock_timestamp();
-    select a.created_at + period into v_frees_at
-    from app.attempts as a
-    where
-        a.attempt_type = count_attempt.attempt_type
-        and a.subject_hash = count_attempt.subject_hash
-        and a.created_at > v_now - period
-    order by a.created_at desc
-    offset greatest(most, 1) - 1
-    limit 1;
-    if found then
-        return ceil(extract(epoch from v_frees_at - v_now));
-    end if;
-
-    insert into app.attempts (attempt_type, subject_hash)
-    values (attempt_type, subject_hash);
-
-    return null;
-end
-$$;
-
-ALTER FUNCTION app.count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval) OWNER TO app_auth;
-
---
--- Name: FUNCTION count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval); Type: COMMENT; Schema: app; Owner: app_auth
---
-
-COMMENT ON FUNCTION app.count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval) IS 'Notes an attempt; where there are too many already, the seconds to wait before the next.';
-
---
 -- Name: create_family(text, text); Type: FUNCTION; Schema: app; Owner: app_auth
 --
 
@@ -1006,6 +884,48 @@ ALTER FUNCTION app.cursor_of(at timestamp with time zone, id uuid) OWNER TO app_
 COMMENT ON FUNCTION app.cursor_of(at timestamp with time zone, id uuid) IS 'The cursor that stands after this row.';
 
 --
+-- Name: delete_expired_idempotency_keys(text); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    -- The caller's own key may be used again, however many are older.
+    delete from app.idempotency_keys as k
+    where
+        k.family_id = app.current_family_id()
+        and k.user_id = app.current_user_id()
+        and k.idempotency_key = delete_expired_idempotency_keys.idempotency_key
+        and k.created_at < now() - interval '24 hours';
+
+    if not pg_try_advisory_xact_lock(
+        hashtextextended('app.delete_expired_idempotency_keys', 0)
+    ) then
+        return;
+    end if;
+
+    delete from app.idempotency_keys as k
+    where (k.family_id, k.user_id, k.idempotency_key) in (
+        select old.family_id, old.user_id, old.idempotency_key
+        from app.idempotency_keys as old
+        where old.created_at < now() - interval '24 hours'
+        order by old.created_at
+        limit 20
+    );
+end
+$$;
+
+ALTER FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION delete_expired_idempotency_keys(idempotency_key text); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) IS 'Deletes kept answers that are older than a day: the one under a key, and some others.';
+
+--
 -- Name: ensure_audit_partitions(integer); Type: FUNCTION; Schema: app; Owner: app_owner
 --
 
@@ -1037,7 +957,7 @@ begin
                 execute format('alter table app.%I force row level security', v_name);
                 execute format(
                     'create trigger _100_refuse_truncate before truncate on app.%I '
-                    'for each statement execute function app.refuse_change(%L)',
+                    'for each statement execute function app.tg_refuse_change(%L)',
                     v_name,
                     'the audit trail is append-only'
                 );
@@ -1699,74 +1619,6 @@ ALTER FUNCTION app.find_credentials(email text) OWNER TO app_auth;
 COMMENT ON FUNCTION app.find_credentials(email text) IS 'User and password hash of an active account, by its address; no row when there is none.';
 
 --
--- Name: forget_answers(text); Type: FUNCTION; Schema: app; Owner: app_auth
---
-
-CREATE FUNCTION app.forget_answers(idempotency_key text) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-    -- The caller's own key may be used again, however many are older.
-    delete from app.kept_answers as k
-    where
-        k.family_id = app.current_family_id()
-        and k.user_id = app.current_user_id()
-        and k.idempotency_key = forget_answers.idempotency_key
-        and k.created_at < now() - interval '24 hours';
-
-    if not pg_try_advisory_xact_lock(hashtextextended('app.forget_answers', 0)) then
-        return;
-    end if;
-
-    delete from app.kept_answers as k
-    where (k.family_id, k.user_id, k.idempotency_key) in (
-        select old.family_id, old.user_id, old.idempotency_key
-        from app.kept_answers as old
-        where old.created_at < now() - interval '24 hours'
-        order by old.created_at
-        limit 20
-    );
-end
-$$;
-
-ALTER FUNCTION app.forget_answers(idempotency_key text) OWNER TO app_auth;
-
---
--- Name: FUNCTION forget_answers(idempotency_key text); Type: COMMENT; Schema: app; Owner: app_auth
---
-
-COMMENT ON FUNCTION app.forget_answers(idempotency_key text) IS 'Deletes kept answers that are older than a day: the one under a key, and some others.';
-
---
--- Name: forgive_attempts(app.attempt_type, bytea, integer); Type: FUNCTION; Schema: app; Owner: app_auth
---
-
-CREATE FUNCTION app.forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer) RETURNS void
-    LANGUAGE sql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-    delete from app.attempts as a
-    where a.id in (
-        select newest.id
-        from app.attempts as newest
-        where
-            newest.attempt_type = forgive_attempts.attempt_type
-            and newest.subject_hash = forgive_attempts.subject_hash
-        order by newest.created_at desc
-        limit most
-    )
-$$;
-
-ALTER FUNCTION app.forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer) OWNER TO app_auth;
-
---
--- Name: FUNCTION forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer); Type: COMMENT; Schema: app; Owner: app_auth
---
-
-COMMENT ON FUNCTION app.forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer) IS 'Forgets the newest attempts on a subject; all of them where no number is given.';
-
---
 -- Name: habits; Type: TABLE; Schema: app; Owner: app_owner
 --
 
@@ -2207,6 +2059,98 @@ ALTER FUNCTION app.habit_log_json(l app.habit_logs) OWNER TO app_owner;
 COMMENT ON FUNCTION app.habit_log_json(l app.habit_logs) IS 'A day of a habit as every endpoint shows it.';
 
 --
+-- Name: hit_rate_limit(app.rate_limit, bytea, integer, interval); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_now timestamptz;
+    v_frees_at timestamptz;
+begin
+    perform pg_advisory_xact_lock(
+        hashtextextended(rate_limit::text || encode(subject_hash, 'hex'), 0)
+    );
+
+    if pg_try_advisory_xact_lock(hashtextextended('app.hit_rate_limit', 0)) then
+        delete from app.rate_limit_hits as a
+        where a.id in (
+            select old.id
+            from app.rate_limit_hits as old
+            where old.created_at < now() - interval '1 day'
+            order by old.created_at
+            limit 20
+        );
+    end if;
+
+    -- The attempt that has to be forgotten before there may be another.
+    v_now := clock_timestamp();
+    select a.created_at + period into v_frees_at
+    from app.rate_limit_hits as a
+    where
+        a.rate_limit = hit_rate_limit.rate_limit
+        and a.subject_hash = hit_rate_limit.subject_hash
+        and a.created_at > v_now - period
+    order by a.created_at desc
+    offset greatest(most, 1) - 1
+    limit 1;
+    if found then
+        return ceil(extract(epoch from v_frees_at - v_now));
+    end if;
+
+    insert into app.rate_limit_hits (rate_limit, subject_hash)
+    values (rate_limit, subject_hash);
+
+    return null;
+end
+$$;
+
+ALTER FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) OWNER TO app_auth;
+
+--
+-- Name: FUNCTION hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) IS 'Notes an attempt; where there are too many already, the seconds to wait before the next.';
+
+--
+-- Name: idempotent_response(text); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.idempotent_response(idempotency_key text) RETURNS TABLE(request_hash bytea, status bigint, body text, etag_version bigint)
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_user_id uuid := app.current_user_id();
+    v_family_id uuid := app.current_family_id();
+begin
+    perform pg_advisory_xact_lock(
+        hashtextextended(concat_ws(' ', v_user_id, v_family_id, idempotency_key), 0)
+    );
+    perform app.delete_expired_idempotency_keys(idempotency_key);
+
+    return query
+    select k.request_hash, k.status, k.body, k.etag_version
+    from app.idempotency_keys as k
+    where
+        k.family_id = v_family_id
+        and k.user_id = v_user_id
+        and k.idempotency_key = idempotent_response.idempotency_key;
+end
+$$;
+
+ALTER FUNCTION app.idempotent_response(idempotency_key text) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION idempotent_response(idempotency_key text); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.idempotent_response(idempotency_key text) IS 'The answer kept under a key, after waiting for whoever is giving one.';
+
+--
 -- Name: invitation_json(uuid, uuid, text, app.member_role, boolean, timestamp with time zone, timestamp with time zone, uuid, timestamp with time zone, timestamp with time zone, timestamp with time zone, bigint); Type: FUNCTION; Schema: app; Owner: app_owner
 --
 
@@ -2236,94 +2180,6 @@ ALTER FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.m
 --
 
 COMMENT ON FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) IS 'An invitation as every endpoint shows it.';
-
---
--- Name: keep_an_owner(); Type: FUNCTION; Schema: app; Owner: app_auth
---
-
-CREATE FUNCTION app.keep_an_owner() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-    -- Of interest is an owner who ceases to be one.
-    if OLD.role <> 'owner' or OLD.deleted_at is not null
-        or (NEW.role = 'owner' and NEW.deleted_at is null)
-    then
-        return NEW;
-    end if;
-
-    -- The lock below makes us wait, but a snapshot taken before would still show the other owner.
-    if current_setting('transaction_isolation') = 'repeatable read' then
-        raise exception 'owners change under read committed or serializable only'
-            using errcode = 'feature_not_supported';
-    end if;
-
-    -- A retired family needs no owner.
-    perform from app.families as f
-    where f.id = OLD.family_id and f.deleted_at is null
-    for no key update;
-    if not found then
-        return NEW;
-    end if;
-
-    perform from app.family_memberships as m
-    where
-        m.family_id = OLD.family_id
-        and m.user_id <> OLD.user_id
-        and m.role = 'owner'
-        and m.deleted_at is null;
-    if not found then
-        raise exception 'the last owner cannot leave, be demoted or be removed'
-            using errcode = 'ZH002', hint = 'Make somebody else an owner first.';
-    end if;
-
-    return NEW;
-end
-$$;
-
-ALTER FUNCTION app.keep_an_owner() OWNER TO app_auth;
-
---
--- Name: FUNCTION keep_an_owner(); Type: COMMENT; Schema: app; Owner: app_auth
---
-
-COMMENT ON FUNCTION app.keep_an_owner() IS 'Trigger: refuses to take a family its last owner.';
-
---
--- Name: kept_answer(text); Type: FUNCTION; Schema: app; Owner: app_owner
---
-
-CREATE FUNCTION app.kept_answer(idempotency_key text) RETURNS TABLE(request_hash bytea, status bigint, body text, etag_version bigint)
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-    v_user_id uuid := app.current_user_id();
-    v_family_id uuid := app.current_family_id();
-begin
-    perform pg_advisory_xact_lock(
-        hashtextextended(concat_ws(' ', v_user_id, v_family_id, idempotency_key), 0)
-    );
-    perform app.forget_answers(idempotency_key);
-
-    return query
-    select k.request_hash, k.status, k.body, k.etag_version
-    from app.kept_answers as k
-    where
-        k.family_id = v_family_id
-        and k.user_id = v_user_id
-        and k.idempotency_key = kept_answer.idempotency_key;
-end
-$$;
-
-ALTER FUNCTION app.kept_answer(idempotency_key text) OWNER TO app_owner;
-
---
--- Name: FUNCTION kept_answer(idempotency_key text); Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON FUNCTION app.kept_answer(idempotency_key text) IS 'The answer kept under a key, after waiting for whoever is giving one.';
 
 --
 -- Name: family_memberships; Type: TABLE; Schema: app; Owner: app_owner
@@ -2559,41 +2415,6 @@ ALTER FUNCTION app.my_families() OWNER TO app_auth;
 COMMENT ON FUNCTION app.my_families() IS 'The active families of the user of the context, with the role in each.';
 
 --
--- Name: need_an_account(); Type: FUNCTION; Schema: app; Owner: app_auth
---
-
-CREATE FUNCTION app.need_an_account() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-begin
-    perform from app.users as u
-    where u.id = NEW.user_id and u.is_active
-    for share;
-    if not found then
-        raise exception 'the account is not active'
-            using errcode = 'foreign_key_violation',
-                constraint = 'family_memberships_user_id_fkey';
-    end if;
-
-    -- Nor does the family retire as a lone one meanwhile (retire_account).
-    perform from app.families as f
-    where f.id = NEW.family_id
-    for share;
-
-    return NEW;
-end
-$$;
-
-ALTER FUNCTION app.need_an_account() OWNER TO app_auth;
-
---
--- Name: FUNCTION need_an_account(); Type: COMMENT; Schema: app; Owner: app_auth
---
-
-COMMENT ON FUNCTION app.need_an_account() IS 'Trigger: refuses to bring back a membership without an active account.';
-
---
 -- Name: new_token(); Type: FUNCTION; Schema: app; Owner: app_owner
 --
 
@@ -2615,6 +2436,25 @@ ALTER FUNCTION app.new_token() OWNER TO app_owner;
 --
 
 COMMENT ON FUNCTION app.new_token() IS 'A random token of 43 characters.';
+
+--
+-- Name: occurrence_of(date, integer[]); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.occurrence_of(day date, weekdays integer[]) RETURNS integer
+    LANGUAGE sql IMMUTABLE
+    AS $$
+    select (day - date '0001-01-01') / 7 * coalesce(cardinality(weekdays), 1)
+        + coalesce(width_bucket(extract(isodow from day)::integer, weekdays), 0)
+$$;
+
+ALTER FUNCTION app.occurrence_of(day date, weekdays integer[]) OWNER TO app_owner;
+
+--
+-- Name: FUNCTION occurrence_of(day date, weekdays integer[]); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.occurrence_of(day date, weekdays integer[]) IS 'The number of the last turn of a schedule that has begun by this day.';
 
 --
 -- Name: open_session(uuid, text, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
@@ -2671,104 +2511,6 @@ ALTER FUNCTION app.own_credentials() OWNER TO app_auth;
 COMMENT ON FUNCTION app.own_credentials() IS 'The password hash of the user of the context.';
 
 --
--- Name: record_audit(); Type: FUNCTION; Schema: app; Owner: app_audit
---
-
-CREATE FUNCTION app.record_audit() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    SET "TimeZone" TO 'UTC'
-    AS $$
-declare
-    v_old jsonb := case when TG_OP <> 'INSERT' then to_jsonb(OLD) end;
-    v_new jsonb := case when TG_OP <> 'DELETE' then to_jsonb(NEW) end;
-    v_row jsonb := coalesce(v_new, v_old);
-    -- A family is its own tenant.
-    v_family_id uuid := coalesce(v_row ->> 'family_id', v_row ->> 'id')::uuid;
-    v_before jsonb := v_old;
-    v_after jsonb := v_new;
-    v_private boolean;
-    v_column text;
-    v_key jsonb;
-begin
-    -- An update is told by the columns it changed.
-    if TG_OP = 'UPDATE' then
-        select
-            coalesce(jsonb_object_agg(o.key, o.value), '{}'),
-            coalesce(jsonb_object_agg(o.key, v_new -> o.key), '{}')
-        into v_before, v_after
-        from jsonb_each(v_old) as o
-        where
-            o.value is distinct from v_new -> o.key
-            and o.key not in ('updated_at', 'row_version');
-    end if;
-
-    -- What was private before or is private now stays private in the trail.
-    v_private := TG_NARGS > 0 and TG_ARGV[0] = 'private'
-        or 'private' in (v_old ->> 'visibility', v_new ->> 'visibility');
-
-    for i in 1 .. TG_NARGS - 1 loop
-        v_column := TG_ARGV[i];
-        if v_before ? v_column then
-            v_before[v_column] := to_jsonb('sha256:'
-                || encode(sha256(convert_to(v_before ->> v_column, 'UTF8')), 'hex'));
-        end if;
-        if v_after ? v_column then
-            v_after[v_column] := to_jsonb('sha256:'
-                || encode(sha256(convert_to(v_after ->> v_column, 'UTF8')), 'hex'));
-        end if;
-    end loop;
-
-    -- What names the row within its family: its id, or else the rest of its primary key. It stands
-    -- apart, for a statement that may read the catalog is planned anew for every row.
-    if v_row ? 'id' then
-        v_key := jsonb_build_object('id', v_row -> 'id');
-    else
-        v_key := (
-            select jsonb_object_agg(a.attname, v_row -> a.attname::text)
-            from pg_index as i
-            inner join pg_attribute as a
-                on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
-            where i.indrelid = TG_RELID and i.indisprimary and a.attname <> 'family_id'
-        );
-    end if;
-
-    insert into app.audit_log (
-        family_id, action_type, table_name, row_key, before, after,
-        actor_id, actor_role, private_to, metadata
-    )
-    values (
-        v_family_id,
-        lower(TG_OP)::app.audit_action,
-        TG_TABLE_NAME,
-        v_key,
-        v_before,
-        v_after,
-        app.current_user_id(),
-        -- The role is one in the family of the context; a new family's first rows are not in it.
-        case when v_family_id = app.current_family_id() then app.current_member_role() end,
-        case when v_private then (v_row ->> 'user_id')::uuid end,
-        jsonb_strip_nulls(jsonb_build_object(
-            'login', session_user,
-            'database_role', coalesce(nullif(current_setting('role'), 'none'), session_user),
-            'application', nullif(current_setting('application_name'), ''),
-            'request_id', app.current_request_id()
-        ))
-    );
-
-    return null;
-end
-$$;
-
-ALTER FUNCTION app.record_audit() OWNER TO app_audit;
-
---
--- Name: FUNCTION record_audit(); Type: COMMENT; Schema: app; Owner: app_audit
---
-
-COMMENT ON FUNCTION app.record_audit() IS 'Trigger: appends a record of the write to the audit trail.';
-
---
 -- Name: refresh_session(bytea, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
 --
 
@@ -2817,7 +2559,7 @@ begin
 
     select s.family_id, s.role
     into v_standing
-    from app.standing_of(v_session.user_id, v_session.family_id) as s;
+    from app.resolve_membership(v_session.user_id, v_session.family_id) as s;
 
     update app.sessions
     set family_id = v_standing.family_id, expires_at = refresh_session.expires_at
@@ -2841,101 +2583,59 @@ ALTER FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expir
 COMMENT ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) IS 'Appends a link to a session''s chain; null for a token unknown, expired or used already.';
 
 --
--- Name: refuse_change(); Type: FUNCTION; Schema: app; Owner: app_owner
+-- Name: reset_rate_limit(app.rate_limit, bytea, integer); Type: FUNCTION; Schema: app; Owner: app_auth
 --
 
-CREATE FUNCTION app.refuse_change() RETURNS trigger
-    LANGUAGE plpgsql
+CREATE FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-begin
-    raise exception '%', TG_ARGV[0]
-        using errcode = 'ZH003', schema = TG_TABLE_SCHEMA, table = TG_TABLE_NAME;
-end
+    delete from app.rate_limit_hits as a
+    where a.id in (
+        select newest.id
+        from app.rate_limit_hits as newest
+        where
+            newest.rate_limit = reset_rate_limit.rate_limit
+            and newest.subject_hash = reset_rate_limit.subject_hash
+        order by newest.created_at desc
+        limit most
+    )
 $$;
 
-ALTER FUNCTION app.refuse_change() OWNER TO app_owner;
+ALTER FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) OWNER TO app_auth;
 
 --
--- Name: FUNCTION refuse_change(); Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: FUNCTION reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer); Type: COMMENT; Schema: app; Owner: app_auth
 --
 
-COMMENT ON FUNCTION app.refuse_change() IS 'Trigger: refuses the change; its argument says why.';
+COMMENT ON FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) IS 'Forgets the newest attempts on a subject; all of them where no number is given.';
 
 --
--- Name: refuse_members(); Type: FUNCTION; Schema: app; Owner: app_auth
+-- Name: resolve_membership(uuid, uuid); Type: FUNCTION; Schema: app; Owner: app_auth
 --
 
-CREATE FUNCTION app.refuse_members() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
+CREATE FUNCTION app.resolve_membership(user_id uuid, preferred_family_id uuid) RETURNS TABLE(family_id uuid, role app.member_role)
+    LANGUAGE sql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-begin
-    perform from app.users as u
-    inner join app.family_memberships as m on m.user_id = u.id
-    where
-        lower(u.email) = lower(NEW.email)
-        and m.family_id = NEW.family_id
-        and m.is_active;
-    if found then
-        raise exception 'this person belongs to the family already'
-            using
-                errcode = 'unique_violation',
-                constraint = 'family_memberships_pkey',
-                column = 'email';
-    end if;
-
-    return null;
-end
+    select m.family_id, m.role
+    from app.family_memberships as m
+    inner join app.families as f on f.id = m.family_id
+    where m.user_id = resolve_membership.user_id and m.is_active and f.is_active
+    order by
+        m.family_id = resolve_membership.preferred_family_id desc nulls last,
+        m.created_at,
+        m.family_id
+    limit 1
 $$;
 
-ALTER FUNCTION app.refuse_members() OWNER TO app_auth;
+ALTER FUNCTION app.resolve_membership(user_id uuid, preferred_family_id uuid) OWNER TO app_auth;
 
 --
--- Name: FUNCTION refuse_members(); Type: COMMENT; Schema: app; Owner: app_auth
+-- Name: FUNCTION resolve_membership(user_id uuid, preferred_family_id uuid); Type: COMMENT; Schema: app; Owner: app_auth
 --
 
-COMMENT ON FUNCTION app.refuse_members() IS 'Trigger: refuses to invite somebody who is a member already.';
-
---
--- Name: refuse_unseen(); Type: FUNCTION; Schema: app; Owner: app_owner
---
-
-CREATE FUNCTION app.refuse_unseen() RETURNS trigger
-    LANGUAGE plpgsql
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-    v_is_seen boolean;
-begin
-    case TG_ARGV[0]
-        when 'habit' then
-            v_is_seen := exists (
-                select from app.habits as h
-                where h.family_id = NEW.family_id and h.id = NEW.habit_id
-            );
-        when 'routine' then
-            v_is_seen := exists (
-                select from app.routines as r
-                where r.family_id = NEW.family_id and r.id = NEW.routine_id
-            );
-    end case;
-    if not v_is_seen then
-        raise exception 'there is no such % that you see', TG_ARGV[0]
-            using errcode = 'insufficient_privilege';
-    end if;
-
-    return NEW;
-end
-$$;
-
-ALTER FUNCTION app.refuse_unseen() OWNER TO app_owner;
-
---
--- Name: FUNCTION refuse_unseen(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON FUNCTION app.refuse_unseen() IS 'Trigger: refuses a part of a habit or a routine that its writer does not see.';
+COMMENT ON FUNCTION app.resolve_membership(user_id uuid, preferred_family_id uuid) IS 'The preferred family of a user if still a member, else the first; for the session functions.';
 
 --
 -- Name: restore_account(uuid); Type: FUNCTION; Schema: app; Owner: app_owner
@@ -3719,136 +3419,6 @@ ALTER FUNCTION app.routine_version_json(v app.routine_versions) OWNER TO app_own
 COMMENT ON FUNCTION app.routine_version_json(v app.routine_versions) IS 'A version of a routine as every list shows it.';
 
 --
--- Name: score(); Type: FUNCTION; Schema: app; Owner: app_auth
---
-
-CREATE FUNCTION app.score() RETURNS trigger
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-declare
-    v_row record := coalesce(NEW, OLD);
-    v_kind app.score_kind := TG_ARGV[0];
-    v_is_done boolean;
-    v_source_id uuid;
-    v_user_id uuid;
-    v_scored_on date;
-    v_points integer;
-    v_last app.score_entries;
-    v_is_awarded boolean;
-begin
-    case v_kind
-        when 'task' then
-            v_is_done := v_row.is_completed;
-            v_source_id := v_row.id;
-            -- Of a shared task to whoever did it; without a context to its owner.
-            v_user_id := coalesce(
-                case when v_row.family_id = app.current_family_id() then app.current_user_id() end,
-                v_row.user_id
-            );
-            v_scored_on := (
-                select (v_row.completed_at at time zone f.time_zone)::date
-                from app.families as f
-                where f.id = v_row.family_id
-            );
-            v_points := v_row.points;
-        when 'habit' then
-            v_is_done := TG_OP <> 'DELETE' and v_row.is_done;
-            v_source_id := v_row.habit_id;
-            v_user_id := v_row.user_id;
-            v_scored_on := v_row.logged_on;
-            v_points := (
-                select h.points
-                from app.habits as h
-                where h.family_id = v_row.family_id and h.id = v_row.habit_id
-            );
-        when 'routine' then
-            v_is_done := TG_OP <> 'DELETE';
-            v_source_id := v_row.routine_id;
-            v_user_id := v_row.user_id;
-            v_scored_on := v_row.completed_on;
-            v_points := (
-                select r.points
-                from app.routines as r
-                where r.family_id = v_row.family_id and r.id = v_row.routine_id
-            );
-        when 'exercise' then
-            v_is_done := TG_OP <> 'DELETE';
-            v_source_id := v_row.id;
-            v_user_id := v_row.user_id;
-            v_scored_on := v_row.performed_on;
-            v_points := (
-                select x.points
-                from app.exercises as x
-                where x.family_id = v_row.family_id and x.id = v_row.exercise_id
-            );
-    end case;
-
-    -- The kinds are named again, for a partial index serves only a query that says so.
-    if v_kind in ('task', 'exercise') then
-        select * into v_last
-        from app.score_entries as e
-        where
-            e.family_id = v_row.family_id
-            and e.kind in ('task', 'exercise')
-            and e.kind = v_kind
-            and e.source_id = v_source_id
-        order by e.sequence desc
-        limit 1;
-    else
-        select * into v_last
-        from app.score_entries as e
-        where
-            e.family_id = v_row.family_id
-            and e.kind in ('habit', 'routine')
-            and e.kind = v_kind
-            and e.source_id = v_source_id
-            and e.user_id = v_user_id
-            and e.scored_on = v_scored_on
-        order by e.sequence desc
-        limit 1;
-    end if;
-
-    v_is_awarded := coalesce(v_last.sequence % 2 = 1, false);
-
-    if v_is_awarded and (not v_is_done or v_last.scored_on <> v_scored_on) then
-        insert into app.score_entries (
-            family_id, user_id, kind, source_id, scored_on, sequence, points
-        )
-        values (
-            v_last.family_id, v_last.user_id, v_last.kind, v_last.source_id, v_last.scored_on,
-            v_last.sequence + 1, -v_last.points
-        );
-
-        -- What was only moved to another day takes as many points along as it had.
-        v_is_awarded := false;
-        v_last.sequence := v_last.sequence + 1;
-        v_points := v_last.points;
-    end if;
-
-    if v_is_done and not v_is_awarded and v_points > 0 then
-        insert into app.score_entries (
-            family_id, user_id, kind, source_id, scored_on, sequence, points
-        )
-        values (
-            v_row.family_id, v_user_id, v_kind, v_source_id, v_scored_on,
-            coalesce(v_last.sequence, 0) + 1, v_points
-        );
-    end if;
-
-    return null;
-end
-$$;
-
-ALTER FUNCTION app.score() OWNER TO app_auth;
-
---
--- Name: FUNCTION score(); Type: COMMENT; Schema: app; Owner: app_auth
---
-
-COMMENT ON FUNCTION app.score() IS 'Trigger: awards the points of what was completed, or reverses what was awarded.';
-
---
 -- Name: score_entries; Type: TABLE; Schema: app; Owner: app_owner
 --
 
@@ -4032,33 +3602,6 @@ ALTER FUNCTION app.sign_up(email text, password_hash text, full_name text, famil
 --
 
 COMMENT ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) IS 'Makes an account, with a family of its own or an invitation to one, and signs it in.';
-
---
--- Name: standing_of(uuid, uuid); Type: FUNCTION; Schema: app; Owner: app_auth
---
-
-CREATE FUNCTION app.standing_of(user_id uuid, preferred_family_id uuid) RETURNS TABLE(family_id uuid, role app.member_role)
-    LANGUAGE sql STABLE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-    select m.family_id, m.role
-    from app.family_memberships as m
-    inner join app.families as f on f.id = m.family_id
-    where m.user_id = standing_of.user_id and m.is_active and f.is_active
-    order by
-        m.family_id = standing_of.preferred_family_id desc nulls last,
-        m.created_at,
-        m.family_id
-    limit 1
-$$;
-
-ALTER FUNCTION app.standing_of(user_id uuid, preferred_family_id uuid) OWNER TO app_auth;
-
---
--- Name: FUNCTION standing_of(user_id uuid, preferred_family_id uuid); Type: COMMENT; Schema: app; Owner: app_auth
---
-
-COMMENT ON FUNCTION app.standing_of(user_id uuid, preferred_family_id uuid) IS 'The preferred family of a user if still a member, else the first; for the session functions.';
 
 --
 -- Name: switch_family(uuid); Type: FUNCTION; Schema: app; Owner: app_auth
@@ -4275,10 +3818,488 @@ ALTER FUNCTION app.task_json(t app.tasks) OWNER TO app_owner;
 COMMENT ON FUNCTION app.task_json(t app.tasks) IS 'A task as every endpoint shows it.';
 
 --
--- Name: touch(); Type: FUNCTION; Schema: app; Owner: app_owner
+-- Name: tg_check_step(); Type: FUNCTION; Schema: app; Owner: app_owner
 --
 
-CREATE FUNCTION app.touch() RETURNS trigger
+CREATE FUNCTION app.tg_check_step() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    perform from app.routine_versions as v
+    where
+        v.family_id = NEW.family_id
+        and v.routine_id = NEW.routine_id
+        and v.version = NEW.version
+        and v.created_at <> now();
+    if found then
+        raise exception 'a step comes with its version' using errcode = 'ZH003';
+    end if;
+
+    if NEW.habit_id is not null
+        and not exists (
+            select from app.habits as h
+            where h.family_id = NEW.family_id and h.id = NEW.habit_id and h.is_active
+        )
+        and not exists (
+            select from app.routine_steps as s
+            where
+                s.family_id = NEW.family_id
+                and s.habit_id = NEW.habit_id
+                and s.routine_id = NEW.routine_id
+        )
+    then
+        raise exception 'is no habit that you see'
+            using errcode = 'ZH005', detail = format('/steps/%s/habit_id', NEW.position - 1);
+    end if;
+
+    if NEW.exercise_id is not null
+        and not exists (
+            select from app.exercises as e
+            where e.family_id = NEW.family_id and e.id = NEW.exercise_id and e.is_active
+        )
+        and not exists (
+            select from app.routine_steps as s
+            where
+                s.family_id = NEW.family_id
+                and s.exercise_id = NEW.exercise_id
+                and s.routine_id = NEW.routine_id
+        )
+    then
+        raise exception 'is no exercise that you see'
+            using errcode = 'ZH005', detail = format('/steps/%s/exercise_id', NEW.position - 1);
+    end if;
+
+    return NEW;
+end
+$$;
+
+ALTER FUNCTION app.tg_check_step() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION tg_check_step(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.tg_check_step() IS 'Trigger: a step comes with its version, and names only what its writer sees.';
+
+--
+-- Name: tg_keep_an_owner(); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.tg_keep_an_owner() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    -- Of interest is an owner who ceases to be one.
+    if OLD.role <> 'owner' or OLD.deleted_at is not null
+        or (NEW.role = 'owner' and NEW.deleted_at is null)
+    then
+        return NEW;
+    end if;
+
+    -- The lock below makes us wait, but a snapshot taken before would still show the other owner.
+    if current_setting('transaction_isolation') = 'repeatable read' then
+        raise exception 'owners change under read committed or serializable only'
+            using errcode = 'feature_not_supported';
+    end if;
+
+    -- A retired family needs no owner.
+    perform from app.families as f
+    where f.id = OLD.family_id and f.deleted_at is null
+    for no key update;
+    if not found then
+        return NEW;
+    end if;
+
+    perform from app.family_memberships as m
+    where
+        m.family_id = OLD.family_id
+        and m.user_id <> OLD.user_id
+        and m.role = 'owner'
+        and m.deleted_at is null;
+    if not found then
+        raise exception 'the last owner cannot leave, be demoted or be removed'
+            using errcode = 'ZH002', hint = 'Make somebody else an owner first.';
+    end if;
+
+    return NEW;
+end
+$$;
+
+ALTER FUNCTION app.tg_keep_an_owner() OWNER TO app_auth;
+
+--
+-- Name: FUNCTION tg_keep_an_owner(); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.tg_keep_an_owner() IS 'Trigger: refuses to take a family its last owner.';
+
+--
+-- Name: tg_record_audit(); Type: FUNCTION; Schema: app; Owner: app_audit
+--
+
+CREATE FUNCTION app.tg_record_audit() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+declare
+    v_old jsonb := case when TG_OP <> 'INSERT' then to_jsonb(OLD) end;
+    v_new jsonb := case when TG_OP <> 'DELETE' then to_jsonb(NEW) end;
+    v_row jsonb := coalesce(v_new, v_old);
+    -- A family is its own tenant.
+    v_family_id uuid := coalesce(v_row ->> 'family_id', v_row ->> 'id')::uuid;
+    v_before jsonb := v_old;
+    v_after jsonb := v_new;
+    v_private boolean;
+    v_column text;
+    v_key jsonb;
+begin
+    -- An update is told by the columns it changed.
+    if TG_OP = 'UPDATE' then
+        select
+            coalesce(jsonb_object_agg(o.key, o.value), '{}'),
+            coalesce(jsonb_object_agg(o.key, v_new -> o.key), '{}')
+        into v_before, v_after
+        from jsonb_each(v_old) as o
+        where
+            o.value is distinct from v_new -> o.key
+            and o.key not in ('updated_at', 'row_version');
+    end if;
+
+    -- What was private before or is private now stays private in the trail.
+    v_private := TG_NARGS > 0 and TG_ARGV[0] = 'private'
+        or 'private' in (v_old ->> 'visibility', v_new ->> 'visibility');
+
+    for i in 1 .. TG_NARGS - 1 loop
+        v_column := TG_ARGV[i];
+        if v_before ? v_column then
+            v_before[v_column] := to_jsonb('sha256:'
+                || encode(sha256(convert_to(v_before ->> v_column, 'UTF8')), 'hex'));
+        end if;
+        if v_after ? v_column then
+            v_after[v_column] := to_jsonb('sha256:'
+                || encode(sha256(convert_to(v_after ->> v_column, 'UTF8')), 'hex'));
+        end if;
+    end loop;
+
+    -- What names the row within its family: its id, or else the rest of its primary key. It stands
+    -- apart, for a statement that may read the catalog is planned anew for every row.
+    if v_row ? 'id' then
+        v_key := jsonb_build_object('id', v_row -> 'id');
+    else
+        v_key := (
+            select jsonb_object_agg(a.attname, v_row -> a.attname::text)
+            from pg_index as i
+            inner join pg_attribute as a
+                on a.attrelid = i.indrelid and a.attnum = any(i.indkey)
+            where i.indrelid = TG_RELID and i.indisprimary and a.attname <> 'family_id'
+        );
+    end if;
+
+    insert into app.audit_log (
+        family_id, action_type, table_name, row_key, before, after,
+        actor_id, actor_role, private_to, metadata
+    )
+    values (
+        v_family_id,
+        lower(TG_OP)::app.audit_action,
+        TG_TABLE_NAME,
+        v_key,
+        v_before,
+        v_after,
+        app.current_user_id(),
+        -- The role is one in the family of the context; a new family's first rows are not in it.
+        case when v_family_id = app.current_family_id() then app.current_member_role() end,
+        case when v_private then (v_row ->> 'user_id')::uuid end,
+        jsonb_strip_nulls(jsonb_build_object(
+            'login', session_user,
+            'database_role', coalesce(nullif(current_setting('role'), 'none'), session_user),
+            'application', nullif(current_setting('application_name'), ''),
+            'request_id', app.current_request_id()
+        ))
+    );
+
+    return null;
+end
+$$;
+
+ALTER FUNCTION app.tg_record_audit() OWNER TO app_audit;
+
+--
+-- Name: FUNCTION tg_record_audit(); Type: COMMENT; Schema: app; Owner: app_audit
+--
+
+COMMENT ON FUNCTION app.tg_record_audit() IS 'Trigger: appends a record of the write to the audit trail.';
+
+--
+-- Name: tg_refuse_change(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.tg_refuse_change() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    raise exception '%', TG_ARGV[0]
+        using errcode = 'ZH003', schema = TG_TABLE_SCHEMA, table = TG_TABLE_NAME;
+end
+$$;
+
+ALTER FUNCTION app.tg_refuse_change() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION tg_refuse_change(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.tg_refuse_change() IS 'Trigger: refuses the change; its argument says why.';
+
+--
+-- Name: tg_refuse_members(); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.tg_refuse_members() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    perform from app.users as u
+    inner join app.family_memberships as m on m.user_id = u.id
+    where
+        lower(u.email) = lower(NEW.email)
+        and m.family_id = NEW.family_id
+        and m.is_active;
+    if found then
+        raise exception 'this person belongs to the family already'
+            using
+                errcode = 'unique_violation',
+                constraint = 'family_memberships_pkey',
+                column = 'email';
+    end if;
+
+    return null;
+end
+$$;
+
+ALTER FUNCTION app.tg_refuse_members() OWNER TO app_auth;
+
+--
+-- Name: FUNCTION tg_refuse_members(); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.tg_refuse_members() IS 'Trigger: refuses to invite somebody who is a member already.';
+
+--
+-- Name: tg_require_active_user(); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.tg_require_active_user() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    perform from app.users as u
+    where u.id = NEW.user_id and u.is_active
+    for share;
+    if not found then
+        raise exception 'the account is not active'
+            using errcode = 'foreign_key_violation',
+                constraint = 'family_memberships_user_id_fkey';
+    end if;
+
+    -- Nor does the family retire as a lone one meanwhile (retire_account).
+    perform from app.families as f
+    where f.id = NEW.family_id
+    for share;
+
+    return NEW;
+end
+$$;
+
+ALTER FUNCTION app.tg_require_active_user() OWNER TO app_auth;
+
+--
+-- Name: FUNCTION tg_require_active_user(); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.tg_require_active_user() IS 'Trigger: refuses to bring back a membership without an active account.';
+
+--
+-- Name: tg_require_visible_parent(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.tg_require_visible_parent() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_is_seen boolean;
+begin
+    case TG_ARGV[0]
+        when 'habit' then
+            v_is_seen := exists (
+                select from app.habits as h
+                where h.family_id = NEW.family_id and h.id = NEW.habit_id
+            );
+        when 'routine' then
+            v_is_seen := exists (
+                select from app.routines as r
+                where r.family_id = NEW.family_id and r.id = NEW.routine_id
+            );
+    end case;
+    if not v_is_seen then
+        raise exception 'there is no such % that you see', TG_ARGV[0]
+            using errcode = 'insufficient_privilege';
+    end if;
+
+    return NEW;
+end
+$$;
+
+ALTER FUNCTION app.tg_require_visible_parent() OWNER TO app_owner;
+
+--
+-- Name: FUNCTION tg_require_visible_parent(); Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON FUNCTION app.tg_require_visible_parent() IS 'Trigger: refuses a part of a habit or a routine that its writer does not see.';
+
+--
+-- Name: tg_score(); Type: FUNCTION; Schema: app; Owner: app_auth
+--
+
+CREATE FUNCTION app.tg_score() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_row record := coalesce(NEW, OLD);
+    v_kind app.score_kind := TG_ARGV[0];
+    v_is_done boolean;
+    v_source_id uuid;
+    v_user_id uuid;
+    v_scored_on date;
+    v_points integer;
+    v_last app.score_entries;
+    v_is_awarded boolean;
+begin
+    case v_kind
+        when 'task' then
+            v_is_done := v_row.is_completed;
+            v_source_id := v_row.id;
+            -- Of a shared task to whoever did it; without a context to its owner.
+            v_user_id := coalesce(
+                case when v_row.family_id = app.current_family_id() then app.current_user_id() end,
+                v_row.user_id
+            );
+            v_scored_on := (
+                select (v_row.completed_at at time zone f.time_zone)::date
+                from app.families as f
+                where f.id = v_row.family_id
+            );
+            v_points := v_row.points;
+        when 'habit' then
+            v_is_done := TG_OP <> 'DELETE' and v_row.is_done;
+            v_source_id := v_row.habit_id;
+            v_user_id := v_row.user_id;
+            v_scored_on := v_row.logged_on;
+            v_points := (
+                select h.points
+                from app.habits as h
+                where h.family_id = v_row.family_id and h.id = v_row.habit_id
+            );
+        when 'routine' then
+            v_is_done := TG_OP <> 'DELETE';
+            v_source_id := v_row.routine_id;
+            v_user_id := v_row.user_id;
+            v_scored_on := v_row.completed_on;
+            v_points := (
+                select r.points
+                from app.routines as r
+                where r.family_id = v_row.family_id and r.id = v_row.routine_id
+            );
+        when 'exercise' then
+            v_is_done := TG_OP <> 'DELETE';
+            v_source_id := v_row.id;
+            v_user_id := v_row.user_id;
+            v_scored_on := v_row.performed_on;
+            v_points := (
+                select x.points
+                from app.exercises as x
+                where x.family_id = v_row.family_id and x.id = v_row.exercise_id
+            );
+    end case;
+
+    -- The kinds are named again, for a partial index serves only a query that says so.
+    if v_kind in ('task', 'exercise') then
+        select * into v_last
+        from app.score_entries as e
+        where
+            e.family_id = v_row.family_id
+            and e.kind in ('task', 'exercise')
+            and e.kind = v_kind
+            and e.source_id = v_source_id
+        order by e.sequence desc
+        limit 1;
+    else
+        select * into v_last
+        from app.score_entries as e
+        where
+            e.family_id = v_row.family_id
+            and e.kind in ('habit', 'routine')
+            and e.kind = v_kind
+            and e.source_id = v_source_id
+            and e.user_id = v_user_id
+            and e.scored_on = v_scored_on
+        order by e.sequence desc
+        limit 1;
+    end if;
+
+    v_is_awarded := coalesce(v_last.sequence % 2 = 1, false);
+
+    if v_is_awarded and (not v_is_done or v_last.scored_on <> v_scored_on) then
+        insert into app.score_entries (
+            family_id, user_id, kind, source_id, scored_on, sequence, points
+        )
+        values (
+            v_last.family_id, v_last.user_id, v_last.kind, v_last.source_id, v_last.scored_on,
+            v_last.sequence + 1, -v_last.points
+        );
+
+        -- What was only moved to another day takes as many points along as it had.
+        v_is_awarded := false;
+        v_last.sequence := v_last.sequence + 1;
+        v_points := v_last.points;
+    end if;
+
+    if v_is_done and not v_is_awarded and v_points > 0 then
+        insert into app.score_entries (
+            family_id, user_id, kind, source_id, scored_on, sequence, points
+        )
+        values (
+            v_row.family_id, v_user_id, v_kind, v_source_id, v_scored_on,
+            coalesce(v_last.sequence, 0) + 1, v_points
+        );
+    end if;
+
+    return null;
+end
+$$;
+
+ALTER FUNCTION app.tg_score() OWNER TO app_auth;
+
+--
+-- Name: FUNCTION tg_score(); Type: COMMENT; Schema: app; Owner: app_auth
+--
+
+COMMENT ON FUNCTION app.tg_score() IS 'Trigger: awards the points of what was completed, or reverses what was awarded.';
+
+--
+-- Name: tg_touch(); Type: FUNCTION; Schema: app; Owner: app_owner
+--
+
+CREATE FUNCTION app.tg_touch() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -4291,32 +4312,13 @@ begin
 end
 $$;
 
-ALTER FUNCTION app.touch() OWNER TO app_owner;
+ALTER FUNCTION app.tg_touch() OWNER TO app_owner;
 
 --
--- Name: FUNCTION touch(); Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: FUNCTION tg_touch(); Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON FUNCTION app.touch() IS 'Trigger: freezes created_at, moves updated_at strictly forward, counts row_version.';
-
---
--- Name: turn_of(date, integer[]); Type: FUNCTION; Schema: app; Owner: app_owner
---
-
-CREATE FUNCTION app.turn_of(day date, weekdays integer[]) RETURNS integer
-    LANGUAGE sql IMMUTABLE
-    AS $$
-    select (day - date '0001-01-01') / 7 * coalesce(cardinality(weekdays), 1)
-        + coalesce(width_bucket(extract(isodow from day)::integer, weekdays), 0)
-$$;
-
-ALTER FUNCTION app.turn_of(day date, weekdays integer[]) OWNER TO app_owner;
-
---
--- Name: FUNCTION turn_of(day date, weekdays integer[]); Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON FUNCTION app.turn_of(day date, weekdays integer[]) IS 'The number of the last turn of a schedule that has begun by this day.';
+COMMENT ON FUNCTION app.tg_touch() IS 'Trigger: freezes created_at, moves updated_at strictly forward, counts row_version.';
 
 --
 -- Name: users; Type: TABLE; Schema: app; Owner: app_owner
@@ -4522,58 +4524,6 @@ COMMENT ON COLUMN app.account_events.occurred_at IS 'When it happened.';
 --
 
 COMMENT ON COLUMN app.account_events.metadata IS 'login, database_role, session_id and request_id, as far as they are known.';
-
---
--- Name: attempts; Type: TABLE; Schema: app; Owner: app_owner
---
-
-CREATE TABLE app.attempts (
-    id uuid DEFAULT app.new_id() NOT NULL,
-    attempt_type app.attempt_type NOT NULL,
-    subject_hash bytea NOT NULL,
-    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT attempts_subject_hash_is_a_sha256 CHECK ((length(subject_hash) = 32))
-);
-
-ALTER TABLE ONLY app.attempts FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE app.attempts OWNER TO app_owner;
-
---
--- Name: TABLE attempts; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TABLE app.attempts IS 'Attempts to sign in or up; kept for a day.';
-
---
--- Name: COLUMN attempts.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.attempts.id IS 'Names the attempt.';
-
---
--- Name: COLUMN attempts.attempt_type; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.attempts.attempt_type IS 'What was attempted.';
-
---
--- Name: COLUMN attempts.subject_hash; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.attempts.subject_hash IS 'HMAC-SHA-256 of what is counted together: an address of mail, a network, both, or a user.';
-
---
--- Name: COLUMN attempts.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.attempts.created_at IS 'When it was made; never changes.';
-
---
--- Name: CONSTRAINT attempts_subject_hash_is_a_sha256 ON attempts; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT attempts_subject_hash_is_a_sha256 ON app.attempts IS 'The hash of a subject has 32 bytes.';
 
 --
 -- Name: audit_log; Type: TABLE; Schema: app; Owner: app_owner
@@ -4786,6 +4736,107 @@ COMMENT ON COLUMN app.credentials.row_version IS 'Counts the changes of the row,
 COMMENT ON CONSTRAINT credentials_password_hash_is_argon2id ON app.credentials IS 'Passwords are stored as argon2id hashes only.';
 
 --
+-- Name: idempotency_keys; Type: TABLE; Schema: app; Owner: app_owner
+--
+
+CREATE TABLE app.idempotency_keys (
+    family_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    idempotency_key text NOT NULL,
+    request_hash bytea NOT NULL,
+    status bigint NOT NULL,
+    body text,
+    etag_version bigint,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT idempotency_keys_body_has_at_most_4_mebibytes CHECK ((octet_length(body) <= 4194304)),
+    CONSTRAINT idempotency_keys_idempotency_key_is_1_to_255_characters CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 255))),
+    CONSTRAINT idempotency_keys_request_hash_is_a_sha256 CHECK ((length(request_hash) = 32)),
+    CONSTRAINT idempotency_keys_status_is_one_of_success CHECK (((status >= 200) AND (status <= 299)))
+);
+
+ALTER TABLE ONLY app.idempotency_keys FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.idempotency_keys OWNER TO app_owner;
+
+--
+-- Name: TABLE idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TABLE app.idempotency_keys IS 'What a request with an Idempotency-Key was answered; kept for a day.';
+
+--
+-- Name: COLUMN idempotency_keys.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.idempotency_keys.family_id IS 'The tenant.';
+
+--
+-- Name: COLUMN idempotency_keys.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.idempotency_keys.user_id IS 'Who asked.';
+
+--
+-- Name: COLUMN idempotency_keys.idempotency_key; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.idempotency_keys.idempotency_key IS 'What the client called the request.';
+
+--
+-- Name: COLUMN idempotency_keys.request_hash; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.idempotency_keys.request_hash IS 'SHA-256 of path, role and body: another request may not use the same key.';
+
+--
+-- Name: COLUMN idempotency_keys.status; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.idempotency_keys.status IS 'The HTTP status; only success is kept.';
+
+--
+-- Name: COLUMN idempotency_keys.body; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.idempotency_keys.body IS 'The JSON text of the response; null where it was empty.';
+
+--
+-- Name: COLUMN idempotency_keys.etag_version; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.idempotency_keys.etag_version IS 'The version in the answer''s ETag; null where it had none.';
+
+--
+-- Name: COLUMN idempotency_keys.created_at; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON COLUMN app.idempotency_keys.created_at IS 'When it was given; never changes.';
+
+--
+-- Name: CONSTRAINT idempotency_keys_body_has_at_most_4_mebibytes ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT idempotency_keys_body_has_at_most_4_mebibytes ON app.idempotency_keys IS 'The answer must have at most 4 MiB.';
+
+--
+-- Name: CONSTRAINT idempotency_keys_idempotency_key_is_1_to_255_characters ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT idempotency_keys_idempotency_key_is_1_to_255_characters ON app.idempotency_keys IS 'The Idempotency-Key must have 1 to 255 characters.';
+
+--
+-- Name: CONSTRAINT idempotency_keys_request_hash_is_a_sha256 ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT idempotency_keys_request_hash_is_a_sha256 ON app.idempotency_keys IS 'The hash of a request has 32 bytes.';
+
+--
+-- Name: CONSTRAINT idempotency_keys_status_is_one_of_success ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT idempotency_keys_status_is_one_of_success ON app.idempotency_keys IS 'Only answers of success are kept.';
+
+--
 -- Name: invitations; Type: TABLE; Schema: app; Owner: app_owner
 --
 
@@ -4930,105 +4981,56 @@ COMMENT ON CONSTRAINT invitations_end_is_acceptance_or_revocation ON app.invitat
 COMMENT ON CONSTRAINT invitations_token_hash_is_sha256 ON app.invitations IS 'Tokens are stored as SHA-256.';
 
 --
--- Name: kept_answers; Type: TABLE; Schema: app; Owner: app_owner
+-- Name: rate_limit_hits; Type: TABLE; Schema: app; Owner: app_owner
 --
 
-CREATE TABLE app.kept_answers (
-    family_id uuid NOT NULL,
-    user_id uuid NOT NULL,
-    idempotency_key text NOT NULL,
-    request_hash bytea NOT NULL,
-    status bigint NOT NULL,
-    body text,
-    etag_version bigint,
-    created_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT kept_answers_body_has_at_most_4_mebibytes CHECK ((octet_length(body) <= 4194304)),
-    CONSTRAINT kept_answers_idempotency_key_is_1_to_255_characters CHECK (((length(idempotency_key) >= 1) AND (length(idempotency_key) <= 255))),
-    CONSTRAINT kept_answers_request_hash_is_a_sha256 CHECK ((length(request_hash) = 32)),
-    CONSTRAINT kept_answers_status_is_one_of_success CHECK (((status >= 200) AND (status <= 299)))
+CREATE TABLE app.rate_limit_hits (
+    id uuid DEFAULT app.new_id() NOT NULL,
+    rate_limit app.rate_limit NOT NULL,
+    subject_hash bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT rate_limit_hits_subject_hash_is_a_sha256 CHECK ((length(subject_hash) = 32))
 );
 
-ALTER TABLE ONLY app.kept_answers FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY app.rate_limit_hits FORCE ROW LEVEL SECURITY;
 
-ALTER TABLE app.kept_answers OWNER TO app_owner;
-
---
--- Name: TABLE kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TABLE app.kept_answers IS 'What a request with an Idempotency-Key was answered; kept for a day.';
+ALTER TABLE app.rate_limit_hits OWNER TO app_owner;
 
 --
--- Name: COLUMN kept_answers.family_id; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: TABLE rate_limit_hits; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON COLUMN app.kept_answers.family_id IS 'The tenant.';
+COMMENT ON TABLE app.rate_limit_hits IS 'Attempts to sign in or up; kept for a day.';
 
 --
--- Name: COLUMN kept_answers.user_id; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: COLUMN rate_limit_hits.id; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON COLUMN app.kept_answers.user_id IS 'Who asked.';
+COMMENT ON COLUMN app.rate_limit_hits.id IS 'Names the attempt.';
 
 --
--- Name: COLUMN kept_answers.idempotency_key; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: COLUMN rate_limit_hits.rate_limit; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON COLUMN app.kept_answers.idempotency_key IS 'What the client called the request.';
+COMMENT ON COLUMN app.rate_limit_hits.rate_limit IS 'What was attempted.';
 
 --
--- Name: COLUMN kept_answers.request_hash; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: COLUMN rate_limit_hits.subject_hash; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON COLUMN app.kept_answers.request_hash IS 'SHA-256 of path, role and body: another request may not use the same key.';
+COMMENT ON COLUMN app.rate_limit_hits.subject_hash IS 'HMAC-SHA-256 of what is counted together: an address of mail, a network, both, or a user.';
 
 --
--- Name: COLUMN kept_answers.status; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: COLUMN rate_limit_hits.created_at; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON COLUMN app.kept_answers.status IS 'The HTTP status; only success is kept.';
+COMMENT ON COLUMN app.rate_limit_hits.created_at IS 'When it was made; never changes.';
 
 --
--- Name: COLUMN kept_answers.body; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: CONSTRAINT rate_limit_hits_subject_hash_is_a_sha256 ON rate_limit_hits; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON COLUMN app.kept_answers.body IS 'The JSON text of the answer; null where it was empty.';
-
---
--- Name: COLUMN kept_answers.etag_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.kept_answers.etag_version IS 'The version in the answer''s ETag; null where it had none.';
-
---
--- Name: COLUMN kept_answers.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.kept_answers.created_at IS 'When it was given; never changes.';
-
---
--- Name: CONSTRAINT kept_answers_body_has_at_most_4_mebibytes ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT kept_answers_body_has_at_most_4_mebibytes ON app.kept_answers IS 'The answer must have at most 4 MiB.';
-
---
--- Name: CONSTRAINT kept_answers_idempotency_key_is_1_to_255_characters ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT kept_answers_idempotency_key_is_1_to_255_characters ON app.kept_answers IS 'The Idempotency-Key must have 1 to 255 characters.';
-
---
--- Name: CONSTRAINT kept_answers_request_hash_is_a_sha256 ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT kept_answers_request_hash_is_a_sha256 ON app.kept_answers IS 'The hash of a request has 32 bytes.';
-
---
--- Name: CONSTRAINT kept_answers_status_is_one_of_success ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT kept_answers_status_is_one_of_success ON app.kept_answers IS 'Only answers of success are kept.';
+COMMENT ON CONSTRAINT rate_limit_hits_subject_hash_is_a_sha256 ON app.rate_limit_hits IS 'The hash of a subject has 32 bytes.';
 
 --
 -- Name: refresh_tokens; Type: TABLE; Schema: app; Owner: app_owner
@@ -5173,19 +5175,6 @@ ALTER TABLE ONLY app.account_events
 --
 
 COMMENT ON CONSTRAINT account_events_pkey ON app.account_events IS 'This event exists already.';
-
---
--- Name: attempts attempts_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
-
-ALTER TABLE ONLY app.attempts
-    ADD CONSTRAINT attempts_pkey PRIMARY KEY (id);
-
---
--- Name: CONSTRAINT attempts_pkey ON attempts; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT attempts_pkey ON app.attempts IS 'This attempt exists already.';
 
 --
 -- Name: audit_log audit_log_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
@@ -5338,6 +5327,19 @@ ALTER TABLE ONLY app.habits
 COMMENT ON CONSTRAINT habits_pkey ON app.habits IS 'This habit exists already.';
 
 --
+-- Name: idempotency_keys idempotency_keys_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (family_id, user_id, idempotency_key);
+
+--
+-- Name: CONSTRAINT idempotency_keys_pkey ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT idempotency_keys_pkey ON app.idempotency_keys IS 'This Idempotency-Key has been used already.';
+
+--
 -- Name: invitations invitations_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
 --
 
@@ -5351,19 +5353,6 @@ ALTER TABLE ONLY app.invitations
 COMMENT ON CONSTRAINT invitations_pkey ON app.invitations IS 'This invitation exists already.';
 
 --
--- Name: kept_answers kept_answers_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
-
-ALTER TABLE ONLY app.kept_answers
-    ADD CONSTRAINT kept_answers_pkey PRIMARY KEY (family_id, user_id, idempotency_key);
-
---
--- Name: CONSTRAINT kept_answers_pkey ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT kept_answers_pkey ON app.kept_answers IS 'This Idempotency-Key has been used already.';
-
---
 -- Name: messages messages_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
 --
 
@@ -5375,6 +5364,19 @@ ALTER TABLE ONLY app.messages
 --
 
 COMMENT ON CONSTRAINT messages_pkey ON app.messages IS 'This message exists already.';
+
+--
+-- Name: rate_limit_hits rate_limit_hits_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.rate_limit_hits
+    ADD CONSTRAINT rate_limit_hits_pkey PRIMARY KEY (id);
+
+--
+-- Name: CONSTRAINT rate_limit_hits_pkey ON rate_limit_hits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT rate_limit_hits_pkey ON app.rate_limit_hits IS 'This attempt exists already.';
 
 --
 -- Name: refresh_tokens refresh_tokens_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
@@ -5530,30 +5532,6 @@ CREATE INDEX account_events_user_id_occurred_at_idx ON app.account_events USING 
 --
 
 COMMENT ON INDEX app.account_events_user_id_occurred_at_idx IS 'For the people who look into one account.';
-
---
--- Name: attempts_attempt_type_subject_hash_created_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
-CREATE INDEX attempts_attempt_type_subject_hash_created_at_idx ON app.attempts USING btree (attempt_type, subject_hash, created_at);
-
---
--- Name: INDEX attempts_attempt_type_subject_hash_created_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.attempts_attempt_type_subject_hash_created_at_idx IS 'Serves count_attempt and forgive_attempts.';
-
---
--- Name: attempts_created_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
-CREATE INDEX attempts_created_at_idx ON app.attempts USING btree (created_at);
-
---
--- Name: INDEX attempts_created_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.attempts_created_at_idx IS 'Serves count_attempt, which forgets what is old.';
 
 --
 -- Name: audit_log_shared_idx; Type: INDEX; Schema: app; Owner: app_owner
@@ -5748,6 +5726,18 @@ CREATE INDEX habits_shared_idx ON app.habits USING btree (family_id, is_active, 
 COMMENT ON INDEX app.habits_shared_idx IS 'Serves list_habits: what the family shares.';
 
 --
+-- Name: idempotency_keys_created_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX idempotency_keys_created_at_idx ON app.idempotency_keys USING btree (created_at);
+
+--
+-- Name: INDEX idempotency_keys_created_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.idempotency_keys_created_at_idx IS 'Serves delete_expired_idempotency_keys.';
+
+--
 -- Name: invitations_expires_at_idx; Type: INDEX; Schema: app; Owner: app_owner
 --
 
@@ -5820,18 +5810,6 @@ CREATE INDEX invitations_token_hash_idx ON app.invitations USING btree (token_ha
 COMMENT ON INDEX app.invitations_token_hash_idx IS 'Serves accept_invitation.';
 
 --
--- Name: kept_answers_created_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
-CREATE INDEX kept_answers_created_at_idx ON app.kept_answers USING btree (created_at);
-
---
--- Name: INDEX kept_answers_created_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.kept_answers_created_at_idx IS 'Serves forget_answers.';
-
---
 -- Name: messages_conversation_idx; Type: INDEX; Schema: app; Owner: app_owner
 --
 
@@ -5842,6 +5820,30 @@ CREATE INDEX messages_conversation_idx ON app.messages USING btree (family_id, u
 --
 
 COMMENT ON INDEX app.messages_conversation_idx IS 'Serves list_messages, and the cascade from conversations.';
+
+--
+-- Name: rate_limit_hits_created_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX rate_limit_hits_created_at_idx ON app.rate_limit_hits USING btree (created_at);
+
+--
+-- Name: INDEX rate_limit_hits_created_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.rate_limit_hits_created_at_idx IS 'Serves hit_rate_limit, which forgets what is old.';
+
+--
+-- Name: rate_limit_hits_rate_limit_subject_hash_created_at_idx; Type: INDEX; Schema: app; Owner: app_owner
+--
+
+CREATE INDEX rate_limit_hits_rate_limit_subject_hash_created_at_idx ON app.rate_limit_hits USING btree (rate_limit, subject_hash, created_at);
+
+--
+-- Name: INDEX rate_limit_hits_rate_limit_subject_hash_created_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON INDEX app.rate_limit_hits_rate_limit_subject_hash_created_at_idx IS 'Serves hit_rate_limit and reset_rate_limit.';
 
 --
 -- Name: refresh_tokens_session_id_idx; Type: INDEX; Schema: app; Owner: app_owner
@@ -5901,7 +5903,7 @@ CREATE INDEX routine_steps_family_id_exercise_id_idx ON app.routine_steps USING 
 -- Name: INDEX routine_steps_family_id_exercise_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON INDEX app.routine_steps_family_id_exercise_id_idx IS 'Serves the foreign key to exercises, and check_step.';
+COMMENT ON INDEX app.routine_steps_family_id_exercise_id_idx IS 'Serves the foreign key to exercises, and tg_check_step.';
 
 --
 -- Name: routine_steps_family_id_habit_id_idx; Type: INDEX; Schema: app; Owner: app_owner
@@ -5913,7 +5915,7 @@ CREATE INDEX routine_steps_family_id_habit_id_idx ON app.routine_steps USING btr
 -- Name: INDEX routine_steps_family_id_habit_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON INDEX app.routine_steps_family_id_habit_id_idx IS 'Serves the foreign key to habits, and check_step.';
+COMMENT ON INDEX app.routine_steps_family_id_habit_id_idx IS 'Serves the foreign key to habits, and tg_check_step.';
 
 --
 -- Name: routine_versions_family_id_author_id_idx; Type: INDEX; Schema: app; Owner: app_owner
@@ -6165,7 +6167,7 @@ ALTER INDEX app.audit_log_pkey ATTACH PARTITION app.audit_log_default_pkey;
 -- Name: account_events _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.account_events FOR EACH ROW EXECUTE FUNCTION app.refuse_change('account events are append-only');
+CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.account_events FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('account events are append-only');
 
 --
 -- Name: TRIGGER _100_refuse_change ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6174,22 +6176,10 @@ CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.account_events 
 COMMENT ON TRIGGER _100_refuse_change ON app.account_events IS 'Events are append-only.';
 
 --
--- Name: attempts _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
-CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.attempts FOR EACH ROW EXECUTE FUNCTION app.refuse_change('an attempt was made or was not');
-
---
--- Name: TRIGGER _100_refuse_change ON attempts; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_refuse_change ON app.attempts IS 'Attempts are counted, not changed.';
-
---
 -- Name: audit_log _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.audit_log FOR EACH ROW EXECUTE FUNCTION app.refuse_change('the audit trail is append-only');
+CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.audit_log FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('the audit trail is append-only');
 
 --
 -- Name: TRIGGER _100_refuse_change ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6198,22 +6188,22 @@ CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.audit_log FOR E
 COMMENT ON TRIGGER _100_refuse_change ON app.audit_log IS 'The trail is append-only.';
 
 --
--- Name: kept_answers _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
+-- Name: idempotency_keys _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.kept_answers FOR EACH ROW EXECUTE FUNCTION app.refuse_change('an answer was given and stays what it was');
+CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.idempotency_keys FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('an answer was given and stays what it was');
 
 --
--- Name: TRIGGER _100_refuse_change ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: TRIGGER _100_refuse_change ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON TRIGGER _100_refuse_change ON app.kept_answers IS 'An answer was given and stays.';
+COMMENT ON TRIGGER _100_refuse_change ON app.idempotency_keys IS 'An answer was given and stays.';
 
 --
 -- Name: messages _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.messages FOR EACH ROW EXECUTE FUNCTION app.refuse_change('messages are immutable');
+CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.messages FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('messages are immutable');
 
 --
 -- Name: TRIGGER _100_refuse_change ON messages; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6222,10 +6212,22 @@ CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.messages FOR EACH ROW EXE
 COMMENT ON TRIGGER _100_refuse_change ON app.messages IS 'Messages are immutable.';
 
 --
+-- Name: rate_limit_hits _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
+--
+
+CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.rate_limit_hits FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('an attempt was made or was not');
+
+--
+-- Name: TRIGGER _100_refuse_change ON rate_limit_hits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON TRIGGER _100_refuse_change ON app.rate_limit_hits IS 'Attempts are counted, not changed.';
+
+--
 -- Name: routine_steps _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.routine_steps FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.refuse_change('steps are immutable');
+CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.routine_steps FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('steps are immutable');
 
 --
 -- Name: TRIGGER _100_refuse_change ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6237,7 +6239,7 @@ COMMENT ON TRIGGER _100_refuse_change ON app.routine_steps IS 'Lets the cascades
 -- Name: routine_versions _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.routine_versions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.refuse_change('versions are immutable');
+CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.routine_versions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('versions are immutable');
 
 --
 -- Name: TRIGGER _100_refuse_change ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6249,7 +6251,7 @@ COMMENT ON TRIGGER _100_refuse_change ON app.routine_versions IS 'Lets the casca
 -- Name: score_entries _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.score_entries FOR EACH ROW EXECUTE FUNCTION app.refuse_change('the ledger of points is append-only');
+CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.score_entries FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('the ledger of points is append-only');
 
 --
 -- Name: TRIGGER _100_refuse_change ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6261,7 +6263,7 @@ COMMENT ON TRIGGER _100_refuse_change ON app.score_entries IS 'The ledger is app
 -- Name: account_events _100_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_refuse_truncate BEFORE TRUNCATE ON app.account_events FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('account events are append-only');
+CREATE TRIGGER _100_refuse_truncate BEFORE TRUNCATE ON app.account_events FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('account events are append-only');
 
 --
 -- Name: TRIGGER _100_refuse_truncate ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6273,7 +6275,7 @@ COMMENT ON TRIGGER _100_refuse_truncate ON app.account_events IS 'Events are app
 -- Name: audit_log _100_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_refuse_truncate BEFORE TRUNCATE ON app.audit_log FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('the audit trail is append-only');
+CREATE TRIGGER _100_refuse_truncate BEFORE TRUNCATE ON app.audit_log FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('the audit trail is append-only');
 
 --
 -- Name: TRIGGER _100_refuse_truncate ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6285,7 +6287,7 @@ COMMENT ON TRIGGER _100_refuse_truncate ON app.audit_log IS 'The trail is append
 -- Name: audit_log_default _100_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_refuse_truncate BEFORE TRUNCATE ON app.audit_log_default FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('the audit trail is append-only');
+CREATE TRIGGER _100_refuse_truncate BEFORE TRUNCATE ON app.audit_log_default FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('the audit trail is append-only');
 
 --
 -- Name: TRIGGER _100_refuse_truncate ON audit_log_default; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6297,7 +6299,7 @@ COMMENT ON TRIGGER _100_refuse_truncate ON app.audit_log_default IS 'The trail i
 -- Name: conversations _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_touch BEFORE UPDATE ON app.conversations FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.conversations FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 
 --
 -- Name: TRIGGER _100_touch ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6309,7 +6311,7 @@ COMMENT ON TRIGGER _100_touch ON app.conversations IS 'Keeps created_at, updated
 -- Name: credentials _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_touch BEFORE UPDATE ON app.credentials FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.credentials FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 
 --
 -- Name: TRIGGER _100_touch ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6321,7 +6323,7 @@ COMMENT ON TRIGGER _100_touch ON app.credentials IS 'Keeps created_at, updated_a
 -- Name: exercise_logs _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_touch BEFORE UPDATE ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 
 --
 -- Name: TRIGGER _100_touch ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6333,7 +6335,7 @@ COMMENT ON TRIGGER _100_touch ON app.exercise_logs IS 'Keeps created_at, updated
 -- Name: exercises _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_touch BEFORE UPDATE ON app.exercises FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.exercises FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 
 --
 -- Name: TRIGGER _100_touch ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6345,7 +6347,7 @@ COMMENT ON TRIGGER _100_touch ON app.exercises IS 'Keeps created_at, updated_at 
 -- Name: families _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_touch BEFORE UPDATE ON app.families FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.families FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 
 --
 -- Name: TRIGGER _100_touch ON families; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6357,7 +6359,7 @@ COMMENT ON TRIGGER _100_touch ON app.families IS 'Keeps created_at, updated_at a
 -- Name: family_memberships _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_touch BEFORE UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 
 --
 -- Name: TRIGGER _100_touch ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6369,7 +6371,7 @@ COMMENT ON TRIGGER _100_touch ON app.family_memberships IS 'Keeps created_at, up
 -- Name: habit_logs _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_touch BEFORE UPDATE ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 
 --
 -- Name: TRIGGER _100_touch ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6381,7 +6383,7 @@ COMMENT ON TRIGGER _100_touch ON app.habit_logs IS 'Keeps created_at, updated_at
 -- Name: habits _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_touch BEFORE UPDATE ON app.habits FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.habits FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 
 --
 -- Name: TRIGGER _100_touch ON habits; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6393,7 +6395,7 @@ COMMENT ON TRIGGER _100_touch ON app.habits IS 'Keeps created_at, updated_at and
 -- Name: invitations _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_touch BEFORE UPDATE ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 
 --
 -- Name: TRIGGER _100_touch ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6405,7 +6407,7 @@ COMMENT ON TRIGGER _100_touch ON app.invitations IS 'Keeps created_at, updated_a
 -- Name: routine_completions _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_touch BEFORE UPDATE ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 
 --
 -- Name: TRIGGER _100_touch ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6417,7 +6419,7 @@ COMMENT ON TRIGGER _100_touch ON app.routine_completions IS 'Keeps created_at, u
 -- Name: routines _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_touch BEFORE UPDATE ON app.routines FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.routines FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 
 --
 -- Name: TRIGGER _100_touch ON routines; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6429,7 +6431,7 @@ COMMENT ON TRIGGER _100_touch ON app.routines IS 'Keeps created_at, updated_at a
 -- Name: sessions _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_touch BEFORE UPDATE ON app.sessions FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.sessions FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 
 --
 -- Name: TRIGGER _100_touch ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6441,7 +6443,7 @@ COMMENT ON TRIGGER _100_touch ON app.sessions IS 'Keeps created_at, updated_at a
 -- Name: tasks _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_touch BEFORE UPDATE ON app.tasks FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.tasks FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 
 --
 -- Name: TRIGGER _100_touch ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6453,7 +6455,7 @@ COMMENT ON TRIGGER _100_touch ON app.tasks IS 'Keeps created_at, updated_at and 
 -- Name: users _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _100_touch BEFORE UPDATE ON app.users FOR EACH ROW EXECUTE FUNCTION app.touch();
+CREATE TRIGGER _100_touch BEFORE UPDATE ON app.users FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 
 --
 -- Name: TRIGGER _100_touch ON users; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6465,7 +6467,7 @@ COMMENT ON TRIGGER _100_touch ON app.users IS 'Keeps created_at, updated_at and 
 -- Name: messages _110_refuse_delete; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.messages FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.refuse_change('a message goes only with its conversation');
+CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.messages FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('a message goes only with its conversation');
 
 --
 -- Name: TRIGGER _110_refuse_delete ON messages; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6477,7 +6479,7 @@ COMMENT ON TRIGGER _110_refuse_delete ON app.messages IS 'Lets the cascade from 
 -- Name: routine_steps _110_refuse_delete; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.routine_steps FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.refuse_change('a step goes only with its routine');
+CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.routine_steps FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('a step goes only with its routine');
 
 --
 -- Name: TRIGGER _110_refuse_delete ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6489,7 +6491,7 @@ COMMENT ON TRIGGER _110_refuse_delete ON app.routine_steps IS 'Lets the cascade 
 -- Name: routine_versions _110_refuse_delete; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.routine_versions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.refuse_change('a version goes only with its routine');
+CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.routine_versions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('a version goes only with its routine');
 
 --
 -- Name: TRIGGER _110_refuse_delete ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6501,7 +6503,7 @@ COMMENT ON TRIGGER _110_refuse_delete ON app.routine_versions IS 'Lets the casca
 -- Name: score_entries _110_refuse_delete; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.score_entries FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.refuse_change('points go only with their member');
+CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.score_entries FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('points go only with their member');
 
 --
 -- Name: TRIGGER _110_refuse_delete ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6513,7 +6515,7 @@ COMMENT ON TRIGGER _110_refuse_delete ON app.score_entries IS 'Points go only wi
 -- Name: conversations _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.conversations FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.conversations FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 
 --
 -- Name: TRIGGER _110_refuse_truncate ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6525,7 +6527,7 @@ COMMENT ON TRIGGER _110_refuse_truncate ON app.conversations IS 'Rows leave one 
 -- Name: exercise_logs _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.exercise_logs FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.exercise_logs FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 
 --
 -- Name: TRIGGER _110_refuse_truncate ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6537,7 +6539,7 @@ COMMENT ON TRIGGER _110_refuse_truncate ON app.exercise_logs IS 'Rows leave one 
 -- Name: exercises _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.exercises FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.exercises FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 
 --
 -- Name: TRIGGER _110_refuse_truncate ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6549,7 +6551,7 @@ COMMENT ON TRIGGER _110_refuse_truncate ON app.exercises IS 'Rows leave one by o
 -- Name: families _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.families FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.families FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 
 --
 -- Name: TRIGGER _110_refuse_truncate ON families; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6561,7 +6563,7 @@ COMMENT ON TRIGGER _110_refuse_truncate ON app.families IS 'Rows leave one by on
 -- Name: family_memberships _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.family_memberships FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.family_memberships FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 
 --
 -- Name: TRIGGER _110_refuse_truncate ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6573,7 +6575,7 @@ COMMENT ON TRIGGER _110_refuse_truncate ON app.family_memberships IS 'Rows leave
 -- Name: habit_logs _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.habit_logs FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.habit_logs FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 
 --
 -- Name: TRIGGER _110_refuse_truncate ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6585,7 +6587,7 @@ COMMENT ON TRIGGER _110_refuse_truncate ON app.habit_logs IS 'Rows leave one by 
 -- Name: habits _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.habits FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.habits FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 
 --
 -- Name: TRIGGER _110_refuse_truncate ON habits; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6597,7 +6599,7 @@ COMMENT ON TRIGGER _110_refuse_truncate ON app.habits IS 'Rows leave one by one,
 -- Name: invitations _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.invitations FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.invitations FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 
 --
 -- Name: TRIGGER _110_refuse_truncate ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6609,7 +6611,7 @@ COMMENT ON TRIGGER _110_refuse_truncate ON app.invitations IS 'Rows leave one by
 -- Name: routine_completions _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.routine_completions FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.routine_completions FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 
 --
 -- Name: TRIGGER _110_refuse_truncate ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6621,7 +6623,7 @@ COMMENT ON TRIGGER _110_refuse_truncate ON app.routine_completions IS 'Rows leav
 -- Name: routines _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.routines FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.routines FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 
 --
 -- Name: TRIGGER _110_refuse_truncate ON routines; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6633,7 +6635,7 @@ COMMENT ON TRIGGER _110_refuse_truncate ON app.routines IS 'Rows leave one by on
 -- Name: tasks _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.tasks FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('rows leave one by one, so that the audit trail sees them');
+CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.tasks FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 
 --
 -- Name: TRIGGER _110_refuse_truncate ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6645,7 +6647,7 @@ COMMENT ON TRIGGER _110_refuse_truncate ON app.tasks IS 'Rows leave one by one, 
 -- Name: messages _120_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.messages FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('messages are immutable');
+CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.messages FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('messages are immutable');
 
 --
 -- Name: TRIGGER _120_refuse_truncate ON messages; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6657,7 +6659,7 @@ COMMENT ON TRIGGER _120_refuse_truncate ON app.messages IS 'Messages are immutab
 -- Name: routine_steps _120_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_steps FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('steps are immutable');
+CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_steps FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('steps are immutable');
 
 --
 -- Name: TRIGGER _120_refuse_truncate ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6669,7 +6671,7 @@ COMMENT ON TRIGGER _120_refuse_truncate ON app.routine_steps IS 'Steps are immut
 -- Name: routine_versions _120_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_versions FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('versions are immutable');
+CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_versions FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('versions are immutable');
 
 --
 -- Name: TRIGGER _120_refuse_truncate ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6681,7 +6683,7 @@ COMMENT ON TRIGGER _120_refuse_truncate ON app.routine_versions IS 'Versions are
 -- Name: score_entries _120_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.score_entries FOR EACH STATEMENT EXECUTE FUNCTION app.refuse_change('the ledger of points is append-only');
+CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.score_entries FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('the ledger of points is append-only');
 
 --
 -- Name: TRIGGER _120_refuse_truncate ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6693,7 +6695,7 @@ COMMENT ON TRIGGER _120_refuse_truncate ON app.score_entries IS 'The ledger is a
 -- Name: habit_logs _150_refuse_unseen; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.refuse_unseen('habit');
+CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('habit');
 
 --
 -- Name: TRIGGER _150_refuse_unseen ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6705,7 +6707,7 @@ COMMENT ON TRIGGER _150_refuse_unseen ON app.habit_logs IS 'Nobody adds to a hab
 -- Name: routine_steps _150_refuse_unseen; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.refuse_unseen('routine');
+CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('routine');
 
 --
 -- Name: TRIGGER _150_refuse_unseen ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6717,7 +6719,7 @@ COMMENT ON TRIGGER _150_refuse_unseen ON app.routine_steps IS 'Nobody adds to a 
 -- Name: routine_versions _150_refuse_unseen; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.routine_versions FOR EACH ROW EXECUTE FUNCTION app.refuse_unseen('routine');
+CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.routine_versions FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('routine');
 
 --
 -- Name: TRIGGER _150_refuse_unseen ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6729,7 +6731,7 @@ COMMENT ON TRIGGER _150_refuse_unseen ON app.routine_versions IS 'Nobody adds to
 -- Name: routine_steps _200_check_step; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _200_check_step BEFORE INSERT ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.check_step();
+CREATE TRIGGER _200_check_step BEFORE INSERT ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.tg_check_step();
 
 --
 -- Name: TRIGGER _200_check_step ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6741,7 +6743,7 @@ COMMENT ON TRIGGER _200_check_step ON app.routine_steps IS 'A step comes with it
 -- Name: family_memberships _200_keep_an_owner; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _200_keep_an_owner BEFORE UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.keep_an_owner();
+CREATE TRIGGER _200_keep_an_owner BEFORE UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.tg_keep_an_owner();
 
 --
 -- Name: TRIGGER _200_keep_an_owner ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6753,7 +6755,7 @@ COMMENT ON TRIGGER _200_keep_an_owner ON app.family_memberships IS 'A family kee
 -- Name: invitations _200_refuse_members; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _200_refuse_members AFTER INSERT ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.refuse_members();
+CREATE TRIGGER _200_refuse_members AFTER INSERT ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_members();
 
 --
 -- Name: TRIGGER _200_refuse_members ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6765,7 +6767,7 @@ COMMENT ON TRIGGER _200_refuse_members ON app.invitations IS 'Who is a member al
 -- Name: habits _200_refuse_others; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _200_refuse_others BEFORE UPDATE OF name, description, target_value, unit, weekdays, times_per_week, points, visibility ON app.habits FOR EACH ROW WHEN ((old.user_id <> (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid)) EXECUTE FUNCTION app.refuse_change('a habit is changed by its owner');
+CREATE TRIGGER _200_refuse_others BEFORE UPDATE OF name, description, target_value, unit, weekdays, times_per_week, points, visibility ON app.habits FOR EACH ROW WHEN ((old.user_id <> (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid)) EXECUTE FUNCTION app.tg_refuse_change('a habit is changed by its owner');
 
 --
 -- Name: TRIGGER _200_refuse_others ON habits; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6777,7 +6779,7 @@ COMMENT ON TRIGGER _200_refuse_others ON app.habits IS 'Others than its owner ma
 -- Name: family_memberships _210_need_an_account; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _210_need_an_account BEFORE UPDATE ON app.family_memberships FOR EACH ROW WHEN (((old.deleted_at IS NOT NULL) AND (new.deleted_at IS NULL))) EXECUTE FUNCTION app.need_an_account();
+CREATE TRIGGER _210_need_an_account BEFORE UPDATE ON app.family_memberships FOR EACH ROW WHEN (((old.deleted_at IS NOT NULL) AND (new.deleted_at IS NULL))) EXECUTE FUNCTION app.tg_require_active_user();
 
 --
 -- Name: TRIGGER _210_need_an_account ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6789,7 +6791,7 @@ COMMENT ON TRIGGER _210_need_an_account ON app.family_memberships IS 'A membersh
 -- Name: exercise_logs _500_score_insert; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _500_score_insert AFTER INSERT ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.score('exercise');
+CREATE TRIGGER _500_score_insert AFTER INSERT ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_score('exercise');
 
 --
 -- Name: TRIGGER _500_score_insert ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6801,7 +6803,7 @@ COMMENT ON TRIGGER _500_score_insert ON app.exercise_logs IS 'Awards points.';
 -- Name: habit_logs _500_score_insert; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _500_score_insert AFTER INSERT ON app.habit_logs FOR EACH ROW WHEN (new.is_done) EXECUTE FUNCTION app.score('habit');
+CREATE TRIGGER _500_score_insert AFTER INSERT ON app.habit_logs FOR EACH ROW WHEN (new.is_done) EXECUTE FUNCTION app.tg_score('habit');
 
 --
 -- Name: TRIGGER _500_score_insert ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6813,7 +6815,7 @@ COMMENT ON TRIGGER _500_score_insert ON app.habit_logs IS 'Awards points.';
 -- Name: routine_completions _500_score_insert; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _500_score_insert AFTER INSERT ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.score('routine');
+CREATE TRIGGER _500_score_insert AFTER INSERT ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.tg_score('routine');
 
 --
 -- Name: TRIGGER _500_score_insert ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6825,7 +6827,7 @@ COMMENT ON TRIGGER _500_score_insert ON app.routine_completions IS 'Awards point
 -- Name: tasks _500_score_insert; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _500_score_insert AFTER INSERT ON app.tasks FOR EACH ROW WHEN (new.is_completed) EXECUTE FUNCTION app.score('task');
+CREATE TRIGGER _500_score_insert AFTER INSERT ON app.tasks FOR EACH ROW WHEN (new.is_completed) EXECUTE FUNCTION app.tg_score('task');
 
 --
 -- Name: TRIGGER _500_score_insert ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6837,7 +6839,7 @@ COMMENT ON TRIGGER _500_score_insert ON app.tasks IS 'Awards points.';
 -- Name: exercise_logs _510_score_update; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _510_score_update AFTER UPDATE ON app.exercise_logs FOR EACH ROW WHEN ((old.performed_on <> new.performed_on)) EXECUTE FUNCTION app.score('exercise');
+CREATE TRIGGER _510_score_update AFTER UPDATE ON app.exercise_logs FOR EACH ROW WHEN ((old.performed_on <> new.performed_on)) EXECUTE FUNCTION app.tg_score('exercise');
 
 --
 -- Name: TRIGGER _510_score_update ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6849,7 +6851,7 @@ COMMENT ON TRIGGER _510_score_update ON app.exercise_logs IS 'Moves the award to
 -- Name: habit_logs _510_score_update; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _510_score_update AFTER UPDATE ON app.habit_logs FOR EACH ROW WHEN ((old.is_done <> new.is_done)) EXECUTE FUNCTION app.score('habit');
+CREATE TRIGGER _510_score_update AFTER UPDATE ON app.habit_logs FOR EACH ROW WHEN ((old.is_done <> new.is_done)) EXECUTE FUNCTION app.tg_score('habit');
 
 --
 -- Name: TRIGGER _510_score_update ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6861,7 +6863,7 @@ COMMENT ON TRIGGER _510_score_update ON app.habit_logs IS 'Awards points, or rev
 -- Name: tasks _510_score_update; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _510_score_update AFTER UPDATE ON app.tasks FOR EACH ROW WHEN ((old.is_completed <> new.is_completed)) EXECUTE FUNCTION app.score('task');
+CREATE TRIGGER _510_score_update AFTER UPDATE ON app.tasks FOR EACH ROW WHEN ((old.is_completed <> new.is_completed)) EXECUTE FUNCTION app.tg_score('task');
 
 --
 -- Name: TRIGGER _510_score_update ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6873,7 +6875,7 @@ COMMENT ON TRIGGER _510_score_update ON app.tasks IS 'Awards points, or reverses
 -- Name: exercise_logs _520_score_delete; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _520_score_delete AFTER DELETE ON app.exercise_logs FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.score('exercise');
+CREATE TRIGGER _520_score_delete AFTER DELETE ON app.exercise_logs FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_score('exercise');
 
 --
 -- Name: TRIGGER _520_score_delete ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6885,7 +6887,7 @@ COMMENT ON TRIGGER _520_score_delete ON app.exercise_logs IS 'Reverses the award
 -- Name: habit_logs _520_score_delete; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _520_score_delete AFTER DELETE ON app.habit_logs FOR EACH ROW WHEN ((old.is_done AND (pg_trigger_depth() = 0))) EXECUTE FUNCTION app.score('habit');
+CREATE TRIGGER _520_score_delete AFTER DELETE ON app.habit_logs FOR EACH ROW WHEN ((old.is_done AND (pg_trigger_depth() = 0))) EXECUTE FUNCTION app.tg_score('habit');
 
 --
 -- Name: TRIGGER _520_score_delete ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6897,7 +6899,7 @@ COMMENT ON TRIGGER _520_score_delete ON app.habit_logs IS 'Reverses the award.';
 -- Name: routine_completions _520_score_delete; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _520_score_delete AFTER DELETE ON app.routine_completions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.score('routine');
+CREATE TRIGGER _520_score_delete AFTER DELETE ON app.routine_completions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_score('routine');
 
 --
 -- Name: TRIGGER _520_score_delete ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6909,7 +6911,7 @@ COMMENT ON TRIGGER _520_score_delete ON app.routine_completions IS 'Reverses the
 -- Name: conversations _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.conversations FOR EACH ROW EXECUTE FUNCTION app.record_audit('private');
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.conversations FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit('private');
 
 --
 -- Name: TRIGGER _900_audit ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6921,7 +6923,7 @@ COMMENT ON TRIGGER _900_audit ON app.conversations IS 'Writes the audit trail; p
 -- Name: exercise_logs _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.record_audit('private');
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit('private');
 
 --
 -- Name: TRIGGER _900_audit ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6933,7 +6935,7 @@ COMMENT ON TRIGGER _900_audit ON app.exercise_logs IS 'Writes the audit trail; p
 -- Name: exercises _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.exercises FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.exercises FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
 
 --
 -- Name: TRIGGER _900_audit ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6945,7 +6947,7 @@ COMMENT ON TRIGGER _900_audit ON app.exercises IS 'Writes the audit trail.';
 -- Name: families _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.families FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.families FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
 
 --
 -- Name: TRIGGER _900_audit ON families; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6957,7 +6959,7 @@ COMMENT ON TRIGGER _900_audit ON app.families IS 'Writes the audit trail.';
 -- Name: family_memberships _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
 
 --
 -- Name: TRIGGER _900_audit ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6969,7 +6971,7 @@ COMMENT ON TRIGGER _900_audit ON app.family_memberships IS 'Writes the audit tra
 -- Name: habit_logs _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
 
 --
 -- Name: TRIGGER _900_audit ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6981,7 +6983,7 @@ COMMENT ON TRIGGER _900_audit ON app.habit_logs IS 'Writes the audit trail.';
 -- Name: habits _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.habits FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.habits FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
 
 --
 -- Name: TRIGGER _900_audit ON habits; Type: COMMENT; Schema: app; Owner: app_owner
@@ -6993,7 +6995,7 @@ COMMENT ON TRIGGER _900_audit ON app.habits IS 'Writes the audit trail.';
 -- Name: invitations _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.record_audit('family', 'email', 'token_hash');
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit('family', 'email', 'token_hash');
 
 --
 -- Name: TRIGGER _900_audit ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
@@ -7005,7 +7007,7 @@ COMMENT ON TRIGGER _900_audit ON app.invitations IS 'Writes the audit trail, of 
 -- Name: messages _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.messages FOR EACH ROW EXECUTE FUNCTION app.record_audit('private', 'content');
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.messages FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit('private', 'content');
 
 --
 -- Name: TRIGGER _900_audit ON messages; Type: COMMENT; Schema: app; Owner: app_owner
@@ -7017,7 +7019,7 @@ COMMENT ON TRIGGER _900_audit ON app.messages IS 'Writes the audit trail, with a
 -- Name: routine_completions _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
 
 --
 -- Name: TRIGGER _900_audit ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
@@ -7029,7 +7031,7 @@ COMMENT ON TRIGGER _900_audit ON app.routine_completions IS 'Writes the audit tr
 -- Name: routine_steps _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
 
 --
 -- Name: TRIGGER _900_audit ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
@@ -7041,7 +7043,7 @@ COMMENT ON TRIGGER _900_audit ON app.routine_steps IS 'Writes the audit trail.';
 -- Name: routine_versions _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.routine_versions FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.routine_versions FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
 
 --
 -- Name: TRIGGER _900_audit ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
@@ -7053,7 +7055,7 @@ COMMENT ON TRIGGER _900_audit ON app.routine_versions IS 'Writes the audit trail
 -- Name: routines _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.routines FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.routines FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
 
 --
 -- Name: TRIGGER _900_audit ON routines; Type: COMMENT; Schema: app; Owner: app_owner
@@ -7065,7 +7067,7 @@ COMMENT ON TRIGGER _900_audit ON app.routines IS 'Writes the audit trail.';
 -- Name: score_entries _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.score_entries FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.score_entries FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
 
 --
 -- Name: TRIGGER _900_audit ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
@@ -7077,7 +7079,7 @@ COMMENT ON TRIGGER _900_audit ON app.score_entries IS 'Writes the audit trail.';
 -- Name: tasks _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
 --
 
-CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.tasks FOR EACH ROW EXECUTE FUNCTION app.record_audit();
+CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.tasks FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
 
 --
 -- Name: TRIGGER _900_audit ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
@@ -7216,6 +7218,19 @@ ALTER TABLE ONLY app.habits
 COMMENT ON CONSTRAINT habits_family_id_user_id_fkey ON app.habits IS 'The user does not belong to this family.';
 
 --
+-- Name: idempotency_keys idempotency_keys_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE ONLY app.idempotency_keys
+    ADD CONSTRAINT idempotency_keys_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
+
+--
+-- Name: CONSTRAINT idempotency_keys_family_id_user_id_fkey ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON CONSTRAINT idempotency_keys_family_id_user_id_fkey ON app.idempotency_keys IS 'The user does not belong to this family.';
+
+--
 -- Name: invitations invitations_family_id_member_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
 --
 
@@ -7240,19 +7255,6 @@ ALTER TABLE ONLY app.invitations
 --
 
 COMMENT ON CONSTRAINT invitations_family_id_user_id_fkey ON app.invitations IS 'The user does not belong to this family.';
-
---
--- Name: kept_answers kept_answers_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
-
-ALTER TABLE ONLY app.kept_answers
-    ADD CONSTRAINT kept_answers_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT kept_answers_family_id_user_id_fkey ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT kept_answers_family_id_user_id_fkey ON app.kept_answers IS 'The user does not belong to this family.';
 
 --
 -- Name: messages messages_family_id_user_id_conversation_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
@@ -7495,12 +7497,6 @@ COMMENT ON CONSTRAINT tasks_family_id_user_id_fkey ON app.tasks IS 'The user doe
 ALTER TABLE app.account_events ENABLE ROW LEVEL SECURITY;
 
 --
--- Name: attempts; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
-ALTER TABLE app.attempts ENABLE ROW LEVEL SECURITY;
-
---
 -- Name: audit_log; Type: ROW SECURITY; Schema: app; Owner: app_owner
 --
 
@@ -7525,28 +7521,28 @@ ALTER TABLE app.conversations ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.credentials ENABLE ROW LEVEL SECURITY;
 
 --
--- Name: attempts delete_auth; Type: POLICY; Schema: app; Owner: app_owner
+-- Name: idempotency_keys delete_auth; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY delete_auth ON app.attempts FOR DELETE TO app_auth USING (true);
+CREATE POLICY delete_auth ON app.idempotency_keys FOR DELETE TO app_auth USING (true);
 
 --
--- Name: POLICY delete_auth ON attempts; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: POLICY delete_auth ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON POLICY delete_auth ON app.attempts IS 'The functions of app_auth forget and forgive.';
+COMMENT ON POLICY delete_auth ON app.idempotency_keys IS 'The functions of app_auth forget what is old.';
 
 --
--- Name: kept_answers delete_auth; Type: POLICY; Schema: app; Owner: app_owner
+-- Name: rate_limit_hits delete_auth; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY delete_auth ON app.kept_answers FOR DELETE TO app_auth USING (true);
+CREATE POLICY delete_auth ON app.rate_limit_hits FOR DELETE TO app_auth USING (true);
 
 --
--- Name: POLICY delete_auth ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: POLICY delete_auth ON rate_limit_hits; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON POLICY delete_auth ON app.kept_answers IS 'The functions of app_auth forget what is old.';
+COMMENT ON POLICY delete_auth ON app.rate_limit_hits IS 'The functions of app_auth forget and forgive.';
 
 --
 -- Name: exercises delete_ops; Type: POLICY; Schema: app; Owner: app_owner
@@ -7741,6 +7737,12 @@ ALTER TABLE app.habit_logs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.habits ENABLE ROW LEVEL SECURITY;
 
 --
+-- Name: idempotency_keys; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.idempotency_keys ENABLE ROW LEVEL SECURITY;
+
+--
 -- Name: audit_log insert_audit; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -7763,18 +7765,6 @@ CREATE POLICY insert_auth ON app.account_events FOR INSERT TO app_auth WITH CHEC
 --
 
 COMMENT ON POLICY insert_auth ON app.account_events IS 'The functions of app_auth append.';
-
---
--- Name: attempts insert_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
-CREATE POLICY insert_auth ON app.attempts FOR INSERT TO app_auth WITH CHECK (true);
-
---
--- Name: POLICY insert_auth ON attempts; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON POLICY insert_auth ON app.attempts IS 'The functions of app_auth note attempts.';
 
 --
 -- Name: credentials insert_auth; Type: POLICY; Schema: app; Owner: app_owner
@@ -7811,6 +7801,18 @@ CREATE POLICY insert_auth ON app.family_memberships FOR INSERT TO app_auth WITH 
 --
 
 COMMENT ON POLICY insert_auth ON app.family_memberships IS 'The functions of app_auth make the rows.';
+
+--
+-- Name: rate_limit_hits insert_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY insert_auth ON app.rate_limit_hits FOR INSERT TO app_auth WITH CHECK (true);
+
+--
+-- Name: POLICY insert_auth ON rate_limit_hits; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY insert_auth ON app.rate_limit_hits IS 'The functions of app_auth note attempts.';
 
 --
 -- Name: refresh_tokens insert_auth; Type: POLICY; Schema: app; Owner: app_owner
@@ -7933,16 +7935,16 @@ CREATE POLICY insert_own ON app.habits FOR INSERT TO app_api WITH CHECK (((famil
 COMMENT ON POLICY insert_own ON app.habits IS 'Only in their own name and in the family they act in.';
 
 --
--- Name: kept_answers insert_own; Type: POLICY; Schema: app; Owner: app_owner
+-- Name: idempotency_keys insert_own; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY insert_own ON app.kept_answers FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+CREATE POLICY insert_own ON app.idempotency_keys FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
 
 --
--- Name: POLICY insert_own ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: POLICY insert_own ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON POLICY insert_own ON app.kept_answers IS 'Only in their own name and in the family they act in.';
+COMMENT ON POLICY insert_own ON app.idempotency_keys IS 'Only in their own name and in the family they act in.';
 
 --
 -- Name: messages insert_own; Type: POLICY; Schema: app; Owner: app_owner
@@ -8035,16 +8037,16 @@ COMMENT ON POLICY insert_own_or_shared ON app.routine_completions IS 'Only in th
 ALTER TABLE app.invitations ENABLE ROW LEVEL SECURITY;
 
 --
--- Name: kept_answers; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
-ALTER TABLE app.kept_answers ENABLE ROW LEVEL SECURITY;
-
---
 -- Name: messages; Type: ROW SECURITY; Schema: app; Owner: app_owner
 --
 
 ALTER TABLE app.messages ENABLE ROW LEVEL SECURITY;
+
+--
+-- Name: rate_limit_hits; Type: ROW SECURITY; Schema: app; Owner: app_owner
+--
+
+ALTER TABLE app.rate_limit_hits ENABLE ROW LEVEL SECURITY;
 
 --
 -- Name: refresh_tokens; Type: ROW SECURITY; Schema: app; Owner: app_owner
@@ -8107,18 +8109,6 @@ CREATE POLICY select_admin ON app.audit_log FOR SELECT TO app_reader, app_api US
 COMMENT ON POLICY select_admin ON app.audit_log IS 'Owners and admins, but for what is private to somebody else.';
 
 --
--- Name: attempts select_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
-CREATE POLICY select_auth ON app.attempts FOR SELECT TO app_auth USING (true);
-
---
--- Name: POLICY select_auth ON attempts; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON POLICY select_auth ON app.attempts IS 'The functions of app_auth count.';
-
---
 -- Name: credentials select_auth; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -8179,6 +8169,18 @@ CREATE POLICY select_auth ON app.habits FOR SELECT TO app_auth USING (true);
 COMMENT ON POLICY select_auth ON app.habits IS 'The trigger function of the ledger of points sees what doing it is worth.';
 
 --
+-- Name: idempotency_keys select_auth; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_auth ON app.idempotency_keys FOR SELECT TO app_auth USING (true);
+
+--
+-- Name: POLICY select_auth ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_auth ON app.idempotency_keys IS 'The functions of app_auth find what is old.';
+
+--
 -- Name: invitations select_auth; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -8191,16 +8193,16 @@ CREATE POLICY select_auth ON app.invitations FOR SELECT TO app_auth USING (true)
 COMMENT ON POLICY select_auth ON app.invitations IS 'The functions of app_auth find an invitation by its token.';
 
 --
--- Name: kept_answers select_auth; Type: POLICY; Schema: app; Owner: app_owner
+-- Name: rate_limit_hits select_auth; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY select_auth ON app.kept_answers FOR SELECT TO app_auth USING (true);
+CREATE POLICY select_auth ON app.rate_limit_hits FOR SELECT TO app_auth USING (true);
 
 --
--- Name: POLICY select_auth ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: POLICY select_auth ON rate_limit_hits; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON POLICY select_auth ON app.kept_answers IS 'The functions of app_auth find what is old.';
+COMMENT ON POLICY select_auth ON app.rate_limit_hits IS 'The functions of app_auth count.';
 
 --
 -- Name: refresh_tokens select_auth; Type: POLICY; Schema: app; Owner: app_owner
@@ -8419,6 +8421,18 @@ CREATE POLICY select_ops ON app.habits FOR SELECT TO app_ops USING (true);
 COMMENT ON POLICY select_ops ON app.habits IS 'Maintenance sees every row, in the columns it is granted.';
 
 --
+-- Name: idempotency_keys select_ops; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY select_ops ON app.idempotency_keys FOR SELECT TO app_ops USING (true);
+
+--
+-- Name: POLICY select_ops ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY select_ops ON app.idempotency_keys IS 'Maintenance sees every row, in the columns it is granted.';
+
+--
 -- Name: invitations select_ops; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -8429,18 +8443,6 @@ CREATE POLICY select_ops ON app.invitations FOR SELECT TO app_ops USING (true);
 --
 
 COMMENT ON POLICY select_ops ON app.invitations IS 'Maintenance sees every row, in the columns it is granted.';
-
---
--- Name: kept_answers select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
-CREATE POLICY select_ops ON app.kept_answers FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON POLICY select_ops ON app.kept_answers IS 'Maintenance sees every row, in the columns it is granted.';
 
 --
 -- Name: messages select_ops; Type: POLICY; Schema: app; Owner: app_owner
@@ -8575,16 +8577,16 @@ CREATE POLICY select_own ON app.exercise_logs FOR SELECT TO app_reader, app_api 
 COMMENT ON POLICY select_own ON app.exercise_logs IS 'Their own rows.';
 
 --
--- Name: kept_answers select_own; Type: POLICY; Schema: app; Owner: app_owner
+-- Name: idempotency_keys select_own; Type: POLICY; Schema: app; Owner: app_owner
 --
 
-CREATE POLICY select_own ON app.kept_answers FOR SELECT TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
+CREATE POLICY select_own ON app.idempotency_keys FOR SELECT TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
 
 --
--- Name: POLICY select_own ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
+-- Name: POLICY select_own ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
 --
 
-COMMENT ON POLICY select_own ON app.kept_answers IS 'Their own answers.';
+COMMENT ON POLICY select_own ON app.idempotency_keys IS 'Their own answers.';
 
 --
 -- Name: messages select_own; Type: POLICY; Schema: app; Owner: app_owner
@@ -8815,6 +8817,18 @@ CREATE POLICY tenant_floor ON app.habits AS RESTRICTIVE TO app_reader, app_api U
 COMMENT ON POLICY tenant_floor ON app.habits IS 'Whatever the other policies allow, never a row of another family.';
 
 --
+-- Name: idempotency_keys tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
+--
+
+CREATE POLICY tenant_floor ON app.idempotency_keys AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
+
+--
+-- Name: POLICY tenant_floor ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
+--
+
+COMMENT ON POLICY tenant_floor ON app.idempotency_keys IS 'Whatever the other policies allow, never a row of another family.';
+
+--
 -- Name: invitations tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
 --
 
@@ -8825,18 +8839,6 @@ CREATE POLICY tenant_floor ON app.invitations AS RESTRICTIVE TO app_reader, app_
 --
 
 COMMENT ON POLICY tenant_floor ON app.invitations IS 'Whatever the other policies allow, never a row of another family.';
-
---
--- Name: kept_answers tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
-CREATE POLICY tenant_floor ON app.kept_answers AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON kept_answers; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON POLICY tenant_floor ON app.kept_answers IS 'Whatever the other policies allow, never a row of another family.';
 
 --
 -- Name: messages tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
@@ -9282,12 +9284,6 @@ REVOKE ALL ON FUNCTION app.change_password(old_hash text, new_hash text) FROM PU
 GRANT ALL ON FUNCTION app.change_password(old_hash text, new_hash text) TO app_api;
 
 --
--- Name: FUNCTION check_step(); Type: ACL; Schema: app; Owner: app_owner
---
-
-REVOKE ALL ON FUNCTION app.check_step() FROM PUBLIC;
-
---
 -- Name: FUNCTION close_session(); Type: ACL; Schema: app; Owner: app_auth
 --
 
@@ -9347,13 +9343,6 @@ GRANT INSERT(title),UPDATE(title) ON TABLE app.conversations TO app_api;
 
 REVOKE ALL ON FUNCTION app.conversation_json(c app.conversations) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.conversation_json(c app.conversations) TO app_api;
-
---
--- Name: FUNCTION count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval); Type: ACL; Schema: app; Owner: app_auth
---
-
-REVOKE ALL ON FUNCTION app.count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.count_attempt(attempt_type app.attempt_type, subject_hash bytea, most integer, period interval) TO app_api;
 
 --
 -- Name: FUNCTION create_family(name text, time_zone text); Type: ACL; Schema: app; Owner: app_auth
@@ -9423,6 +9412,13 @@ GRANT ALL ON FUNCTION app.current_user_id() TO app_reader;
 
 REVOKE ALL ON FUNCTION app.cursor_of(at timestamp with time zone, id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.cursor_of(at timestamp with time zone, id uuid) TO app_api;
+
+--
+-- Name: FUNCTION delete_expired_idempotency_keys(idempotency_key text); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) TO app_api;
 
 --
 -- Name: FUNCTION ensure_audit_partitions(months_ahead integer); Type: ACL; Schema: app; Owner: app_owner
@@ -9609,20 +9605,6 @@ GRANT ALL ON FUNCTION app.family_json(f app.families) TO app_api;
 
 REVOKE ALL ON FUNCTION app.find_credentials(email text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.find_credentials(email text) TO app_api;
-
---
--- Name: FUNCTION forget_answers(idempotency_key text); Type: ACL; Schema: app; Owner: app_auth
---
-
-REVOKE ALL ON FUNCTION app.forget_answers(idempotency_key text) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.forget_answers(idempotency_key text) TO app_api;
-
---
--- Name: FUNCTION forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer); Type: ACL; Schema: app; Owner: app_auth
---
-
-REVOKE ALL ON FUNCTION app.forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.forgive_attempts(attempt_type app.attempt_type, subject_hash bytea, most integer) TO app_api;
 
 --
 -- Name: TABLE habits; Type: ACL; Schema: app; Owner: app_owner
@@ -9815,25 +9797,25 @@ REVOKE ALL ON FUNCTION app.habit_log_json(l app.habit_logs) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.habit_log_json(l app.habit_logs) TO app_api;
 
 --
+-- Name: FUNCTION hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) TO app_api;
+
+--
+-- Name: FUNCTION idempotent_response(idempotency_key text); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.idempotent_response(idempotency_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.idempotent_response(idempotency_key text) TO app_api;
+
+--
 -- Name: FUNCTION invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint); Type: ACL; Schema: app; Owner: app_owner
 --
 
 REVOKE ALL ON FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) TO app_api;
-
---
--- Name: FUNCTION keep_an_owner(); Type: ACL; Schema: app; Owner: app_auth
---
-
-REVOKE ALL ON FUNCTION app.keep_an_owner() FROM PUBLIC;
-GRANT ALL ON FUNCTION app.keep_an_owner() TO app_owner;
-
---
--- Name: FUNCTION kept_answer(idempotency_key text); Type: ACL; Schema: app; Owner: app_owner
---
-
-REVOKE ALL ON FUNCTION app.kept_answer(idempotency_key text) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.kept_answer(idempotency_key text) TO app_api;
 
 --
 -- Name: TABLE family_memberships; Type: ACL; Schema: app; Owner: app_owner
@@ -9954,18 +9936,18 @@ REVOKE ALL ON FUNCTION app.my_families() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.my_families() TO app_api;
 
 --
--- Name: FUNCTION need_an_account(); Type: ACL; Schema: app; Owner: app_auth
---
-
-REVOKE ALL ON FUNCTION app.need_an_account() FROM PUBLIC;
-GRANT ALL ON FUNCTION app.need_an_account() TO app_owner;
-
---
 -- Name: FUNCTION new_token(); Type: ACL; Schema: app; Owner: app_owner
 --
 
 REVOKE ALL ON FUNCTION app.new_token() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.new_token() TO app_api;
+
+--
+-- Name: FUNCTION occurrence_of(day date, weekdays integer[]); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.occurrence_of(day date, weekdays integer[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.occurrence_of(day date, weekdays integer[]) TO app_api;
 
 --
 -- Name: FUNCTION open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
@@ -9982,13 +9964,6 @@ REVOKE ALL ON FUNCTION app.own_credentials() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.own_credentials() TO app_api;
 
 --
--- Name: FUNCTION record_audit(); Type: ACL; Schema: app; Owner: app_audit
---
-
-REVOKE ALL ON FUNCTION app.record_audit() FROM PUBLIC;
-GRANT ALL ON FUNCTION app.record_audit() TO app_owner;
-
---
 -- Name: FUNCTION refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
 --
 
@@ -9996,23 +9971,17 @@ REVOKE ALL ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash byte
 GRANT ALL ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) TO app_api;
 
 --
--- Name: FUNCTION refuse_change(); Type: ACL; Schema: app; Owner: app_owner
+-- Name: FUNCTION reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer); Type: ACL; Schema: app; Owner: app_auth
 --
 
-REVOKE ALL ON FUNCTION app.refuse_change() FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) TO app_api;
 
 --
--- Name: FUNCTION refuse_members(); Type: ACL; Schema: app; Owner: app_auth
+-- Name: FUNCTION resolve_membership(user_id uuid, preferred_family_id uuid); Type: ACL; Schema: app; Owner: app_auth
 --
 
-REVOKE ALL ON FUNCTION app.refuse_members() FROM PUBLIC;
-GRANT ALL ON FUNCTION app.refuse_members() TO app_owner;
-
---
--- Name: FUNCTION refuse_unseen(); Type: ACL; Schema: app; Owner: app_owner
---
-
-REVOKE ALL ON FUNCTION app.refuse_unseen() FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.resolve_membership(user_id uuid, preferred_family_id uuid) FROM PUBLIC;
 
 --
 -- Name: FUNCTION restore_account(user_id uuid); Type: ACL; Schema: app; Owner: app_owner
@@ -10335,13 +10304,6 @@ REVOKE ALL ON FUNCTION app.routine_version_json(v app.routine_versions) FROM PUB
 GRANT ALL ON FUNCTION app.routine_version_json(v app.routine_versions) TO app_api;
 
 --
--- Name: FUNCTION score(); Type: ACL; Schema: app; Owner: app_auth
---
-
-REVOKE ALL ON FUNCTION app.score() FROM PUBLIC;
-GRANT ALL ON FUNCTION app.score() TO app_owner;
-
---
 -- Name: TABLE score_entries; Type: ACL; Schema: app; Owner: app_owner
 --
 
@@ -10412,12 +10374,6 @@ GRANT ALL ON FUNCTION app.score_json(e app.score_entries) TO app_api;
 
 REVOKE ALL ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) TO app_api;
-
---
--- Name: FUNCTION standing_of(user_id uuid, preferred_family_id uuid); Type: ACL; Schema: app; Owner: app_auth
---
-
-REVOKE ALL ON FUNCTION app.standing_of(user_id uuid, preferred_family_id uuid) FROM PUBLIC;
 
 --
 -- Name: FUNCTION switch_family(family_id uuid); Type: ACL; Schema: app; Owner: app_auth
@@ -10498,17 +10454,63 @@ REVOKE ALL ON FUNCTION app.task_json(t app.tasks) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.task_json(t app.tasks) TO app_api;
 
 --
--- Name: FUNCTION touch(); Type: ACL; Schema: app; Owner: app_owner
+-- Name: FUNCTION tg_check_step(); Type: ACL; Schema: app; Owner: app_owner
 --
 
-REVOKE ALL ON FUNCTION app.touch() FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.tg_check_step() FROM PUBLIC;
 
 --
--- Name: FUNCTION turn_of(day date, weekdays integer[]); Type: ACL; Schema: app; Owner: app_owner
+-- Name: FUNCTION tg_keep_an_owner(); Type: ACL; Schema: app; Owner: app_auth
 --
 
-REVOKE ALL ON FUNCTION app.turn_of(day date, weekdays integer[]) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.turn_of(day date, weekdays integer[]) TO app_api;
+REVOKE ALL ON FUNCTION app.tg_keep_an_owner() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tg_keep_an_owner() TO app_owner;
+
+--
+-- Name: FUNCTION tg_record_audit(); Type: ACL; Schema: app; Owner: app_audit
+--
+
+REVOKE ALL ON FUNCTION app.tg_record_audit() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tg_record_audit() TO app_owner;
+
+--
+-- Name: FUNCTION tg_refuse_change(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.tg_refuse_change() FROM PUBLIC;
+
+--
+-- Name: FUNCTION tg_refuse_members(); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.tg_refuse_members() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tg_refuse_members() TO app_owner;
+
+--
+-- Name: FUNCTION tg_require_active_user(); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.tg_require_active_user() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tg_require_active_user() TO app_owner;
+
+--
+-- Name: FUNCTION tg_require_visible_parent(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.tg_require_visible_parent() FROM PUBLIC;
+
+--
+-- Name: FUNCTION tg_score(); Type: ACL; Schema: app; Owner: app_auth
+--
+
+REVOKE ALL ON FUNCTION app.tg_score() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tg_score() TO app_owner;
+
+--
+-- Name: FUNCTION tg_touch(); Type: ACL; Schema: app; Owner: app_owner
+--
+
+REVOKE ALL ON FUNCTION app.tg_touch() FROM PUBLIC;
 
 --
 -- Name: TABLE users; Type: ACL; Schema: app; Owner: app_owner
@@ -10608,24 +10610,6 @@ GRANT INSERT(metadata) ON TABLE app.account_events TO app_auth;
 GRANT INSERT(metadata) ON TABLE app.account_events TO app_ops;
 
 --
--- Name: TABLE attempts; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT SELECT,DELETE ON TABLE app.attempts TO app_auth;
-
---
--- Name: COLUMN attempts.attempt_type; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT INSERT(attempt_type) ON TABLE app.attempts TO app_auth;
-
---
--- Name: COLUMN attempts.subject_hash; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT INSERT(subject_hash) ON TABLE app.attempts TO app_auth;
-
---
 -- Name: TABLE audit_log; Type: ACL; Schema: app; Owner: app_owner
 --
 
@@ -10710,6 +10694,67 @@ GRANT INSERT(user_id) ON TABLE app.credentials TO app_auth;
 --
 
 GRANT INSERT(password_hash),UPDATE(password_hash) ON TABLE app.credentials TO app_auth;
+
+--
+-- Name: TABLE idempotency_keys; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT ON TABLE app.idempotency_keys TO app_api;
+GRANT DELETE ON TABLE app.idempotency_keys TO app_auth;
+
+--
+-- Name: COLUMN idempotency_keys.family_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(family_id) ON TABLE app.idempotency_keys TO app_api;
+GRANT SELECT(family_id) ON TABLE app.idempotency_keys TO app_auth;
+GRANT SELECT(family_id) ON TABLE app.idempotency_keys TO app_ops;
+
+--
+-- Name: COLUMN idempotency_keys.user_id; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(user_id) ON TABLE app.idempotency_keys TO app_api;
+GRANT SELECT(user_id) ON TABLE app.idempotency_keys TO app_auth;
+GRANT SELECT(user_id) ON TABLE app.idempotency_keys TO app_ops;
+
+--
+-- Name: COLUMN idempotency_keys.idempotency_key; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(idempotency_key) ON TABLE app.idempotency_keys TO app_api;
+GRANT SELECT(idempotency_key) ON TABLE app.idempotency_keys TO app_auth;
+GRANT SELECT(idempotency_key) ON TABLE app.idempotency_keys TO app_ops;
+
+--
+-- Name: COLUMN idempotency_keys.request_hash; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(request_hash) ON TABLE app.idempotency_keys TO app_api;
+
+--
+-- Name: COLUMN idempotency_keys.status; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(status) ON TABLE app.idempotency_keys TO app_api;
+
+--
+-- Name: COLUMN idempotency_keys.body; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(body) ON TABLE app.idempotency_keys TO app_api;
+
+--
+-- Name: COLUMN idempotency_keys.etag_version; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT INSERT(etag_version) ON TABLE app.idempotency_keys TO app_api;
+
+--
+-- Name: COLUMN idempotency_keys.created_at; Type: ACL; Schema: app; Owner: app_owner
+--
+
+GRANT SELECT(created_at) ON TABLE app.idempotency_keys TO app_auth;
 
 --
 -- Name: TABLE invitations; Type: ACL; Schema: app; Owner: app_owner
@@ -10824,65 +10869,22 @@ GRANT SELECT(row_version) ON TABLE app.invitations TO app_api;
 GRANT SELECT(row_version) ON TABLE app.invitations TO app_reader;
 
 --
--- Name: TABLE kept_answers; Type: ACL; Schema: app; Owner: app_owner
+-- Name: TABLE rate_limit_hits; Type: ACL; Schema: app; Owner: app_owner
 --
 
-GRANT SELECT ON TABLE app.kept_answers TO app_api;
-GRANT DELETE ON TABLE app.kept_answers TO app_auth;
+GRANT SELECT,DELETE ON TABLE app.rate_limit_hits TO app_auth;
 
 --
--- Name: COLUMN kept_answers.family_id; Type: ACL; Schema: app; Owner: app_owner
+-- Name: COLUMN rate_limit_hits.rate_limit; Type: ACL; Schema: app; Owner: app_owner
 --
 
-GRANT INSERT(family_id) ON TABLE app.kept_answers TO app_api;
-GRANT SELECT(family_id) ON TABLE app.kept_answers TO app_auth;
-GRANT SELECT(family_id) ON TABLE app.kept_answers TO app_ops;
+GRANT INSERT(rate_limit) ON TABLE app.rate_limit_hits TO app_auth;
 
 --
--- Name: COLUMN kept_answers.user_id; Type: ACL; Schema: app; Owner: app_owner
+-- Name: COLUMN rate_limit_hits.subject_hash; Type: ACL; Schema: app; Owner: app_owner
 --
 
-GRANT INSERT(user_id) ON TABLE app.kept_answers TO app_api;
-GRANT SELECT(user_id) ON TABLE app.kept_answers TO app_auth;
-GRANT SELECT(user_id) ON TABLE app.kept_answers TO app_ops;
-
---
--- Name: COLUMN kept_answers.idempotency_key; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT INSERT(idempotency_key) ON TABLE app.kept_answers TO app_api;
-GRANT SELECT(idempotency_key) ON TABLE app.kept_answers TO app_auth;
-GRANT SELECT(idempotency_key) ON TABLE app.kept_answers TO app_ops;
-
---
--- Name: COLUMN kept_answers.request_hash; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT INSERT(request_hash) ON TABLE app.kept_answers TO app_api;
-
---
--- Name: COLUMN kept_answers.status; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT INSERT(status) ON TABLE app.kept_answers TO app_api;
-
---
--- Name: COLUMN kept_answers.body; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT INSERT(body) ON TABLE app.kept_answers TO app_api;
-
---
--- Name: COLUMN kept_answers.etag_version; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT INSERT(etag_version) ON TABLE app.kept_answers TO app_api;
-
---
--- Name: COLUMN kept_answers.created_at; Type: ACL; Schema: app; Owner: app_owner
---
-
-GRANT SELECT(created_at) ON TABLE app.kept_answers TO app_auth;
+GRANT INSERT(subject_hash) ON TABLE app.rate_limit_hits TO app_auth;
 
 --
 -- Name: TABLE refresh_tokens; Type: ACL; Schema: app; Owner: app_owner

@@ -15,8 +15,8 @@ from app.http import problems
 from app.http.problems import Problem
 from app.http.requests import request_id, services
 
-# As in the type `app.attempt_type`.
-AttemptType = Literal["sign_in", "sign_up", "password_change"]
+# As in the type `app.rate_limit`.
+RateLimit = Literal["sign_in", "sign_up", "password_change"]
 
 QUARTER = timedelta(minutes=15)
 HOUR = timedelta(hours=1)
@@ -32,13 +32,13 @@ class Limit:
     """At most so many attempts on a subject within a period.
 
     Args:
-        attempt_type: What is attempted.
+        rate_limit: What is attempted.
         subject: What is counted together. Only a keyed hash of it is stored.
         most: How many.
         period: Within how long.
     """
 
-    attempt_type: AttemptType
+    rate_limit: RateLimit
     subject: str
     most: int
     period: timedelta
@@ -49,7 +49,7 @@ def of_sign_in(request: Request, email: str) -> Sequence[Limit]:
 
     In the order in which they are asked: who is refused by one does not count for those after it.
     """
-    most = services(request).settings.sign_in_attempts
+    most = services(request).settings.sign_in_rate_limit
     network = _network(request)
     return (
         Limit("sign_in", f"{network} {email}", most, QUARTER),
@@ -60,7 +60,7 @@ def of_sign_in(request: Request, email: str) -> Sequence[Limit]:
 
 def of_sign_up(request: Request) -> Limit:
     """Return the limit on making accounts, and on asking which addresses have one."""
-    return Limit("sign_up", _network(request), services(request).settings.sign_up_attempts, HOUR)
+    return Limit("sign_up", _network(request), services(request).settings.sign_up_rate_limit, HOUR)
 
 
 def of_password_change(request: Request, session: object) -> Limit:
@@ -68,7 +68,7 @@ def of_password_change(request: Request, session: object) -> Limit:
 
     By session: whoever stole one does not keep the owner from changing the password.
     """
-    most = services(request).settings.sign_in_attempts
+    most = services(request).settings.sign_in_rate_limit
     return Limit("password_change", str(session), most, QUARTER)
 
 
@@ -86,7 +86,7 @@ async def count(request: Request, *limits: Limit) -> None:
                 "most": limit.most,
                 "seconds": limit.period.total_seconds(),
             }
-            wait: str | None = await transaction.value("count_attempt", values)
+            wait: str | None = await transaction.value("hit_rate_limit", values)
             if wait is not None:
                 return wait
         return None
@@ -102,7 +102,7 @@ async def forgive(request: Request, *limits: Limit) -> None:
     async def work(transaction: Transaction) -> None:
         for number, limit in enumerate(limits):
             values = {**_subject(request, limit), "most": 1 if number else None}
-            await transaction.value("forgive_attempts", values)
+            await transaction.value("reset_rate_limit", values)
 
     await services(request).database.run(None, work, request_id=request_id(request))
 
@@ -112,7 +112,7 @@ def _subject(request: Request, limit: Limit) -> Mapping[str, object]:
     # A key of its own: nobody gets the signature of a token by trying to sign in.
     key = hmac.digest(secret, b"hearth: attempts", hashlib.sha256)
     return {
-        "attempt_type": limit.attempt_type,
+        "rate_limit": limit.rate_limit,
         "subject_hash": hmac.digest(key, limit.subject.encode(), hashlib.sha256),
     }
 

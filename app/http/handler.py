@@ -195,7 +195,7 @@ async def run_once(
     digest = hashlib.sha256(asked).digest()
 
     async def once(transaction: Transaction) -> Result:
-        kept = await transaction.row("find_kept_answer", {"idempotency_key": key})
+        kept = await transaction.row("find_idempotent_response", {"idempotency_key": key})
         if kept is not None and kept["request_hash"] != digest:
             raise Problem(problems.IDEMPOTENCY_KEY_REUSED)
         if kept is not None:
@@ -210,7 +210,7 @@ async def run_once(
             "body": result.body,
             "etag_version": result.version,
         }
-        await transaction.row("keep_answer", values)
+        await transaction.row("save_idempotent_response", values)
         return result
 
     return await database.run(context, once, request_id=request_id(request))

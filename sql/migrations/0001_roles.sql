@@ -79,7 +79,7 @@ begin
         alter role app_api set idle_in_transaction_session_timeout = '10s';
         alter role app_api set timezone = 'UTC';
         alter role app_api set search_path = pg_catalog;
-        -- One plan for all values of a query, the one in docs/generated/query-plans.md. Planned for its
+        -- One plan for all values of a query: docs/generated/query-plans.md has it. Planned for its
         -- values, a list may take the rows that a policy shows for few, and sort them all.
         alter role app_api set plan_cache_mode = 'force_generic_plan';
     end if;

@@ -45,7 +45,7 @@ exception
 end
 $$;
 
-create function app.touch()
+create function app.tg_touch()
     returns trigger
     language plpgsql
 as $$
@@ -54,7 +54,7 @@ begin
 end
 $$;
 
-create function app.refuse_change()
+create function app.tg_refuse_change()
     returns trigger
     language plpgsql
 as $$
@@ -71,7 +71,7 @@ set local role app_audit;
 
 alter default privileges revoke execute on functions from public;
 
-create function app.record_audit()
+create function app.tg_record_audit()
     returns trigger
     language plpgsql
 as $$
@@ -80,7 +80,7 @@ begin
 end
 $$;
 
-grant execute on function app.record_audit() to app_owner;
+grant execute on function app.tg_record_audit() to app_owner;
 
 set local role app_auth;
 

@@ -45,7 +45,7 @@ create unique index users_lower_email_key on app.users (lower(email));
 create index users_deleted_at_idx on app.users (deleted_at) where deleted_at is not null;
 
 create trigger _100_touch before update on app.users
-    for each row execute function app.touch();
+    for each row execute function app.tg_touch();
 
 comment on table app.users is
     'A person with an account. Retired by deleted_at, removed for good by a purge.';
@@ -92,7 +92,7 @@ alter table app.credentials enable row level security;
 alter table app.credentials force row level security;
 
 create trigger _100_touch before update on app.credentials
-    for each row execute function app.touch();
+    for each row execute function app.tg_touch();
 
 comment on table app.credentials is 'The password hash of a user. Only app_auth can read it.';
 comment on column app.credentials.user_id is 'Whose password it is.';

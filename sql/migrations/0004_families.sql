@@ -13,12 +13,12 @@ create type app.member_role as enum ('owner', 'admin', 'member');
 comment on type app.member_role is
     'owner: everything; admin: all but what concerns owners; member: what is their own.';
 
--- The stub of the rule that a family keeps an owner; sql/functions/triggers/keep_an_owner.sql holds it.
+-- The stub of the rule that a family keeps an owner; sql/functions has the function itself.
 grant create on schema app to app_auth;
 
 set local role app_auth;
 
-create function app.keep_an_owner()
+create function app.tg_keep_an_owner()
     returns trigger
     language plpgsql
 as $$
@@ -27,7 +27,7 @@ begin
 end
 $$;
 
-grant execute on function app.keep_an_owner() to app_owner;
+grant execute on function app.tg_keep_an_owner() to app_owner;
 
 set local role app_owner;
 
@@ -59,12 +59,12 @@ alter table app.families force row level security;
 create index families_deleted_at_idx on app.families (deleted_at) where deleted_at is not null;
 
 create trigger _100_touch before update on app.families
-    for each row execute function app.touch();
+    for each row execute function app.tg_touch();
 create trigger _110_refuse_truncate before truncate on app.families
     for each statement
-    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 create trigger _900_audit after insert or update or delete on app.families
-    for each row execute function app.record_audit();
+    for each row execute function app.tg_record_audit();
 
 comment on table app.families is
     'A household, and the tenant: what belongs to one family no other ever sees.';
@@ -131,14 +131,14 @@ create index family_memberships_deleted_at_idx
     on app.family_memberships (deleted_at) where deleted_at is not null;
 
 create trigger _100_touch before update on app.family_memberships
-    for each row execute function app.touch();
+    for each row execute function app.tg_touch();
 create trigger _200_keep_an_owner before update on app.family_memberships
-    for each row execute function app.keep_an_owner();
+    for each row execute function app.tg_keep_an_owner();
 create trigger _110_refuse_truncate before truncate on app.family_memberships
     for each statement
-    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 create trigger _900_audit after insert or update or delete on app.family_memberships
-    for each row execute function app.record_audit();
+    for each row execute function app.tg_record_audit();
 
 comment on table app.family_memberships is
     'Who belongs to which family, and as what. Everything a member makes hangs on this row.';

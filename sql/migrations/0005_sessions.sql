@@ -43,7 +43,7 @@ create index sessions_family_id_user_id_idx on app.sessions (family_id, user_id)
 create index sessions_expires_at_idx on app.sessions (expires_at);
 
 create trigger _100_touch before update on app.sessions
-    for each row execute function app.touch();
+    for each row execute function app.tg_touch();
 
 comment on table app.sessions is 'A sign-in, from its first token to its revocation or expiry.';
 comment on column app.sessions.id is 'Stands in the access token as sid.';

@@ -12,7 +12,7 @@ grant create on schema app to app_audit;
 
 set local role app_audit;
 
-create or replace function app.record_audit()
+create or replace function app.tg_record_audit()
     returns trigger
     language plpgsql
 as $$
@@ -21,7 +21,7 @@ begin
 end
 $$;
 
-comment on function app.record_audit() is null;
+comment on function app.tg_record_audit() is null;
 
 set local role app_owner;
 

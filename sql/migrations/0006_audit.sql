@@ -55,19 +55,19 @@ create index audit_log_private_idx
     on app.audit_log (family_id, private_to, occurred_at, id) where private_to is not null;
 
 create trigger _100_refuse_change before update or delete on app.audit_log
-    for each row execute function app.refuse_change('the audit trail is append-only');
+    for each row execute function app.tg_refuse_change('the audit trail is append-only');
 create trigger _100_refuse_truncate before truncate on app.audit_log
-    for each statement execute function app.refuse_change('the audit trail is append-only');
+    for each statement execute function app.tg_refuse_change('the audit trail is append-only');
 
 -- Takes what no month's partition takes, so that a forgotten month never stops a write.
--- sql/functions/ops/ensure_audit_partitions.sql makes the months; a partition inherits neither policies
+-- app.ensure_audit_partitions() makes the months; a partition inherits neither policies
 -- nor grants, so each is shut by itself: nobody is granted anything on one.
 create table app.audit_log_default partition of app.audit_log default;
 alter table app.audit_log_default enable row level security;
 alter table app.audit_log_default force row level security;
 
 create trigger _100_refuse_truncate before truncate on app.audit_log_default
-    for each statement execute function app.refuse_change('the audit trail is append-only');
+    for each statement execute function app.tg_refuse_change('the audit trail is append-only');
 
 comment on table app.audit_log is
     'Every write to a family''s rows, whichever client made it. Append-only, a partition a month.';
@@ -132,9 +132,9 @@ alter table app.account_events force row level security;
 create index account_events_user_id_occurred_at_idx on app.account_events (user_id, occurred_at);
 
 create trigger _100_refuse_change before update or delete on app.account_events
-    for each row execute function app.refuse_change('account events are append-only');
+    for each row execute function app.tg_refuse_change('account events are append-only');
 create trigger _100_refuse_truncate before truncate on app.account_events
-    for each statement execute function app.refuse_change('account events are append-only');
+    for each statement execute function app.tg_refuse_change('account events are append-only');
 
 comment on table app.account_events is
     'What happened to accounts, which belong to no family: sign-ups, sign-ins. Append-only.';

@@ -58,12 +58,12 @@ create index tasks_family_id_due_on_idx on app.tasks (family_id, due_on) where d
 create index tasks_family_id_user_id_idx on app.tasks (family_id, user_id);
 
 create trigger _100_touch before update on app.tasks
-    for each row execute function app.touch();
+    for each row execute function app.tg_touch();
 create trigger _110_refuse_truncate before truncate on app.tasks
     for each statement
-    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 create trigger _900_audit after insert or update or delete on app.tasks
-    for each row execute function app.record_audit();
+    for each row execute function app.tg_record_audit();
 
 comment on table app.tasks is 'What somebody means to do.';
 comment on column app.tasks.family_id is 'The tenant.';

@@ -41,12 +41,12 @@ create index conversations_family_id_user_id_created_at_id_idx
     on app.conversations (family_id, user_id, created_at, id);
 
 create trigger _100_touch before update on app.conversations
-    for each row execute function app.touch();
+    for each row execute function app.tg_touch();
 create trigger _110_refuse_truncate before truncate on app.conversations
     for each statement
-    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 create trigger _900_audit after insert or update or delete on app.conversations
-    for each row execute function app.record_audit('private');
+    for each row execute function app.tg_record_audit('private');
 
 comment on table app.conversations is 'A talk with the assistant; only its owner sees it.';
 comment on column app.conversations.family_id is 'The tenant.';
@@ -108,14 +108,14 @@ create index messages_conversation_idx
     on app.messages (family_id, user_id, conversation_id, created_at, id);
 
 create trigger _100_refuse_change before update on app.messages
-    for each row execute function app.refuse_change('messages are immutable');
+    for each row execute function app.tg_refuse_change('messages are immutable');
 create trigger _110_refuse_delete before delete on app.messages
     for each row when (pg_catalog.pg_trigger_depth() = 0)
-    execute function app.refuse_change('a message goes only with its conversation');
+    execute function app.tg_refuse_change('a message goes only with its conversation');
 create trigger _120_refuse_truncate before truncate on app.messages
-    for each statement execute function app.refuse_change('messages are immutable');
+    for each statement execute function app.tg_refuse_change('messages are immutable');
 create trigger _900_audit after insert or delete on app.messages
-    for each row execute function app.record_audit('private', 'content');
+    for each row execute function app.tg_record_audit('private', 'content');
 
 comment on table app.messages is 'What was said in a conversation. Immutable.';
 comment on column app.messages.family_id is 'The tenant.';

@@ -9,5 +9,5 @@ comment on index app.family_memberships_family_id_created_at_user_id_idx is
     'Serves list_members.';
 drop table app.invitations;
 set local role app_auth;
-drop function if exists app.need_an_account();
-drop function if exists app.refuse_members();
+drop function if exists app.tg_require_active_user();
+drop function if exists app.tg_refuse_members();

@@ -16,7 +16,7 @@
 -- Who left, was removed or invited again comes back to the same membership, with all that hangs on
 -- it. So a membership may be restored now, and only that of an account that is active.
 --
--- depends: 0010_attempts
+-- depends: 0010_rate_limits
 
 set local role app_auth;
 
@@ -31,7 +31,7 @@ grant create on schema app to app_auth;
 
 set local role app_auth;
 
-create function app.refuse_members()
+create function app.tg_refuse_members()
     returns trigger
     language plpgsql
 as $$
@@ -40,7 +40,7 @@ begin
 end
 $$;
 
-create function app.need_an_account()
+create function app.tg_require_active_user()
     returns trigger
     language plpgsql
 as $$
@@ -49,8 +49,8 @@ begin
 end
 $$;
 
-grant execute on function app.refuse_members() to app_owner;
-grant execute on function app.need_an_account() to app_owner;
+grant execute on function app.tg_refuse_members() to app_owner;
+grant execute on function app.tg_require_active_user() to app_owner;
 
 set local role app_owner;
 
@@ -120,15 +120,15 @@ create index invitations_family_id_user_id_idx on app.invitations (family_id, us
 create index invitations_family_id_member_id_idx on app.invitations (family_id, member_id);
 
 create trigger _100_touch before update on app.invitations
-    for each row execute function app.touch();
+    for each row execute function app.tg_touch();
 create trigger _110_refuse_truncate before truncate on app.invitations
     for each statement
-    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 -- After the row is in, so that the policies have been asked before the accounts are.
 create trigger _200_refuse_members after insert on app.invitations
-    for each row execute function app.refuse_members();
+    for each row execute function app.tg_refuse_members();
 create trigger _900_audit after insert or update or delete on app.invitations
-    for each row execute function app.record_audit('family', 'email', 'token_hash');
+    for each row execute function app.tg_record_audit('family', 'email', 'token_hash');
 
 -- Of memberships: the list of those that are no more, and the way back. They are few for each
 -- family, and an index of them is made in a moment, within the transaction of all the rest.
@@ -142,7 +142,7 @@ create index family_memberships_family_id_is_active_created_at_user_id_idx
 
 create trigger _210_need_an_account before update on app.family_memberships
     for each row when (OLD.deleted_at is not null and NEW.deleted_at is null)
-    execute function app.need_an_account();
+    execute function app.tg_require_active_user();
 
 comment on table app.invitations is
     'An address asked into the family. Seen by owners and admins; accepted once, within 7 days.';

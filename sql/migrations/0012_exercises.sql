@@ -60,12 +60,12 @@ create index exercises_family_id_user_id_idx on app.exercises (family_id, user_i
 create index exercises_deleted_at_idx on app.exercises (deleted_at) where deleted_at is not null;
 
 create trigger _100_touch before update on app.exercises
-    for each row execute function app.touch();
+    for each row execute function app.tg_touch();
 create trigger _110_refuse_truncate before truncate on app.exercises
     for each statement
-    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 create trigger _900_audit after insert or update or delete on app.exercises
-    for each row execute function app.record_audit();
+    for each row execute function app.tg_record_audit();
 
 comment on table app.exercises is 'What the members of a family do for exercise; its catalogue.';
 comment on column app.exercises.family_id is 'The tenant.';
@@ -164,12 +164,12 @@ create index exercise_logs_days_idx
     on app.exercise_logs (family_id, user_id, exercise_id, performed_on, id);
 
 create trigger _100_touch before update on app.exercise_logs
-    for each row execute function app.touch();
+    for each row execute function app.tg_touch();
 create trigger _110_refuse_truncate before truncate on app.exercise_logs
     for each statement
-    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 create trigger _900_audit after insert or update or delete on app.exercise_logs
-    for each row execute function app.record_audit('private');
+    for each row execute function app.tg_record_audit('private');
 
 comment on table app.exercise_logs is
     'What somebody did of an exercise; only they see it. Measures are those of one set.';

@@ -88,10 +88,10 @@ create index habits_private_idx
 create index habits_deleted_at_idx on app.habits (deleted_at) where deleted_at is not null;
 
 create trigger _100_touch before update on app.habits
-    for each row execute function app.touch();
+    for each row execute function app.tg_touch();
 create trigger _110_refuse_truncate before truncate on app.habits
     for each statement
-    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 -- Who runs the family retires and restores a shared habit, and the policy cannot see which columns
 -- change. This can. The user of the context is written out, for the function comes after the table.
 create trigger _200_refuse_others
@@ -100,9 +100,9 @@ create trigger _200_refuse_others
     on app.habits
     for each row
     when (OLD.user_id <> nullif(pg_catalog.current_setting('app.user_id', true), '')::uuid)
-    execute function app.refuse_change('a habit is changed by its owner');
+    execute function app.tg_refuse_change('a habit is changed by its owner');
 create trigger _900_audit after insert or update or delete on app.habits
-    for each row execute function app.record_audit();
+    for each row execute function app.tg_record_audit();
 
 comment on table app.habits is
     'What somebody means to do again and again. Retired by deleted_at; the logs stay.';
@@ -163,9 +163,9 @@ comment on trigger _200_refuse_others on app.habits is
     'Others than its owner may retire and restore a habit, and change nothing else.';
 comment on trigger _900_audit on app.habits is 'Writes the audit trail.';
 
--- The stub of the rule that nobody adds to what they do not see; sql/functions/triggers/refuse_unseen.sql
--- holds it.
-create function app.refuse_unseen()
+-- The stub of the rule that nobody adds to what they do not see; sql/functions has the function
+-- itself.
+create function app.tg_require_visible_parent()
     returns trigger
     language plpgsql
 as $$
@@ -222,14 +222,14 @@ alter table app.habit_logs force row level security;
 alter table app.habit_logs alter column family_id set (n_distinct = -0.001);
 
 create trigger _100_touch before update on app.habit_logs
-    for each row execute function app.touch();
+    for each row execute function app.tg_touch();
 create trigger _110_refuse_truncate before truncate on app.habit_logs
     for each statement
-    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 create trigger _150_refuse_unseen before insert on app.habit_logs
-    for each row execute function app.refuse_unseen('habit');
+    for each row execute function app.tg_require_visible_parent('habit');
 create trigger _900_audit after insert or update or delete on app.habit_logs
-    for each row execute function app.record_audit();
+    for each row execute function app.tg_record_audit();
 
 comment on table app.habit_logs is 'What was done of a habit on a day. One row a day.';
 comment on column app.habit_logs.family_id is 'The tenant.';

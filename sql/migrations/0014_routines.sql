@@ -65,12 +65,12 @@ create index routines_private_idx
 create index routines_deleted_at_idx on app.routines (deleted_at) where deleted_at is not null;
 
 create trigger _100_touch before update on app.routines
-    for each row execute function app.touch();
+    for each row execute function app.tg_touch();
 create trigger _110_refuse_truncate before truncate on app.routines
     for each statement
-    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 create trigger _900_audit after insert or update or delete on app.routines
-    for each row execute function app.record_audit();
+    for each row execute function app.tg_record_audit();
 
 comment on table app.routines is 'What is done again and again, in the same steps.';
 comment on column app.routines.family_id is 'The tenant.';
@@ -151,16 +151,16 @@ alter table app.routines
 -- The cascades pass: visibility follows the routine, and who has gone is named no more.
 create trigger _100_refuse_change before update on app.routine_versions
     for each row when (pg_catalog.pg_trigger_depth() = 0)
-    execute function app.refuse_change('versions are immutable');
+    execute function app.tg_refuse_change('versions are immutable');
 create trigger _110_refuse_delete before delete on app.routine_versions
     for each row when (pg_catalog.pg_trigger_depth() = 0)
-    execute function app.refuse_change('a version goes only with its routine');
+    execute function app.tg_refuse_change('a version goes only with its routine');
 create trigger _120_refuse_truncate before truncate on app.routine_versions
-    for each statement execute function app.refuse_change('versions are immutable');
+    for each statement execute function app.tg_refuse_change('versions are immutable');
 create trigger _150_refuse_unseen before insert on app.routine_versions
-    for each row execute function app.refuse_unseen('routine');
+    for each row execute function app.tg_require_visible_parent('routine');
 create trigger _900_audit after insert or delete on app.routine_versions
-    for each row execute function app.record_audit();
+    for each row execute function app.tg_record_audit();
 
 comment on table app.routine_versions is
     'The steps of a routine, as they were saved at one time. Immutable.';
@@ -198,8 +198,8 @@ comment on trigger _900_audit on app.routine_versions is 'Writes the audit trail
 comment on constraint routines_family_id_id_version_fkey on app.routines is
     'The newest version does not exist.';
 
--- The stub of the rule what a step may name; sql/functions/triggers/check_step.sql holds it.
-create function app.check_step()
+-- The stub of the rule what a step may name; sql/functions/triggers/tg_check_step.sql holds it.
+create function app.tg_check_step()
     returns trigger
     language plpgsql
 as $$
@@ -249,27 +249,27 @@ alter table app.routine_steps force row level security;
 -- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.routine_steps alter column family_id set (n_distinct = -0.001);
 
--- Serves the foreign key to habits, and check_step.
+-- Serves the foreign key to habits, and tg_check_step.
 create index routine_steps_family_id_habit_id_idx on app.routine_steps (family_id, habit_id);
 
--- Serves the foreign key to exercises, and check_step.
+-- Serves the foreign key to exercises, and tg_check_step.
 create index routine_steps_family_id_exercise_id_idx on app.routine_steps (family_id, exercise_id);
 
 -- The cascades pass: visibility follows the routine, and what was purged is named no more.
 create trigger _100_refuse_change before update on app.routine_steps
     for each row when (pg_catalog.pg_trigger_depth() = 0)
-    execute function app.refuse_change('steps are immutable');
+    execute function app.tg_refuse_change('steps are immutable');
 create trigger _110_refuse_delete before delete on app.routine_steps
     for each row when (pg_catalog.pg_trigger_depth() = 0)
-    execute function app.refuse_change('a step goes only with its routine');
+    execute function app.tg_refuse_change('a step goes only with its routine');
 create trigger _120_refuse_truncate before truncate on app.routine_steps
-    for each statement execute function app.refuse_change('steps are immutable');
+    for each statement execute function app.tg_refuse_change('steps are immutable');
 create trigger _150_refuse_unseen before insert on app.routine_steps
-    for each row execute function app.refuse_unseen('routine');
+    for each row execute function app.tg_require_visible_parent('routine');
 create trigger _200_check_step before insert on app.routine_steps
-    for each row execute function app.check_step();
+    for each row execute function app.tg_check_step();
 create trigger _900_audit after insert or delete on app.routine_steps
-    for each row execute function app.record_audit();
+    for each row execute function app.tg_record_audit();
 
 comment on table app.routine_steps is 'What is done in a version of a routine. Immutable.';
 comment on column app.routine_steps.family_id is 'The tenant.';
@@ -303,9 +303,9 @@ comment on constraint routine_steps_minutes_are_1_to_1440 on app.routine_steps i
 comment on constraint routine_steps_subject_is_a_habit_or_an_exercise on app.routine_steps is
     'A step must name a habit or an exercise, not both.';
 comment on index app.routine_steps_family_id_habit_id_idx is
-    'Serves the foreign key to habits, and check_step.';
+    'Serves the foreign key to habits, and tg_check_step.';
 comment on index app.routine_steps_family_id_exercise_id_idx is
-    'Serves the foreign key to exercises, and check_step.';
+    'Serves the foreign key to exercises, and tg_check_step.';
 comment on trigger _100_refuse_change on app.routine_steps is
     'Lets the cascades through and nothing else.';
 comment on trigger _110_refuse_delete on app.routine_steps is
@@ -363,12 +363,12 @@ create index routine_completions_version_idx
     on app.routine_completions (family_id, routine_id, version, completed_on, user_id);
 
 create trigger _100_touch before update on app.routine_completions
-    for each row execute function app.touch();
+    for each row execute function app.tg_touch();
 create trigger _110_refuse_truncate before truncate on app.routine_completions
     for each statement
-    execute function app.refuse_change('rows leave one by one, so that the audit trail sees them');
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 create trigger _900_audit after insert or update or delete on app.routine_completions
-    for each row execute function app.record_audit();
+    for each row execute function app.tg_record_audit();
 
 comment on table app.routine_completions is 'Who has done a routine on which day.';
 comment on column app.routine_completions.family_id is 'The tenant.';

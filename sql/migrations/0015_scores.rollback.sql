@@ -12,7 +12,7 @@ drop trigger _500_score_insert on app.habit_logs;
 drop trigger _510_score_update on app.tasks;
 drop trigger _500_score_insert on app.tasks;
 set local role app_auth;
-drop function if exists app.score();
+drop function if exists app.tg_score();
 set local role app_owner;
 drop table app.score_entries;
 drop type app.score_period;

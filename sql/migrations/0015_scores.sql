@@ -113,14 +113,14 @@ create index score_entries_days_idx
     on app.score_entries (family_id, user_id, scored_on) include (points);
 
 create trigger _100_refuse_change before update on app.score_entries
-    for each row execute function app.refuse_change('the ledger of points is append-only');
+    for each row execute function app.tg_refuse_change('the ledger of points is append-only');
 create trigger _110_refuse_delete before delete on app.score_entries
     for each row when (pg_catalog.pg_trigger_depth() = 0)
-    execute function app.refuse_change('points go only with their member');
+    execute function app.tg_refuse_change('points go only with their member');
 create trigger _120_refuse_truncate before truncate on app.score_entries
-    for each statement execute function app.refuse_change('the ledger of points is append-only');
+    for each statement execute function app.tg_refuse_change('the ledger of points is append-only');
 create trigger _900_audit after insert or delete on app.score_entries
-    for each row execute function app.record_audit();
+    for each row execute function app.tg_record_audit();
 
 comment on table app.score_entries is 'Points, awarded and reversed. Append-only.';
 comment on column app.score_entries.family_id is 'The tenant.';
@@ -158,12 +158,12 @@ comment on trigger _110_refuse_delete on app.score_entries is
 comment on trigger _120_refuse_truncate on app.score_entries is 'The ledger is append-only.';
 comment on trigger _900_audit on app.score_entries is 'Writes the audit trail.';
 
--- The stub of what writes the ledger; sql/functions/triggers/score.sql holds it.
+-- The stub of what writes the ledger; sql/functions/triggers/tg_score.sql holds it.
 grant create on schema app to app_auth;
 
 set local role app_auth;
 
-create function app.score()
+create function app.tg_score()
     returns trigger
     language plpgsql
 as $$
@@ -172,7 +172,7 @@ begin
 end
 $$;
 
-grant execute on function app.score() to app_owner;
+grant execute on function app.tg_score() to app_owner;
 
 set local role app_owner;
 
@@ -182,29 +182,30 @@ revoke create on schema app from app_auth;
 -- other change of a row. A task that is deleted was done all the same. A log or a completion that
 -- is deleted was a mistake; one that goes in a cascade was none, and what it won stays.
 create trigger _500_score_insert after insert on app.tasks
-    for each row when (NEW.is_completed) execute function app.score('task');
+    for each row when (NEW.is_completed) execute function app.tg_score('task');
 create trigger _510_score_update after update on app.tasks
-    for each row when (OLD.is_completed <> NEW.is_completed) execute function app.score('task');
+    for each row when (OLD.is_completed <> NEW.is_completed) execute function app.tg_score('task');
 
 create trigger _500_score_insert after insert on app.habit_logs
-    for each row when (NEW.is_done) execute function app.score('habit');
+    for each row when (NEW.is_done) execute function app.tg_score('habit');
 create trigger _510_score_update after update on app.habit_logs
-    for each row when (OLD.is_done <> NEW.is_done) execute function app.score('habit');
+    for each row when (OLD.is_done <> NEW.is_done) execute function app.tg_score('habit');
 create trigger _520_score_delete after delete on app.habit_logs
     for each row when (OLD.is_done and pg_catalog.pg_trigger_depth() = 0)
-    execute function app.score('habit');
+    execute function app.tg_score('habit');
 
 create trigger _500_score_insert after insert on app.routine_completions
-    for each row execute function app.score('routine');
+    for each row execute function app.tg_score('routine');
 create trigger _520_score_delete after delete on app.routine_completions
-    for each row when (pg_catalog.pg_trigger_depth() = 0) execute function app.score('routine');
+    for each row when (pg_catalog.pg_trigger_depth() = 0) execute function app.tg_score('routine');
 
 create trigger _500_score_insert after insert on app.exercise_logs
-    for each row execute function app.score('exercise');
+    for each row execute function app.tg_score('exercise');
 create trigger _510_score_update after update on app.exercise_logs
-    for each row when (OLD.performed_on <> NEW.performed_on) execute function app.score('exercise');
+    for each row when (OLD.performed_on <> NEW.performed_on)
+    execute function app.tg_score('exercise');
 create trigger _520_score_delete after delete on app.exercise_logs
-    for each row when (pg_catalog.pg_trigger_depth() = 0) execute function app.score('exercise');
+    for each row when (pg_catalog.pg_trigger_depth() = 0) execute function app.tg_score('exercise');
 
 comment on trigger _500_score_insert on app.tasks is 'Awards points.';
 comment on trigger _510_score_update on app.tasks is 'Awards points, or reverses the award.';

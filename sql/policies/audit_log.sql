@@ -1,7 +1,7 @@
 -- audit_log: owners and admins read their family's trail, but for what is private to somebody
 -- else.
 --
--- Only app_audit writes, through the trigger function record_audit. Update, delete and truncate
+-- Only app_audit writes, through the trigger function tg_record_audit. Update, delete and truncate
 -- are granted to nobody. The partitions are granted to nobody at all: the trail is reached through
 -- here.
 --

@@ -3,7 +3,8 @@
 -- Members are not deleted but retired by deleted_at, which is an update, and so is the way back.
 -- app_ops restores and purges, and only what has been retired.
 -- Rows are made by the functions of app_auth. That a family keeps an owner, and that nobody comes
--- back whose account is retired, is the triggers' business (keep_an_owner, need_an_account).
+-- back whose account is retired, the triggers decide
+-- (tg_keep_an_owner, tg_require_active_user).
 --
 -- requires: 0004_families current_user_id current_family_id current_member_role
 

@@ -2,7 +2,7 @@
 --
 -- Select is granted by column: nobody but app_auth reads a token's hash. What may be updated is
 -- revoked_at, of what is pending, and it stays revoked. Accepted they are by accept_invitation.
--- That nobody is invited who is a member already is the trigger's business (refuse_members).
+-- That nobody is invited who is a member already is the trigger's business (tg_refuse_members).
 -- app_ops reads what policies compare, for explain_access, and purges what has expired; nobody else
 -- deletes.
 --

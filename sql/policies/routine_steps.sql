@@ -1,6 +1,6 @@
 -- routine_steps: those of the routines that one sees; made by who may change the routine.
 --
--- What a step may name, and that it comes with its version, is the trigger's business (check_step).
+-- What a step may name, and that it comes with its version, the trigger decides (tg_check_step).
 -- Neither update nor delete is granted to anybody: steps are immutable and go with their routine.
 -- app_ops reads what policies compare, for explain_access, and nothing of the content.
 --

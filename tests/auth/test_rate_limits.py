@@ -42,7 +42,7 @@ async def test_after_ten_guesses_even_the_right_password_waits(
     right = await _guess(anybody, ann.email, PASSWORD)
 
     assert guessed == [401] * MOST
-    assert (right.status_code, right.json()["code"]) == (429, "too-many-attempts")
+    assert (right.status_code, right.json()["code"]) == (429, "rate-limit-exceeded")
     assert 0 < int(right.headers["Retry-After"]) <= 15 * 60
 
 
@@ -99,7 +99,7 @@ async def test_many_guesses_at_once_are_not_more_than_there_may_be(
     with serve(own_hearth.settings()) as url:
         async with httpx.AsyncClient(base_url=url, timeout=30) as client:
             holder = await asyncpg.connect(own_hearth.superuser_url)
-            await holder.execute("begin; lock table app.attempts in exclusive mode")
+            await holder.execute("begin; lock table app.rate_limit_hits in exclusive mode")
             sent = [asyncio.create_task(_guess(client, nobody)) for _ in range(MOST + 5)]
             await wait_until_requests_block(holder, 5)
             await holder.close()
@@ -113,10 +113,13 @@ async def test_an_attempt_counts_for_a_quarter_of_an_hour(
 ) -> None:
     await _statuses(anybody, ann.email, MOST + 1)
     for command in ("disable", "enable"):
-        await by_hand(hearth, f"alter table app.attempts {command} trigger _100_refuse_change")
+        await by_hand(
+            hearth, f"alter table app.rate_limit_hits {command} trigger _100_refuse_change"
+        )
         if command == "disable":
             await by_hand(
-                hearth, "update app.attempts set created_at = created_at - interval '15 minutes'"
+                hearth,
+                "update app.rate_limit_hits set created_at = created_at - interval '15 minutes'",
             )
 
     assert (await _guess(anybody, ann.email, PASSWORD)).status_code == 200
@@ -127,7 +130,7 @@ async def test_old_attempts_are_forgotten(
 ) -> None:
     await by_hand(
         own_hearth,
-        "insert into app.attempts (attempt_type, subject_hash, created_at)"
+        "insert into app.rate_limit_hits (rate_limit, subject_hash, created_at)"
         " select 'sign_in', sha256(n::text::bytea), now() - interval '25 hours'"
         " from generate_series(1, 30) as n",
     )
@@ -135,14 +138,14 @@ async def test_old_attempts_are_forgotten(
         async with httpx.AsyncClient(base_url=url) as client:
             await _guess(client, nobody)
 
-    (left,) = await by_hand(own_hearth, "select count(*) from app.attempts")
+    (left,) = await by_hand(own_hearth, "select count(*) from app.rate_limit_hits")
     assert left["count"] == 3  # of this guess: by network and account, and by either
 
 
 async def test_networks_together_guess_at_one_account_no_more_than_a_hundred_times(
     own_hearth: Hearth, serve: Serve, new_person: NewPerson
 ) -> None:
-    with serve(own_hearth.settings(sign_in_attempts=1)) as url:
+    with serve(own_hearth.settings(sign_in_rate_limit=1)) as url:
         ann = await new_person(at=url)
         async with httpx.AsyncClient(base_url=url) as client:
             statuses = []
@@ -157,7 +160,7 @@ async def test_networks_together_guess_at_one_account_no_more_than_a_hundred_tim
 async def test_a_network_of_ipv6_counts_as_one(
     own_hearth: Hearth, serve: Serve, new_person: NewPerson
 ) -> None:
-    with serve(own_hearth.settings(sign_in_attempts=1)) as url:
+    with serve(own_hearth.settings(sign_in_rate_limit=1)) as url:
         ann = await new_person(at=url)
         async with httpx.AsyncClient(base_url=url) as client:
             statuses = []
@@ -171,9 +174,9 @@ async def test_a_network_of_ipv6_counts_as_one(
 async def test_accounts_are_made_one_after_the_other(
     own_hearth: Hearth, serve: Serve, cheap_passwords: None
 ) -> None:
-    with serve(own_hearth.settings(sign_up_attempts=2)) as url:
+    with serve(own_hearth.settings(sign_up_rate_limit=2)) as url:
         async with httpx.AsyncClient(base_url=url) as client:
-            answers = [
+            responses = [
                 await client.post(
                     "/v1/auth/signup",
                     json={"email": email, "password": PASSWORD, "full_name": "Ann"},
@@ -181,8 +184,8 @@ async def test_accounts_are_made_one_after_the_other(
                 for email in ("a@example.com", "A@example.com", "b@example.com")
             ]
 
-    assert [answer.status_code for answer in answers] == [201, 409, 429]
-    assert 0 < int(answers[-1].headers["Retry-After"]) <= 3600
+    assert [response.status_code for response in responses] == [201, 409, 429]
+    assert 0 < int(responses[-1].headers["Retry-After"]) <= 3600
 
 
 async def test_a_stolen_token_guesses_for_short_and_keeps_nobody_else_waiting(
@@ -203,7 +206,7 @@ async def test_a_stolen_token_guesses_for_short_and_keeps_nobody_else_waiting(
 async def test_nobody_locks_an_account_from_one_network(
     own_hearth: Hearth, serve: Serve, new_person: NewPerson
 ) -> None:
-    with serve(own_hearth.settings(sign_in_attempts=1)) as url:
+    with serve(own_hearth.settings(sign_in_rate_limit=1)) as url:
         ann = await new_person(at=url)
         async with httpx.AsyncClient(base_url=url) as client:
             guessed = await _statuses(client, ann.email, 12)
@@ -217,7 +220,7 @@ async def test_nobody_locks_an_account_from_one_network(
 async def test_one_guess_at_each_of_many_accounts_is_guessing_too(
     own_hearth: Hearth, serve: Serve, cheap_passwords: None
 ) -> None:
-    with serve(own_hearth.settings(sign_in_attempts=1)) as url:
+    with serve(own_hearth.settings(sign_in_rate_limit=1)) as url:
         async with httpx.AsyncClient(base_url=url) as client:
             statuses = [
                 (await _guess(client, f"{number}@example.com")).status_code for number in range(11)
@@ -235,9 +238,9 @@ async def test_every_spelling_of_an_address_is_the_same_account(
     same = found["folded"] == "kik"
 
     await _statuses(anybody, ann.email, MOST)
-    answer = await _guess(anybody, other, PASSWORD)
+    response = await _guess(anybody, other, PASSWORD)
 
-    assert answer.status_code == (429 if same else 401)
+    assert response.status_code == (429 if same else 401)
 
 
 async def test_what_is_stored_tells_nobody_who_tried(
@@ -245,7 +248,7 @@ async def test_what_is_stored_tells_nobody_who_tried(
 ) -> None:
     await _guess(anybody, ann.email)
 
-    rows = await by_hand(hearth, "select a::text as row from app.attempts as a")
+    rows = await by_hand(hearth, "select a::text as row from app.rate_limit_hits as a")
 
     assert rows
     assert not any(ann.email in row["row"] or "127.0.0.1" in row["row"] for row in rows)

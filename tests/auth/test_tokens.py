@@ -189,7 +189,7 @@ async def test_an_outside_token_serves_for_requests_and_for_switching_families(
             client.headers["Authorization"] = f"Bearer {switched.json()['access_token']}"
             again = await client.get("/v1/tasks")
 
-    assert [answer.status_code for answer in (tasks, switched, again)] == [200, 200, 200]
+    assert [response.status_code for response in (tasks, switched, again)] == [200, 200, 200]
 
 
 async def test_keys_are_fetched_once_and_again_for_a_key_that_is_new(

@@ -46,7 +46,7 @@ OF_A_MEMBER = {
     "exercise_logs": 1,
     "score_entries": 1,
     "invitations": 1,
-    "kept_answers": 1,
+    "idempotency_keys": 1,
 }
 OF_OTHERS = ("refresh_tokens", "routine_completions")  # name a session, or who did it
 SIGNED_IN = {"sessions": 1, "refresh_tokens": 1}

@@ -266,7 +266,9 @@ async def test_the_service_works_behind_it(settings: Settings, serve: Serve) -> 
             )
 
     assert ready.status_code == 200
-    assert [answer.json()["items"] for answer in listed] == [[task.json()] for task in made] * 25
+    assert [response.json()["items"] for response in listed] == [
+        [task.json()] for task in made
+    ] * 25
 
 
 async def _sign_up(client: httpx.AsyncClient) -> dict[str, str]:
@@ -275,9 +277,9 @@ async def _sign_up(client: httpx.AsyncClient) -> dict[str, str]:
         "password": "correct horse battery",
         "full_name": "Somebody",
     }
-    answer = await client.post("/v1/auth/signup", json=body)
-    assert answer.status_code == 201, answer.text
-    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    response = await client.post("/v1/auth/signup", json=body)
+    assert response.status_code == 201, response.text
+    return {"Authorization": f"Bearer {response.json()['access_token']}"}
 
 
 def test_nobody_but_the_service_comes_through(hearth: Hearth, pooled: str) -> None:

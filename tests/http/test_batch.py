@@ -10,8 +10,10 @@ from tests.support.rows import all_rows
 
 
 async def _batch(person: Person, *operations: dict[str, Any], **headers: str) -> Any:
-    answer = await person.client.post("/v1/batch", json={"operations": operations}, headers=headers)
-    return answer.status_code, answer.json()
+    response = await person.client.post(
+        "/v1/batch", json={"operations": operations}, headers=headers
+    )
+    return response.status_code, response.json()
 
 
 def _do(method: str, path: str, **rest: object) -> dict[str, Any]:
@@ -22,7 +24,7 @@ async def test_each_operation_is_answered_as_its_endpoint_would(ann: Person) -> 
     made = await ann.client.post("/v1/tasks", json={"title": "Flour"})
     path = f"/v1/tasks/{made.json()['id']}"
 
-    status, answer = await _batch(
+    status, response = await _batch(
         ann,
         _do("POST", "/v1/tasks", body={"title": "Eggs"}),
         _do("PATCH", path, body={"is_completed": True}, if_match='"1"'),
@@ -32,7 +34,7 @@ async def test_each_operation_is_answered_as_its_endpoint_would(ann: Person) -> 
     )
 
     assert status == 200
-    eggs, done, listed, deleted, family = answer["results"]
+    eggs, done, listed, deleted, family = response["results"]
     assert eggs["status"] == 201
     assert eggs["etag"] == '"1"'
     assert (await ann.client.get(f"/v1/tasks/{eggs['body']['id']}")).json() == eggs["body"]
@@ -51,12 +53,16 @@ async def test_of_a_batch_that_fails_nothing_is_left_not_even_in_the_trail(
 
     ends = [
         (_do("GET", f"/v1/tasks/{ann.user_id}"), 404, "not-found"),
-        (_do("PATCH", path, body={"title": "Mop"}, if_match='"9"'), 412, "stale"),
+        (_do("PATCH", path, body={"title": "Mop"}, if_match='"9"'), 412, "precondition-failed"),
         (_do("PATCH", path, body={"title": "Mop"}, if_match="9"), 400, "malformed"),
         (_do("DELETE", f"/v1/members/{ann.user_id}"), 409, "last-owner"),
-        (_do("POST", "/v1/tasks", body={"title": "a", "due_on": "2999-12-32"}), 422, "invalid"),
+        (
+            _do("POST", "/v1/tasks", body={"title": "a", "due_on": "2999-12-32"}),
+            422,
+            "validation-failed",
+        ),
     ]
-    answers = [
+    responses = [
         await _batch(
             ann,
             _do("POST", "/v1/tasks", body={"title": "Eggs"}),
@@ -66,10 +72,12 @@ async def test_of_a_batch_that_fails_nothing_is_left_not_even_in_the_trail(
         for end, _, _ in ends
     ]
 
-    assert [(status, answer["code"]) for status, answer in answers] == [
+    assert [(status, response["code"]) for status, response in responses] == [
         (status, code) for _, status, code in ends
     ]
-    assert all(answer["errors"][0]["pointer"].startswith("/operations/2") for _, answer in answers)
+    assert all(
+        response["errors"][0]["pointer"].startswith("/operations/2") for _, response in responses
+    )
     assert await all_rows(hearth) == before
 
 
@@ -94,30 +102,30 @@ async def test_of_a_batch_that_fails_nothing_is_left_not_even_in_the_trail(
 async def test_what_is_wrong_is_pointed_at(
     ann: Person, operation: dict[str, Any], pointer: str
 ) -> None:
-    status, answer = await _batch(ann, _do("GET", "/v1/me"), operation)
+    status, response = await _batch(ann, _do("GET", "/v1/me"), operation)
 
-    assert (status, answer["code"]) == (422, "invalid")
-    assert [error["pointer"] for error in answer["errors"]] == [pointer]
+    assert (status, response["code"]) == (422, "validation-failed")
+    assert [error["pointer"] for error in response["errors"]] == [pointer]
 
 
 async def test_what_is_taken_is_pointed_at(ann: Person) -> None:
     squat = _do("POST", "/v1/exercises", body={"name": "Squat"})
 
-    status, answer = await _batch(ann, squat, squat)
+    status, response = await _batch(ann, squat, squat)
 
-    assert (status, answer["code"]) == (409, "conflict")
-    assert [error["pointer"] for error in answer["errors"]] == ["/operations/1/body/name"]
+    assert (status, response["code"]) == (409, "conflict")
+    assert [error["pointer"] for error in response["errors"]] == ["/operations/1/body/name"]
 
 
 async def test_a_broken_constraint_leads_to_its_operation(ann: Person, bob: Person) -> None:
-    status, answer = await _batch(
+    status, response = await _batch(
         ann,
         _do("GET", "/v1/me"),
         _do("PATCH", f"/v1/members/{ann.user_id}", body={"role": "member"}),
     )
 
-    assert (status, answer["code"]) == (409, "last-owner")
-    assert [error["pointer"] for error in answer["errors"]] == ["/operations/1"]
+    assert (status, response["code"]) == (409, "last-owner")
+    assert [error["pointer"] for error in response["errors"]] == ["/operations/1"]
 
 
 async def test_what_an_operation_ends_is_over_for_those_after_it(
@@ -127,7 +135,7 @@ async def test_what_an_operation_ends_is_over_for_those_after_it(
     await join(bob, ann, "owner")
     before = await all_rows(hearth)
 
-    answers = [
+    responses = [
         await _batch(ann, operation, _do("GET", "/v1/tasks"))
         for operation in (
             _do("PATCH", f"/v1/members/{ann.user_id}", body={"role": "member"}),
@@ -137,8 +145,10 @@ async def test_what_an_operation_ends_is_over_for_those_after_it(
         )
     ]
 
-    assert [(status, answer["code"]) for status, answer in answers] == [(401, "stale-context")] * 4
-    assert {answer["errors"][0]["pointer"] for _, answer in answers} == {"/operations/1"}
+    assert [(status, response["code"]) for status, response in responses] == [
+        (401, "outdated-token")
+    ] * 4
+    assert {response["errors"][0]["pointer"] for _, response in responses} == {"/operations/1"}
     assert await all_rows(hearth) == before
 
 
@@ -155,9 +165,9 @@ async def test_a_batch_is_done_once_under_its_key(ann: Person) -> None:
 async def test_a_hundred_operations_are_one_transaction_in_the_trail(ann: Person) -> None:
     operations = [_do("POST", "/v1/tasks", body={"title": f"Egg {n}"}) for n in range(100)]
 
-    status, answer = await _batch(ann, *operations)
+    status, response = await _batch(ann, *operations)
 
-    assert (status, len(answer["results"])) == (200, 100)
+    assert (status, len(response["results"])) == (200, 100)
     trail = (await ann.client.get("/v1/audit?limit=100")).json()["items"]
     requests = {
         record["metadata"]["request_id"] for record in trail if record["table_name"] == "tasks"
@@ -176,9 +186,9 @@ def test_every_endpoint_of_one_query_may_be_part_of_a_batch_unless_it_tells_a_se
 async def test_a_secret_is_told_in_no_batch_which_might_be_kept(ann: Person) -> None:
     invite = _do("POST", "/v1/invitations", body={"email": "grandma@example.com"})
 
-    status, answer = await _batch(ann, invite)
+    status, response = await _batch(ann, invite)
 
-    assert (status, answer["errors"]) == (
+    assert (status, response["errors"]) == (
         422,
         [
             {
@@ -196,10 +206,10 @@ async def test_what_is_wrong_with_the_whole_points_at_no_operation(
     await join(bob, ann, "member")
     await ann.client.delete(f"/v1/members/{bob.user_id}")
 
-    status, answer = await _batch(bob, _do("GET", "/v1/tasks"))
+    status, response = await _batch(bob, _do("GET", "/v1/tasks"))
 
-    assert (status, answer["code"]) == (401, "stale-context")
-    assert "errors" not in answer
+    assert (status, response["code"]) == (401, "outdated-token")
+    assert "errors" not in response
 
 
 async def test_the_answers_of_a_batch_have_a_size_together(ann: Person) -> None:
@@ -208,6 +218,6 @@ async def test_the_answers_of_a_batch_have_a_size_together(ann: Person) -> None:
     for _ in range(10):
         await ann.client.post(path, json={"role": "user", "content": "🏡" * 5000})
 
-    status, answer = await _batch(ann, *[_do("GET", path) for _ in range(100)])
+    status, response = await _batch(ann, *[_do("GET", path) for _ in range(100)])
 
-    assert (status, answer["code"]) == (413, "too-large")
+    assert (status, response["code"]) == (413, "content-too-large")

@@ -31,7 +31,7 @@ async def paths(ann: Person, new_person: NewPerson, join: Join) -> Mapping[str, 
     }
     habit = {"name": "Stretch", "type": "numeric", "target_value": 5, "unit": "times"}
     made["habit_id"] = await ann.client.post("/v1/habits", json={**habit, "times_per_week": 3})
-    ids = {name: answer.json()["id"] for name, answer in made.items()}
+    ids = {name: response.json()["id"] for name, response in made.items()}
     await ann.client.put(f"/v1/habits/{ids['habit_id']}/logs/{DAY}", json={"value": 1})
     logs = f"/v1/exercises/{ids['exercise_id']}/logs"
     ids["log_id"] = (await ann.client.post(logs, json={"reps": 8})).json()["id"]
@@ -49,8 +49,8 @@ async def _change(
     return await client.request(row.method, path, json=body, headers=headers)
 
 
-def _version(answer: httpx.Response) -> int:
-    shown = answer.json()
+def _version(response: httpx.Response) -> int:
+    shown = response.json()
     return int(shown.get("row_version", shown.get("version")))
 
 
@@ -68,15 +68,22 @@ async def test_who_has_a_version_is_not_sent_it_again(
     shown = await ann.client.get(paths[pattern])
     etag = shown.headers["ETag"]
 
-    answers = {
+    responses = {
         header: await ann.client.get(paths[pattern], headers={"If-None-Match": header})
         for header in (etag, f"W/{etag}", f'"0", {etag}', "*", '"0"', f'"{etag}')
     }
 
     assert etag.endswith(f'{_version(shown)}"')
-    assert [answer.status_code for answer in answers.values()] == [304, 304, 304, 304, 200, 200]
-    assert {answer.headers["ETag"] for answer in answers.values()} == {etag}
-    assert {answer.content for answer in answers.values()} == {b"", shown.content}
+    assert [response.status_code for response in responses.values()] == [
+        304,
+        304,
+        304,
+        304,
+        200,
+        200,
+    ]
+    assert {response.headers["ETag"] for response in responses.values()} == {etag}
+    assert {response.content for response in responses.values()} == {b"", shown.content}
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -94,8 +101,8 @@ async def test_a_change_wants_the_version_that_was_seen(
     unread = await _change(row, ann.client, path, {"If-Match": etag.strip('"')})
     done = await _change(row, ann.client, path, {"If-Match": f'"99", {etag}'})
 
-    assert [answer.json()["code"] for answer in stale] == ["stale"] * 3
-    assert {answer.headers["ETag"] for answer in stale} == {etag}
+    assert [response.json()["code"] for response in stale] == ["precondition-failed"] * 3
+    assert {response.headers["ETag"] for response in stale} == {etag}
     assert unread.json()["code"] == "malformed"
     assert done.status_code == row.status, done.text
     if row.method != "DELETE":
@@ -160,12 +167,15 @@ async def test_who_may_not_change_a_thing_is_told_that_first_of_its_own_version(
     await join(bob, ann, "member")
     etag = (await bob.client.get("/v1/family")).headers["ETag"]
 
-    answers = [
+    responses = [
         await bob.client.patch("/v1/family", json={"name": "Ours"}, headers={"If-Match": tag})
         for tag in (etag, '"99"')
     ]
 
-    assert [answer.json()["code"] for answer in answers] == ["forbidden", "stale"]
+    assert [response.json()["code"] for response in responses] == [
+        "forbidden",
+        "precondition-failed",
+    ]
 
 
 async def test_where_the_token_says_whose_it_is_the_tag_does_too(ann: Person) -> None:
@@ -189,6 +199,6 @@ async def test_where_the_token_says_whose_it_is_the_tag_does_too(ann: Person) ->
 async def test_what_would_be_ignored_is_refused(ann: Person, method: str, header: str) -> None:
     body = {"is_notified": False} if method == "PATCH" else None
 
-    answer = await ann.client.request(method, "/v1/me", json=body, headers={header: '"1"'})
+    response = await ann.client.request(method, "/v1/me", json=body, headers={header: '"1"'})
 
-    assert answer.json()["code"] == "malformed"
+    assert response.json()["code"] == "malformed"

@@ -58,9 +58,9 @@ async def _execute(page: Page, operation: str, body: object = None) -> str:
     if body is not None:
         await block.locator("textarea.body-param__text").fill(json.dumps(body, indent=2))
     await block.locator("button.execute").click()
-    answer = block.locator(".live-responses-table")
-    await expect(answer).to_be_visible()
-    return await answer.inner_text()
+    response = block.locator(".live-responses-table")
+    await expect(response).to_be_visible()
+    return await response.inner_text()
 
 
 async def test_a_person_signs_up_and_makes_a_task_in_the_browser(
@@ -102,12 +102,12 @@ async def test_the_pages_about_problems_are_shown(page: Page) -> None:
 async def test_a_page_needs_no_token_and_loads_nothing_from_elsewhere(
     path: str, anybody: httpx.AsyncClient
 ) -> None:
-    answer = await anybody.get(path)
+    response = await anybody.get(path)
 
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert answer.headers["Content-Security-Policy"] == POLICY
-    links = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert response.headers["Content-Security-Policy"] == POLICY
+    links = re.findall(r'(?:src|href)="([^"]+)"', response.text)
     assert links
     assert all(link.startswith("/") and not urlsplit(link).netloc for link in links)
     for link in links:

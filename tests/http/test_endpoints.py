@@ -57,9 +57,9 @@ class Home:
 
 async def _furnish(person: Person) -> Home:
     async def make(path: str, body: type[models.Request]) -> UUID:
-        answer = await person.client.post(path, json=BODIES[body])
-        assert answer.status_code == 201, answer.text
-        made = answer.json()
+        response = await person.client.post(path, json=BODIES[body])
+        assert response.status_code == 201, response.text
+        made = response.json()
         return UUID(made.get("invitation", made)["id"])
 
     conversation_id = await make("/v1/conversations", ConversationCreate)
@@ -95,19 +95,21 @@ async def _send(
     return await client.request(row.method, path_to(row, ids), json=body)
 
 
-def _said(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
+def _said(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["code"]
 
 
 async def test_without_a_token_nobody_gets_in(anybody: httpx.AsyncClient) -> None:
     for header in (None, "Bearer", "Bearer nonsense", "Basic YTpi", "bearer a.b.c"):
         anybody.headers = httpx.Headers({} if header is None else {"Authorization": header})
 
-        answers = {name: await _send(anybody, row) for name, row in SIGNED_IN.items()}
+        responses = {name: await _send(anybody, row) for name, row in SIGNED_IN.items()}
 
-        said = {name: _said(answer) for name, answer in answers.items()}
+        said = {name: _said(response) for name, response in responses.items()}
         assert said == dict.fromkeys(SIGNED_IN, (401, "unauthenticated"))
-        assert all("Bearer" in answer.headers["WWW-Authenticate"] for answer in answers.values())
+        assert all(
+            "Bearer" in response.headers["WWW-Authenticate"] for response in responses.values()
+        )
 
 
 async def test_who_stands_in_no_family_is_told_so(ann: Person) -> None:
@@ -117,9 +119,9 @@ async def test_who_stands_in_no_family_is_told_so(ann: Person) -> None:
     )
     ann.take(signed_in.json())
 
-    answers = {name: _said(await _send(ann.client, row)) for name, row in IN_FAMILY.items()}
+    responses = {name: _said(await _send(ann.client, row)) for name, row in IN_FAMILY.items()}
 
-    assert answers == dict.fromkeys(IN_FAMILY, (403, "no-family"))
+    assert responses == dict.fromkeys(IN_FAMILY, (403, "no-family"))
 
 
 async def test_a_removed_member_is_refused_everywhere(
@@ -130,11 +132,11 @@ async def test_a_removed_member_is_refused_everywhere(
     await ann.client.delete(f"/v1/members/{bob.user_id}")
     before = await all_rows(hearth)
 
-    answers = {
+    responses = {
         name: _said(await _send(bob.client, row, home.ids)) for name, row in IN_FAMILY.items()
     }
 
-    assert answers == dict.fromkeys(IN_FAMILY, (401, "stale-context"))
+    assert responses == dict.fromkeys(IN_FAMILY, (401, "outdated-token"))
     assert await all_rows(hearth) == before
 
 
@@ -147,10 +149,12 @@ async def test_what_is_another_familys_is_not_there(
     foreign = {name: await _send(ann.client, row, home.ids) for name, row in OF_ONE_THING.items()}
     missing = {name: await _send(ann.client, row) for name, row in OF_ONE_THING.items()}
 
-    def same(answers: Mapping[str, httpx.Response]) -> Mapping[str, Any]:
-        return {name: {**answer.json(), "request_id": None} for name, answer in answers.items()}
+    def same(responses: Mapping[str, httpx.Response]) -> Mapping[str, Any]:
+        return {
+            name: {**response.json(), "request_id": None} for name, response in responses.items()
+        }
 
-    assert {_said(answer) for answer in foreign.values()} == {(404, "not-found")}
+    assert {_said(response) for response in foreign.values()} == {(404, "not-found")}
     assert same(foreign) == same(missing)
     assert await all_rows(hearth) == before
 
@@ -159,13 +163,15 @@ async def test_no_answer_names_anything_of_another_family(ann: Person, bob: Pers
     theirs = (await _furnish(bob)).ids.values()
     own = await _furnish(ann)
 
-    answers = {
+    responses = {
         name: (await _send(ann.client, row, own.ids)).text
         for name, row in SIGNED_IN.items()
         if row.method == "GET"
     }
 
-    assert [name for name, text in answers.items() if any(str(id_) in text for id_ in theirs)] == []
+    assert [
+        name for name, text in responses.items() if any(str(id_) in text for id_ in theirs)
+    ] == []
 
 
 @pytest.mark.parametrize("name", ROWS)
@@ -241,16 +247,16 @@ async def test_a_page_takes_only_what_it_knows(name: str, ann: Person) -> None:
         ("offset", "1"),
     ]
 
-    answers = [
+    responses = [
         (parameter, value, await ann.client.get(path, params={parameter: value}))
         for parameter, value in wrong
     ]
     right = [(await ann.client.get(path, params={"limit": limit})) for limit in ("1", "100")]
 
-    for parameter, value, answer in answers:
-        assert (value, *_said(answer)) == (value, 422, "invalid")
-        assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
-    assert [answer.status_code for answer in right] == [200, 200]
+    for parameter, value, response in responses:
+        assert (value, *_said(response)) == (value, 422, "validation-failed")
+        assert [error["parameter"] for error in response.json()["errors"]] == [parameter]
+    assert [response.status_code for response in right] == [200, 200]
 
 
 # Seven rows of which some fall on one microsecond: then the id decides.
@@ -376,12 +382,12 @@ async def test_another_method_is_refused_with_those_there_are(ann: Person) -> No
     for row in ENDPOINTS:
         methods.setdefault(row.path, set()).add(row.method)
 
-    answers = {row.path: await ann.client.request("TRACE", path_to(row)) for row in ENDPOINTS}
+    responses = {row.path: await ann.client.request("TRACE", path_to(row)) for row in ENDPOINTS}
 
-    assert {_said(answer) for answer in answers.values()} == {(405, "method-not-allowed")}
+    assert {_said(response) for response in responses.values()} == {(405, "method-not-allowed")}
     assert {
-        path: set(answer.headers["Allow"].split(", ")) - {"HEAD"}
-        for path, answer in answers.items()
+        path: set(response.headers["Allow"].split(", ")) - {"HEAD"}
+        for path, response in responses.items()
     } == methods
 
 

@@ -17,13 +17,13 @@ async def _get(url: str, path: str) -> httpx.Response:
 
 
 async def test_all_is_well_when_it_is(service: str, hearth: Hearth) -> None:
-    answer = await _get(service, "/health")
+    response = await _get(service, "/health")
 
     connection = await asyncpg.connect(hearth.superuser_url)
     version = await connection.fetchval("show server_version")
     await connection.close()
-    report = answer.json()
-    assert answer.status_code == 200
+    report = response.json()
+    assert response.status_code == 200
     assert report["state"] == "healthy"
     assert all(one["ok"] for one in report["checks"].values())
     assert report["checks"]["database"]["server_version"] == version
@@ -65,12 +65,12 @@ async def test_a_database_that_hangs_is_told_within_the_time_limit(
         await transaction.start()
         await blocker.execute("lock table yoyo.files in access exclusive mode")
         async with asyncio.timeout(3):
-            answer = await _get(url, "/health")
+            response = await _get(url, "/health")
         await transaction.rollback()
         await blocker.close()
 
-    assert answer.status_code == 503
-    assert answer.json()["checks"]["database"]["because"] == "TimeoutError"
+    assert response.status_code == 503
+    assert response.json()["checks"]["database"]["because"] == "TimeoutError"
 
 
 async def test_a_database_behind_the_files_is_degraded_and_says_which(
@@ -81,11 +81,11 @@ async def test_a_database_behind_the_files_is_degraded_and_says_which(
     await connection.close()
 
     with serve(own_hearth.settings()) as url:
-        answer = await _get(url, "/health")
+        response = await _get(url, "/health")
 
-    assert answer.status_code == 200
-    assert answer.json()["state"] == "degraded"
-    assert answer.json()["checks"]["migrations"]["differing"] == ["function/touch"]
+    assert response.status_code == 200
+    assert response.json()["state"] == "degraded"
+    assert response.json()["checks"]["migrations"]["differing"] == ["function/tg_touch"]
 
 
 async def test_the_service_refuses_a_login_that_must_not_serve_tenants(hearth: Hearth) -> None:
@@ -115,14 +115,14 @@ async def test_a_login_made_unsafe_while_serving_is_unhealthy(
     with serve(own_hearth.settings()) as url:
         await connection.execute(grant)
         try:
-            answer = await _get(url, "/health")
+            response = await _get(url, "/health")
         finally:
             await connection.execute(revoke)
             await connection.close()
 
-    assert answer.status_code == 503
-    assert answer.json()["state"] == "unhealthy"
-    assert answer.json()["checks"]["role"]["unsafe_because"] == [because]
+    assert response.status_code == 503
+    assert response.json()["state"] == "unhealthy"
+    assert response.json()["checks"]["role"]["unsafe_because"] == [because]
 
 
 async def test_metrics_count_requests_by_route_and_never_by_path(service: str) -> None:

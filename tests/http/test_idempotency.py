@@ -52,11 +52,11 @@ async def test_another_request_under_the_key_is_refused(ann: Person, other: str)
     await ann.client.post("/v1/tasks", json={"title": "Flour"}, headers=KEY)
 
     if other == "body":
-        answer = await ann.client.post("/v1/tasks", json={"title": "Eggs"}, headers=KEY)
+        response = await ann.client.post("/v1/tasks", json={"title": "Eggs"}, headers=KEY)
     else:
-        answer = await ann.client.post("/v1/conversations", json={"title": "Flour"}, headers=KEY)
+        response = await ann.client.post("/v1/conversations", json={"title": "Flour"}, headers=KEY)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "key-reused")
+    assert (response.status_code, response.json()["code"]) == (422, "idempotency-key-reused")
     assert await _titles(ann) == ["Flour"]
 
 
@@ -93,11 +93,11 @@ async def test_duplicates_at_the_same_time_wait_and_are_answered_alike(
     ]
     await wait_until_requests_block(holder, 4)
     await holder.close()
-    answers = [await request for request in sent]
+    responses = [await request for request in sent]
 
-    assert [answer.status_code for answer in answers] == [201] * 4
-    assert len({answer.content for answer in answers}) == 1
-    assert sorted("Idempotency-Replayed" in answer.headers for answer in answers) == [
+    assert [response.status_code for response in responses] == [201] * 4
+    assert len({response.content for response in responses}) == 1
+    assert sorted("Idempotency-Replayed" in response.headers for response in responses) == [
         *(False, True, True, True)
     ]
     assert await _titles(ann) == ["Flour"]
@@ -111,17 +111,17 @@ async def test_who_was_removed_since_is_not_answered_again(
     await bob.client.post("/v1/tasks", json={"title": "Flour"}, headers=KEY)
     await ann.client.delete(f"/v1/members/{bob.user_id}")
 
-    answer = await bob.client.post("/v1/tasks", json={"title": "Flour"}, headers=KEY)
+    response = await bob.client.post("/v1/tasks", json={"title": "Flour"}, headers=KEY)
 
-    assert answer.json()["code"] == "stale-context"
+    assert response.json()["code"] == "outdated-token"
 
 
 async def test_a_family_is_made_once(ann: Person) -> None:
-    answers = [
+    responses = [
         await ann.client.post("/v1/families", json={"name": "Cabin"}, headers=KEY) for _ in range(2)
     ]
 
-    assert answers[0].json() == answers[1].json()
+    assert responses[0].json() == responses[1].json()
     assert len((await ann.client.get("/v1/families")).json()["items"]) == 2
 
 
@@ -132,44 +132,44 @@ async def test_who_stands_in_no_family_has_no_keys(ann: Person) -> None:
     )
     ann.take(signed_in.json())
 
-    answer = await ann.client.post("/v1/families", json={"name": "Anew"}, headers=KEY)
+    response = await ann.client.post("/v1/families", json={"name": "Anew"}, headers=KEY)
 
-    assert answer.json()["code"] == "no-family"
+    assert response.json()["code"] == "no-family"
     assert (await ann.client.get("/v1/families")).json()["items"] == []
 
 
 async def test_answers_are_forgotten_after_a_day(ann: Person, hearth: Hearth) -> None:
     await ann.client.post("/v1/tasks", json={"title": "Flour"}, headers=KEY)
-    await by_hand(hearth, "alter table app.kept_answers disable trigger _100_refuse_change")
+    await by_hand(hearth, "alter table app.idempotency_keys disable trigger _100_refuse_change")
     await by_hand(
         hearth,
-        "update app.kept_answers set created_at = now() - interval '24 hours 1 second'"
+        "update app.idempotency_keys set created_at = now() - interval '24 hours 1 second'"
         " where user_id = $1",
         ann.user_id,
     )
-    await by_hand(hearth, "alter table app.kept_answers enable trigger _100_refuse_change")
+    await by_hand(hearth, "alter table app.idempotency_keys enable trigger _100_refuse_change")
 
     again = await ann.client.post("/v1/tasks", json={"title": "Flour"}, headers=KEY)
 
     assert again.status_code == 201
     assert await _titles(ann) == ["Flour", "Flour"]
-    assert tables_of(await all_rows(hearth, about=ann.user_id))["kept_answers"] == 1
+    assert tables_of(await all_rows(hearth, about=ann.user_id))["idempotency_keys"] == 1
 
 
 @pytest.mark.parametrize("key", ["", "a" * 256, "ü", "two words"])
 async def test_a_key_that_is_none_is_refused(ann: Person, key: str) -> None:
     headers = {b"Idempotency-Key": key.encode()}
 
-    answer = await ann.client.post("/v1/tasks", json={"title": "Flour"}, headers=headers)
+    response = await ann.client.post("/v1/tasks", json={"title": "Flour"}, headers=headers)
 
-    assert answer.json()["code"] == "malformed"
+    assert response.json()["code"] == "malformed"
     assert await _titles(ann) == []
 
 
 async def test_no_key_is_taken_where_the_answer_holds_secrets(anybody: httpx.AsyncClient) -> None:
     body = {"email": f"{uuid4()}@example.com", "password": "correct horse", "full_name": "Ann"}
 
-    answer = await anybody.post(
+    response = await anybody.post(
         "/v1/auth/signup",
         content=json.dumps(body),
         headers={
@@ -178,7 +178,7 @@ async def test_no_key_is_taken_where_the_answer_holds_secrets(anybody: httpx.Asy
         },
     )
 
-    assert answer.json()["code"] == "malformed"
+    assert response.json()["code"] == "malformed"
 
 
 async def test_who_was_demoted_since_is_not_answered_as_before(
@@ -200,7 +200,7 @@ async def test_who_was_demoted_since_is_not_answered_as_before(
     again = await bob.client.post("/v1/batch", json=batch, headers=KEY)
 
     assert first.status_code == 200
-    assert (again.status_code, again.json()["code"]) == (422, "key-reused")
+    assert (again.status_code, again.json()["code"]) == (422, "idempotency-key-reused")
 
 
 async def test_a_key_that_is_a_day_old_is_free_however_many_are_older(
@@ -208,16 +208,16 @@ async def test_a_key_that_is_a_day_old_is_free_however_many_are_older(
 ) -> None:
     await by_hand(
         hearth,
-        "insert into app.kept_answers"
+        "insert into app.idempotency_keys"
         " (family_id, user_id, idempotency_key, request_hash, status, created_at)"
         " select $1, $2, n::text, sha256('x'), 201, now() - interval '30 days'"
         " from generate_series(1, 30) as n",
         *(ann.family_id, ann.user_id),
     )
 
-    answer = await ann.client.post(
+    response = await ann.client.post(
         "/v1/tasks", json={"title": "Flour"}, headers={"Idempotency-Key": "30"}
     )
 
-    assert answer.status_code == 201
-    assert "Idempotency-Replayed" not in answer.headers
+    assert response.status_code == 201
+    assert "Idempotency-Replayed" not in response.headers

@@ -50,10 +50,10 @@ async def test_a_client_that_goes_away_takes_its_query_along(
             await _until_no_request_blocks(holder)
             await holder.execute("rollback")
 
-        answer = await ann.client.get("/v1/tasks")
+        response = await ann.client.get("/v1/tasks")
         await holder.close()
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     assert [entry["status"] for entry in logged if entry.get("route") == "/v1/tasks"] == [
         *[499] * 5,
         200,
@@ -89,11 +89,11 @@ async def test_a_request_has_a_deadline_and_its_query_too(
         holder = await asyncpg.connect(own_hearth.superuser_url)
         await holder.execute("begin; lock table app.tasks in access exclusive mode")
         async with httpx.AsyncClient(base_url=url, headers=ann.client.headers) as client:
-            answer = await client.get("/v1/tasks")
+            response = await client.get("/v1/tasks")
         await _until_no_request_blocks(holder)
         await holder.close()
 
-    assert (answer.status_code, answer.json()["code"]) == (504, "timeout")
+    assert (response.status_code, response.json()["code"]) == (504, "timeout")
 
 
 async def test_a_body_that_never_ends_is_not_waited_for(
@@ -108,19 +108,19 @@ async def test_a_body_that_never_ends_is_not_waited_for(
         head += "Content-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
         writer.write(head.encode())
 
-        answer = await reader.readuntil(b"\r\n\r\n")
+        response = await reader.readuntil(b"\r\n\r\n")
         writer.close()
 
-    assert answer.startswith(b"HTTP/1.1 504 ")
+    assert response.startswith(b"HTTP/1.1 504 ")
 
 
 @pytest.mark.parametrize(
     "headers", [{"X-Long": "x" * 16_384}, {f"X-{n}": "x" for n in range(4000)}]
 )
 async def test_headers_have_a_limit_together(ann: Person, headers: dict[str, str]) -> None:
-    answer = await ann.client.get("/v1/me", headers=headers)
+    response = await ann.client.get("/v1/me", headers=headers)
 
-    assert (answer.status_code, answer.json()["code"]) == (431, "headers-too-large")
+    assert (response.status_code, response.json()["code"]) == (431, "headers-too-large")
 
 
 @pytest.mark.parametrize(
@@ -135,17 +135,17 @@ async def test_headers_have_a_limit_together(ann: Person, headers: dict[str, str
 async def test_a_body_that_is_not_plain_json_is_not_read(
     ann: Person, headers: dict[str, str]
 ) -> None:
-    answer = await ann.client.post("/v1/tasks", content=b'{"title": "Flour"}', headers=headers)
+    response = await ann.client.post("/v1/tasks", content=b'{"title": "Flour"}', headers=headers)
 
-    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported-media-type")
+    assert (response.status_code, response.json()["code"]) == (415, "unsupported-media-type")
 
 
 async def test_json_may_name_its_encoding(ann: Person) -> None:
     headers = {"Content-Type": "Application/JSON; charset=utf-8"}
 
-    answer = await ann.client.post("/v1/tasks", content=b'{"title": "Flour"}', headers=headers)
+    response = await ann.client.post("/v1/tasks", content=b'{"title": "Flour"}', headers=headers)
 
-    assert answer.status_code == 201
+    assert response.status_code == 201
 
 
 async def test_json_that_is_nested_too_deep_is_malformed(ann: Person) -> None:
@@ -160,13 +160,13 @@ async def test_json_that_is_nested_too_deep_is_malformed(ann: Person) -> None:
         for body in bodies
     ]
 
-    assert codes == ["invalid", "malformed"]
+    assert codes == ["validation-failed", "malformed"]
 
 
 async def test_every_answer_has_the_security_headers(
     ann: Person, anybody: httpx.AsyncClient
 ) -> None:
-    answers = [
+    responses = [
         await ann.client.get("/v1/me"),
         await ann.client.post("/v1/tasks", json={"title": "Flour"}),
         await anybody.get("/v1/me"),
@@ -174,5 +174,5 @@ async def test_every_answer_has_the_security_headers(
         await anybody.get("/health/live"),
     ]
 
-    for answer in answers:
-        assert {name: answer.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
+    for response in responses:
+        assert {name: response.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS

@@ -180,10 +180,10 @@ async def test_a_page_elsewhere_may_use_every_header_that_is_documented(
     }
     with serve(hearth.settings(cors_origins=("https://elsewhere.example",))) as url:
         preflight = await anybody.options(f"{url}/v1/tasks", headers={**origin, **asked})
-        answer = await anybody.get(f"{url}/health/live", headers=origin)
+        response = await anybody.get(f"{url}/health/live", headers=origin)
 
     assert preflight.status_code == 200, preflight.text
-    exposed = answer.headers["Access-Control-Expose-Headers"].split(", ")
+    exposed = response.headers["Access-Control-Expose-Headers"].split(", ")
     assert exposed == list(openapi.HEADERS)
 
 
@@ -238,7 +238,7 @@ async def test_a_generated_client_works(
 
     assert listed == made.TaskList(items=[task], next_=None)
     assert (patched.parsed.title, patched.parsed.row_version) == ("Mop", 2)
-    assert (int(stale.status_code), stale.parsed.code) == (412, "stale")
+    assert (int(stale.status_code), stale.parsed.code) == (412, "precondition-failed")
     assert int(deleted.status_code) == 204
     assert isinstance(missing, made.Problem)
     assert missing.code == "not-found"

@@ -49,21 +49,21 @@ JSON = {"Content-Type": "application/json"}
 STATUS = {kind.code: kind.status for kind in PROBLEM_TYPES}
 
 
-def _code(answer: httpx.Response) -> str:
+def _code(response: httpx.Response) -> str:
     """Return the code of a problem, after a look at all that every problem has."""
-    document = answer.json()
+    document = response.json()
     code = str(document["code"])
-    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["Content-Type"] == "application/problem+json"
     assert document["type"] == f"/problems/{code}"
     assert document["title"] == TITLE[code]
-    assert document["status"] == answer.status_code == STATUS[code]
-    assert document["request_id"] == answer.headers["X-Request-Id"]
+    assert document["status"] == response.status_code == STATUS[code]
+    assert document["request_id"] == response.headers["X-Request-Id"]
     assert set(document) <= {
         *("type", "title", "status", "code", "request_id"),
         *("detail", "errors"),
     }
-    assert ("WWW-Authenticate" in answer.headers) == (answer.status_code == 401)
-    assert ("Retry-After" in answer.headers) == (answer.status_code == 503)
+    assert ("WWW-Authenticate" in response.headers) == (response.status_code == 401)
+    assert ("Retry-After" in response.headers) == (response.status_code == 503)
     return code
 
 
@@ -101,7 +101,7 @@ async def test_every_kind_of_problem_has_the_same_shape(
     kept = {"Idempotency-Key": "autumn"}
     await ann.client.post("/v1/tasks", json={"title": "Sweep"}, headers=kept)
 
-    answers = [
+    responses = [
         await ann.client.post("/v1/tasks", content=b"{", headers=JSON),
         await anybody.get("/v1/me"),
         await anybody.post("/v1/auth/signin", json={**credentials, "password": "wrong"}),
@@ -121,11 +121,11 @@ async def test_every_kind_of_problem_has_the_same_shape(
         await ann.client.post("/v1/tasks", json={"title": "Rake"}, headers=kept),
     ]
     await ann.client.delete("/v1/family")
-    answers.append(await ann.client.get("/v1/me"))
+    responses.append(await ann.client.get("/v1/me"))
     ann.take((await anybody.post("/v1/auth/signin", json=credentials)).json())
-    answers.append(await ann.client.get("/v1/tasks"))
+    responses.append(await ann.client.get("/v1/tasks"))
 
-    assert [_code(answer) for answer in answers] == [
+    assert [_code(response) for response in responses] == [
         "malformed",
         "unauthenticated",
         "invalid-credentials",
@@ -137,13 +137,13 @@ async def test_every_kind_of_problem_has_the_same_shape(
         "method-not-allowed",
         "conflict",
         "last-owner",
-        "too-large",
-        "invalid",
-        "stale",
+        "content-too-large",
+        "validation-failed",
+        "precondition-failed",
         "unsupported-media-type",
         "headers-too-large",
-        "key-reused",
-        "stale-context",
+        "idempotency-key-reused",
+        "outdated-token",
         "no-family",
     ]
     # Below, and in test_attempts.py.
@@ -153,7 +153,7 @@ async def test_every_kind_of_problem_has_the_same_shape(
         problems.TIMEOUT,
         problems.RATE_LIMIT_EXCEEDED,
     }
-    assert {_code(answer) for answer in answers} == {
+    assert {_code(response) for response in responses} == {
         kind.code for kind in {*PROBLEM_TYPES} - others
     }
 
@@ -166,10 +166,10 @@ async def test_a_request_has_one_id_everywhere_and_may_bring_it_along(ann: Perso
     brought = await ann.client.get(path, headers={"X-Request-Id": own.upper()})
     nonsense = await ann.client.get(path, headers={"X-Request-Id": "1; drop table app.tasks"})
 
-    ids = [UUID(answer.json()["request_id"]) for answer in (*made, brought, nonsense)]
+    ids = [UUID(response.json()["request_id"]) for response in (*made, brought, nonsense)]
     assert len(set(ids)) == 4
     assert ids[2] == UUID(own)
-    assert [answer.headers["X-Request-Id"] for answer in (*made, brought, nonsense)] == [
+    assert [response.headers["X-Request-Id"] for response in (*made, brought, nonsense)] == [
         str(id_) for id_ in ids
     ]
 
@@ -207,14 +207,14 @@ async def test_every_sqlstate_becomes_its_problem(clumsy: Person) -> None:
         "40P01": "unavailable",
     }
 
-    answers = {
+    responses = {
         state: _code(
             await clumsy.client.post("/v1/tasks", json={"title": state, "description": "x"})
         )
         for state in raised
     }
 
-    assert answers == raised
+    assert responses == raised
     assert (await clumsy.client.get("/v1/tasks")).json()["items"] == []
 
 
@@ -224,7 +224,7 @@ async def test_what_the_database_says_reaches_neither_client_nor_log(
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    answers = [
+    responses = [
         await clumsy.client.post(
             "/v1/tasks?cursor=hunter2", json={"title": state, "description": "hunter2"}
         )
@@ -232,21 +232,21 @@ async def test_what_the_database_says_reaches_neither_client_nor_log(
     ]
     await clumsy.client.get("/health/live")
 
-    text = "".join(answer.text for answer in answers)
+    text = "".join(response.text for response in responses)
     assert "hunter2" not in text + str(logged) + caplog.text + "".join(capfd.readouterr())
     failure = next(line for line in logged if line["event"] == "internal")
     assert failure["error"] == "InternalServerError"
-    assert failure["request_id"] == answers[-1].headers["X-Request-Id"]
+    assert failure["request_id"] == responses[-1].headers["X-Request-Id"]
     assert any("database.py" in frame for frame in failure["where"])
 
 
 async def test_a_request_is_one_line_of_log_without_its_values(
     ann: Person, logged: list[EventDict]
 ) -> None:
-    answer = await ann.client.get(f"/v1/tasks/{uuid4()}?title=hunter2")
+    response = await ann.client.get(f"/v1/tasks/{uuid4()}?title=hunter2")
     await ann.client.get("/health/live")
 
-    lines = [line for line in logged if line["request_id"] == answer.headers["X-Request-Id"]]
+    lines = [line for line in logged if line["request_id"] == response.headers["X-Request-Id"]]
     assert len(lines) == 1
     assert {name: lines[0][name] for name in ("event", "method", "route", "status")} == {
         "event": "request",
@@ -267,9 +267,9 @@ async def test_who_waits_too_long_is_told_so(
     await holder.execute("update app.families set name = 'The house'")
 
     with serve(hearth.settings(**{setting: 100})) as url:
-        answer = await ann.client.patch(f"{url}/v1/family", json={"name": "The cabin"})
+        response = await ann.client.patch(f"{url}/v1/family", json={"name": "The cabin"})
 
-    assert _code(answer) == code
+    assert _code(response) == code
 
 
 async def test_a_request_without_a_free_connection_is_told_to_come_back(
@@ -283,10 +283,10 @@ async def test_a_request_without_a_free_connection_is_told_to_come_back(
         first = asyncio.create_task(ann.client.patch(path, json={"name": "The cabin"}))
         await wait_until_requests_block(holder, 1)
 
-        answer = await ann.client.get(path)
+        response = await ann.client.get(path)
 
         await holder.execute("commit")
-        assert _code(answer) == "unavailable"
+        assert _code(response) == "unavailable"
         assert (await first).status_code == 200
         assert (await ann.client.get(path)).json()["name"] == "The cabin"
 
@@ -398,15 +398,19 @@ def _bad_bodies(model: type[models.Request]) -> Iterator[tuple[object, str, list
         name = field.rstrip("!?")
         wrong = WRONG[name] if field.endswith("?") else (*WRONG[name], None)
         for value in wrong:
-            yield {**example, name: value}, "invalid", [f"/{name}"]
+            yield {**example, name: value}, "validation-failed", [f"/{name}"]
         yield {**example, name: "\ud800"}, "malformed", []  # half a character
         if field.endswith("!"):
-            yield {key: example[key] for key in example if key != name}, "invalid", [f"/{name}"]
-    yield {**example, "x/~y": 1}, "invalid", ["/x~1~0y"]
+            yield (
+                {key: example[key] for key in example if key != name},
+                "validation-failed",
+                [f"/{name}"],
+            )
+    yield {**example, "x/~y": 1}, "validation-failed", ["/x~1~0y"]
     if issubclass(model, models.Patch):
-        yield {}, "invalid", [""]
+        yield {}, "validation-failed", [""]
     for no_object in NO_OBJECTS:
-        yield no_object, "invalid", [""]
+        yield no_object, "validation-failed", [""]
 
 
 @pytest.mark.parametrize(
@@ -420,14 +424,14 @@ async def test_a_wrong_value_is_pointed_at_and_nothing_is_written(
     bad = list(_bad_bodies(row.body))
     before = await all_rows(hearth)
 
-    answers = [
+    responses = [
         await ann.client.request(row.method, path, content=json.dumps(body), headers=JSON)
         for body, *_ in bad
     ]
 
     said = [
-        (body, _code(answer), [error["pointer"] for error in answer.json().get("errors", [])])
-        for (body, *_), answer in zip(bad, answers, strict=True)
+        (body, _code(response), [error["pointer"] for error in response.json().get("errors", [])])
+        for (body, *_), response in zip(bad, responses, strict=True)
     ]
     assert said == bad
     assert await all_rows(hearth) == before
@@ -442,11 +446,11 @@ def test_the_tables_above_are_complete() -> None:
 
 
 async def test_every_wrong_value_of_a_body_is_pointed_at(ann: Person) -> None:
-    answer = await ann.client.post(
+    response = await ann.client.post(
         "/v1/tasks", json={"description": 7, "due_on": "soon", "colour": "red"}
     )
 
-    pointers = [error["pointer"] for error in answer.json()["errors"]]
+    pointers = [error["pointer"] for error in response.json()["errors"]]
     assert pointers == ["/title", "/description", "/due_on", "/colour"]
 
 
@@ -461,7 +465,7 @@ async def test_the_longest_values_are_taken(new_person: NewPerson) -> None:
     conversation = await ann.client.post("/v1/conversations", json={"title": long * 200})
     conversation_id = conversation.json()["id"]
 
-    answers = [
+    responses = [
         conversation,
         await ann.client.post(
             "/v1/tasks",
@@ -475,16 +479,16 @@ async def test_the_longest_values_are_taken(new_person: NewPerson) -> None:
     ]
 
     assert len(ann.email) == 254
-    assert [answer.status_code for answer in answers] == [201, 201, 201, 200]
+    assert [response.status_code for response in responses] == [201, 201, 201, 200]
 
 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"\xff", b'{"title": "\xff"}', b"{'title': 'x'}", b"[" * 10_000]
 )
 async def test_what_is_not_json_is_malformed(content: bytes, anybody: httpx.AsyncClient) -> None:
-    answer = await anybody.post("/v1/auth/signin", content=content, headers=JSON)
+    response = await anybody.post("/v1/auth/signin", content=content, headers=JSON)
 
-    assert _code(answer) == "malformed"
+    assert _code(response) == "malformed"
 
 
 async def test_a_body_has_as_many_bytes_as_configured_and_no_more(
@@ -493,32 +497,32 @@ async def test_a_body_has_as_many_bytes_as_configured_and_no_more(
     limit = hearth.settings().max_body_bytes
     body = json.dumps({"title": "Dust"}).encode()
 
-    answers = [
+    responses = [
         await ann.client.post("/v1/tasks", content=body.ljust(limit + more), headers=JSON)
         for more in (0, 1)
     ]
 
-    assert answers[0].status_code == 201
-    assert _code(answers[1]) == "too-large"
-    assert (await ann.client.get("/v1/tasks")).json()["items"] == [answers[0].json()]
+    assert responses[0].status_code == 201
+    assert _code(responses[1]) == "content-too-large"
+    assert (await ann.client.get("/v1/tasks")).json()["items"] == [responses[0].json()]
 
 
 async def test_a_parameter_that_is_given_twice_is_pointed_at(ann: Person) -> None:
-    answer = await ann.client.get("/v1/tasks?limit=1&is_completed=true&limit=2")
+    response = await ann.client.get("/v1/tasks?limit=1&is_completed=true&limit=2")
 
-    assert _code(answer) == "invalid"
-    assert [error["parameter"] for error in answer.json()["errors"]] == ["limit"]
+    assert _code(response) == "validation-failed"
+    assert [error["parameter"] for error in response.json()["errors"]] == ["limit"]
 
 
 @pytest.mark.parametrize("value", ["yes", "on", "1", "t", "True", "", "null"])
 async def test_a_flag_of_a_query_is_true_or_false(ann: Person, value: str) -> None:
-    answer = await ann.client.get("/v1/tasks", params={"is_completed": value})
+    response = await ann.client.get("/v1/tasks", params={"is_completed": value})
 
-    assert _code(answer) == "invalid"
-    assert [error["parameter"] for error in answer.json()["errors"]] == ["is_completed"]
+    assert _code(response) == "validation-failed"
+    assert [error["parameter"] for error in response.json()["errors"]] == ["is_completed"]
 
 
 def test_what_is_unavailable_says_when_to_come_back_whatever_the_reason() -> None:
-    answer = problem_response(problems.Problem(problems.UNAVAILABLE, "Not now."), None)
+    response = problem_response(problems.Problem(problems.UNAVAILABLE, "Not now."), None)
 
-    assert answer.headers["Retry-After"] == "1"
+    assert response.headers["Retry-After"] == "1"

@@ -86,11 +86,11 @@ class Visitor:
             "password": PASSWORD,
             "full_name": "A Visitor",
         }
-        answer = self.session.post(f"{self.url}/v1/auth/signup", json=body, timeout=30).json()
-        self._token = answer["access_token"]
+        response = self.session.post(f"{self.url}/v1/auth/signup", json=body, timeout=30).json()
+        self._token = response["access_token"]
         self.ids = {
-            "member_id": answer["user_id"],
-            "family_id": answer["family_id"],
+            "member_id": response["user_id"],
+            "family_id": response["family_id"],
             "task_id": self.make("/v1/tasks", TASK)[0],
             "conversation_id": self.make("/v1/conversations", {"title": "Dinner"})[0],
             "invitation_id": self.invite(f"guest{number}@example.com"),
@@ -129,8 +129,8 @@ class Visitor:
     def make(self, path: str, *bodies: dict[str, Any]) -> list[str]:
         """Make things, in one transaction, and return their ids."""
         operations = [{"method": "POST", "path": path, "body": body} for body in bodies]
-        answer = self.send("POST", "/v1/batch", {"operations": operations})
-        return [done["body"]["id"] for done in answer.json()["results"]]
+        response = self.send("POST", "/v1/batch", {"operations": operations})
+        return [done["body"]["id"] for done in response.json()["results"]]
 
     def invite(self, email: str) -> str:
         """Invite an address, and return the invitation's id."""
@@ -138,18 +138,18 @@ class Visitor:
             self.send("POST", "/v1/invitations", {"email": email}).json()["invitation"]["id"]
         )
 
-    def look_after(self, case: Case[Any], answer: Response) -> None:
+    def look_after(self, case: Case[Any], response: Response) -> None:
         """Count the case, and see whether the token is still good."""
         name = case.operation.definition.raw["operationId"]
         _cases[name] += 1
-        _done[name] += answer.status_code < 400
+        _done[name] += response.status_code < 400
         said = f"{_cases.total():,} cases, {_done.total():,} of them done, {len(_cases)} operations"
         tally("schemathesis", said)
-        if case.operation.definition.raw["security"] and answer.status_code == 401:
+        if case.operation.definition.raw["security"] and response.status_code == 401:
             # Schemathesis leaves the token out at times; with it, nobody is turned away.
-            assert f"Bearer {self._token}" not in str(answer.request.headers), "it is good"
+            assert f"Bearer {self._token}" not in str(response.request.headers), "it is good"
         is_at_home = set(case.operation.tags or ()) <= AT_HOME
-        is_read = case.method == "GET" or answer.status_code >= 400
+        is_read = case.method == "GET" or response.status_code >= 400
         if not is_read and (case.method == "DELETE" or not is_at_home):
             self._token = None
 
@@ -169,7 +169,7 @@ def visitor(service: str) -> Iterator[Visitor]:
     visitor.session.close()
 
 
-def _is_refused_beyond_the_schema(case: Case[Any], answer: Response) -> bool:
+def _is_refused_beyond_the_schema(case: Case[Any], response: Response) -> bool:
     """Say whether what is valid may be refused here.
 
     For the version, the key or the password; for what does not go with a habit's type or schedule;
@@ -178,24 +178,26 @@ def _is_refused_beyond_the_schema(case: Case[Any], answer: Response) -> bool:
     """
     name = case.operation.definition.raw["operationId"]
     return (
-        answer.status_code == 412
-        or b'"key-reused"' in answer.content
-        or b"If-Match: write it" in answer.content  # schemathesis takes 0 for an entity tag
-        or b" that you see" in answer.content
-        or b"must be absent where there is" in answer.content
+        response.status_code == 412
+        or b'"idempotency-key-reused"' in response.content
+        or b"If-Match: write it" in response.content  # schemathesis takes 0 for an entity tag
+        or b" that you see" in response.content
+        or b"must be absent where there is" in response.content
         or name in {"change_password", "batch"}
         or name in {"create_habit", "update_habit", "put_habit_log", "get_habit_stats"}
-        or b"must not lie in the future" in answer.content
-        or b"at most ten years" in answer.content
-        or b"A log needs reps" in answer.content
+        or b"must not lie in the future" in response.content
+        or b"at most ten years" in response.content
+        or b"A log needs reps" in response.content
     )
 
 
-def _validate(case: Case[Any], answer: Response, visitor: Visitor, headers: dict[str, str]) -> None:
+def _validate(
+    case: Case[Any], response: Response, visitor: Visitor, headers: dict[str, str]
+) -> None:
     case.validate_response(
-        answer,
+        response,
         excluded_checks=(
-            [positive_data_acceptance] if _is_refused_beyond_the_schema(case, answer) else []
+            [positive_data_acceptance] if _is_refused_beyond_the_schema(case, response) else []
         ),
         headers=headers,
         transport_kwargs={"base_url": visitor.url, "headers": headers},
@@ -212,9 +214,9 @@ def test_an_operation_answers_as_documented(
         is_restore = case.operation.path.endswith("_id}/restore")
         ids = {**visitor.ids, **(visitor.retired if is_restore else {})}
         case.path_parameters.update({name: ids[name] for name in case.path_parameters})
-    answer = case.call(visitor.url, visitor.session, headers)
-    visitor.look_after(case, answer)
-    _validate(case, answer, visitor, headers)
+    response = case.call(visitor.url, visitor.session, headers)
+    visitor.look_after(case, response)
+    _validate(case, response, visitor, headers)
 
 
 def test_what_is_made_can_be_used_until_it_is_gone(visitor: Visitor, cheap_passwords: None) -> None:
@@ -317,12 +319,12 @@ NUMBERS = st.one_of(
 def test_a_limit_is_a_whole_number_from_1_to_100(
     visitor: Visitor, cheap_passwords: None, number: str
 ) -> None:
-    answer = visitor.session.get(
+    response = visitor.session.get(
         f"{visitor.url}/v1/tasks", params={"limit": number}, headers=visitor.headers(), timeout=30
     )
 
     is_one = number.isascii() and number.isdigit() and 1 <= int(number) <= 100
-    assert answer.status_code == (200 if is_one else 422), answer.text
+    assert response.status_code == (200 if is_one else 422), response.text
 
 
 @SETTINGS
@@ -330,14 +332,14 @@ def test_a_limit_is_a_whole_number_from_1_to_100(
 def test_a_number_is_no_value_of_a_task(
     visitor: Visitor, cheap_passwords: None, number: str, field: str
 ) -> None:
-    answer = visitor.session.post(
+    response = visitor.session.post(
         f"{visitor.url}/v1/tasks",
         data=f'{{"title": "Sweep", "{field}": {number}}}'.encode(),
         headers={"Content-Type": "application/json", **visitor.headers()},
         timeout=30,
     )
 
-    assert answer.status_code in {400, 422}, answer.text
+    assert response.status_code in {400, 422}, response.text
 
 
 # What a header's value can be on the wire, control characters aside, which the server takes for

@@ -94,13 +94,13 @@ MENDED = {
         "functions/current_user_id",
     ),
     "function, its settings": (
-        "alter function app.record_audit() reset search_path",
-        "functions/record_audit",
+        "alter function app.tg_record_audit() reset search_path",
+        "functions/tg_record_audit",
     ),
-    "function, its comment": ("comment on function app.touch() is 'mine'", "functions/touch"),
+    "function, its comment": ("comment on function app.tg_touch() is 'mine'", "functions/touch"),
     "grant on a function added": (
-        "grant execute on function app.record_audit() to app_api",
-        "functions/record_audit",
+        "grant execute on function app.tg_record_audit() to app_api",
+        "functions/tg_record_audit",
     ),
     "grant on a function taken": (
         "revoke execute on function app.open_session from app_api",
@@ -253,7 +253,7 @@ NAMED = {
         "statistics app.guess was added by hand",
     ),
     "trigger added": (
-        "create trigger mine before insert on app.tasks for each row execute function app.touch()",
+        "create trigger mine before insert on app.tasks for each row execute function app.tg_touch()",
         "0007",
         "trigger mine on app.tasks was added by hand",
     ),
@@ -269,13 +269,13 @@ NAMED = {
     ),
     "trigger, its events": (
         "create or replace trigger _900_audit after insert on app.conversations for each row"
-        " execute function app.record_audit('private')",
+        " execute function app.tg_record_audit('private')",
         "0008",
         "trigger _900_audit on app.conversations was changed by hand",
     ),
     "trigger, its arguments": (
         "create or replace trigger _900_audit after insert or delete on app.messages for each row"
-        " execute function app.record_audit('private')",
+        " execute function app.tg_record_audit('private')",
         "0008",
         "trigger _900_audit on app.messages was changed by hand",
     ),
@@ -346,7 +346,7 @@ NAMED = {
         " alter table app.audit_log_2001_01 enable row level security;"
         " alter table app.audit_log_2001_01 force row level security;"
         " create trigger _100_refuse_truncate before truncate on app.audit_log_2001_01 for each"
-        " statement execute function app.refuse_change('the audit trail is append-only');"
+        " statement execute function app.tg_refuse_change('the audit trail is append-only');"
         " alter table app.audit_log detach partition app.audit_log_default;"
         " reset role",
         "0006",
@@ -354,7 +354,7 @@ NAMED = {
     ),
     "trigger of a partition, its argument": (
         "create or replace trigger _100_refuse_truncate before truncate on app.audit_log_default"
-        " for each statement execute function app.refuse_change('no')",
+        " for each statement execute function app.tg_refuse_change('no')",
         "0006",
         "partitions of table app.audit_log was changed by hand",
     ),
@@ -536,7 +536,7 @@ NAMED_LATER = {
 # What the next `hearth migrate` cannot put right: what somebody does, and what it says.
 REFUSED = {
     "function, its owner": (
-        "alter function app.touch() owner to app_ops",
+        "alter function app.tg_touch() owner to app_ops",
         r"functions/touch\.sql: must be owner of function touch",
     ),
     "column that a policy file grants": (

@@ -55,14 +55,14 @@ ROWS = {
     "conversations": f"(family_id, user_id, id, title) values ({FAMILY}, {ANN}, {TALK}, 'A talk')",
     "messages": "(family_id, user_id, conversation_id, role, content)"
     f" values ({FAMILY}, {ANN}, {TALK}, 'user', 'Hello')",
-    "kept_answers": "(family_id, user_id, idempotency_key, request_hash, status)"
+    "idempotency_keys": "(family_id, user_id, idempotency_key, request_hash, status)"
     f" values ({FAMILY}, {ANN}, 'saturday', sha256('flour'), 201)",
     "exercises": f"(family_id, user_id, id, name) values ({FAMILY}, {ANN}, {EXERCISE}, 'Plank')",
     "exercise_logs": "(family_id, user_id, exercise_id, performed_on, duration_s)"
     f" values ({FAMILY}, {ANN}, {EXERCISE}, '2025-11-20', 60)",
     "score_entries": "(family_id, user_id, kind, source_id, scored_on, sequence, points)"
     f" values ({FAMILY}, {ANN}, 'task', {TALK}, '2026-03-29', 1, 5)",
-    "attempts": "(attempt_type, subject_hash) values ('sign_in', sha256('ann'))",
+    "rate_limit_hits": "(rate_limit, subject_hash) values ('sign_in', sha256('ann'))",
     "habits": "(family_id, user_id, id, name, type, weekdays)"
     f" values ({FAMILY}, {ANN}, {HABIT}, 'Make the bed', 'boolean', '{{1,2}}')",
     "habit_logs": "(family_id, habit_id, logged_on, user_id, visibility, type, is_done, entered_on)"
@@ -230,7 +230,7 @@ LOCKS = {
     "apply 0005_sessions": {"users": WRITERS_WAIT, "family_memberships": WRITERS_WAIT},
     "apply 0007_tasks": {"family_memberships": WRITERS_WAIT},
     "apply 0008_conversations": {"family_memberships": WRITERS_WAIT},
-    "apply 0009_kept_answers": {"family_memberships": WRITERS_WAIT},
+    "apply 0009_idempotency_keys": {"family_memberships": WRITERS_WAIT},
     "apply 0013_habits": {"family_memberships": WRITERS_WAIT},
     # It changes an index of memberships as well.
     "apply 0011_invitations": {"family_memberships": ALL_WAIT},
@@ -251,7 +251,7 @@ LOCKS = {
     "roll back 0005_sessions": {"users": ALL_WAIT, "family_memberships": ALL_WAIT},
     "roll back 0007_tasks": {"family_memberships": ALL_WAIT},
     "roll back 0008_conversations": {"family_memberships": ALL_WAIT},
-    "roll back 0009_kept_answers": {"family_memberships": ALL_WAIT},
+    "roll back 0009_idempotency_keys": {"family_memberships": ALL_WAIT},
     "roll back 0013_habits": {"family_memberships": ALL_WAIT},
     "roll back 0011_invitations": {"family_memberships": ALL_WAIT},
     "roll back 0012_exercises": {"families": ALL_WAIT, "family_memberships": ALL_WAIT},

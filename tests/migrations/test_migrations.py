@@ -44,16 +44,16 @@ TREE = {
     "migrations/0002_notes.sql": """-- depends: 0001_schema
         set local role app_owner;
         grant usage on schema app to app_auth;
-        create function app.touch() returns trigger language plpgsql
+        create function app.tg_touch() returns trigger language plpgsql
             as 'begin raise exception ''a stub''; end';
         create table app.notes (id integer primary key, body text);
         create trigger touch before update on app.notes
-            for each row execute function app.touch();
+            for each row execute function app.tg_touch();
         """,
     "migrations/0002_notes.rollback.sql": """
         set local role app_owner;
         drop table app.notes;
-        drop function if exists app.touch();
+        drop function if exists app.tg_touch();
         revoke usage on schema app from app_auth;
         """,
     "migrations/0003_tags.sql": """-- depends: 0002_notes
@@ -70,8 +70,8 @@ TREE = {
         create or replace function app.tag_of(tag app.tags) returns integer
             language sql as 'select 1';
         """,
-    "functions/touch.sql": """-- requires: 0002_notes
-        create or replace function app.touch() returns trigger language plpgsql
+    "functions/tg_touch.sql": """-- requires: 0002_notes
+        create or replace function app.tg_touch() returns trigger language plpgsql
             as 'begin return new; end';
         """,
     # Sorts before the function it requires, and belongs to somebody else.
@@ -556,7 +556,7 @@ def test_killed_between_two_migrations_the_first_stands_marked(built: House) -> 
 def test_killed_during_functions_no_function_and_no_table_remains(built: House) -> None:
     built.add("0004_more", "set local role app_owner; create table app.more ();")
     built.write("functions/greeting.sql", TREE["functions/greeting.sql"].replace("hello", "bye"))
-    built.write("functions/touch.sql", TREE["functions/touch.sql"] + "lock table app.notes;")
+    built.write("functions/tg_touch.sql", TREE["functions/tg_touch.sql"] + "lock table app.notes;")
     with psycopg.connect(built.root) as blocker, deployer(built.url, built.sql) as victim:
         blocker.execute("lock table app.notes in row exclusive mode")
         until(lambda: sessions(built.root, waiting=True) == 1)
@@ -642,7 +642,7 @@ def test_a_deleted_function_file_takes_its_function_along(built: House) -> None:
 
 
 def test_a_deleted_function_file_whose_function_is_in_use_is_refused(built: House) -> None:
-    (built.sql / "functions/touch.sql").unlink()
+    (built.sql / "functions/tg_touch.sql").unlink()
 
     with pytest.raises(MigrationError, match=r"app\.touch\(\).*trigger touch on table app\.notes"):
         built.migrate()

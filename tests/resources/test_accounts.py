@@ -37,8 +37,8 @@ async def _change_password(person: Person, old: str, new: str) -> httpx.Response
 async def _me(client: httpx.AsyncClient, signed_in: dict[str, Any]) -> str:
     """Say what `GET /v1/me` answers to a token: "200", or the code of the problem."""
     token = signed_in["access_token"]
-    answer = await client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
-    return str(answer.json().get("code", answer.status_code))
+    response = await client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+    return str(response.json().get("code", response.status_code))
 
 
 async def _restore(as_role: AsRole, function: str, person: Person) -> None:
@@ -103,10 +103,10 @@ async def test_an_address_has_one_account_whatever_its_case(
 async def test_sign_in_is_by_address_in_any_case_and_begins_another_session(
     ann: Person, anybody: httpx.AsyncClient
 ) -> None:
-    answer = await _sign_in(anybody, ann.email.upper())
+    response = await _sign_in(anybody, ann.email.upper())
 
-    assert answer.status_code == 200
-    signed_in = answer.json()
+    assert response.status_code == 200
+    signed_in = response.json()
     same = ("user_id", "family_id", "role", "token_type", "expires_in")
     assert {name: signed_in[name] for name in same} == {name: ann.signed_in[name] for name in same}
     assert await _me(anybody, signed_in) == await _me(anybody, ann.signed_in) == "200"
@@ -117,12 +117,12 @@ async def test_a_wrong_password_and_a_wrong_address_get_the_same_answer(
 ) -> None:
     before = await all_rows(hearth)
 
-    answers = [
+    responses = [
         await _sign_in(anybody, ann.email, OTHER_PASSWORD),
         await _sign_in(anybody, "nobody@example.com"),
     ]
 
-    documents = [{**answer.json(), "request_id": None} for answer in answers]
+    documents = [{**response.json(), "request_id": None} for response in responses]
     assert documents[0] == documents[1]
     assert documents[0]["code"] == "invalid-credentials"
     assert await all_rows(hearth) == before
@@ -134,10 +134,10 @@ async def test_a_wrong_password_and_a_wrong_address_get_the_same_answer(
 async def test_refresh_gives_new_tokens_for_the_same_session(
     ann: Person, anybody: httpx.AsyncClient
 ) -> None:
-    answer = await _refresh(anybody, ann.signed_in["refresh_token"])
+    response = await _refresh(anybody, ann.signed_in["refresh_token"])
 
-    assert answer.status_code == 200
-    refreshed = answer.json()
+    assert response.status_code == 200
+    refreshed = response.json()
     assert refreshed["refresh_token"] != ann.signed_in["refresh_token"]
     assert (refreshed["family_id"], refreshed["role"]) == (str(ann.family_id), "owner")
     assert await _me(anybody, refreshed) == await _me(anybody, ann.signed_in) == "200"
@@ -156,7 +156,7 @@ async def test_a_token_that_comes_back_ends_its_session_and_no_other(
     assert (reused.status_code, reused.json()["code"]) == (401, "invalid-refresh-token")
     assert (await _refresh(anybody, third["refresh_token"])).status_code == 401
     assert [await _me(anybody, tokens) for tokens in (ann.signed_in, second, third)] == [
-        "stale-context"
+        "outdated-token"
     ] * 3
     assert await _me(anybody, other) == "200"
     assert (await _refresh(anybody, other["refresh_token"])).status_code == 200
@@ -173,11 +173,11 @@ async def test_of_two_uses_at_once_one_is_reuse(
     await wait_until_requests_block(holder, 2)
 
     await holder.execute("commit")
-    answers = sorted(await asyncio.gather(*uses), key=lambda answer: answer.status_code)
+    responses = sorted(await asyncio.gather(*uses), key=lambda response: response.status_code)
 
-    assert [answer.status_code for answer in answers] == [200, 401]
-    assert await _me(anybody, answers[0].json()) == "stale-context"
-    assert (await _refresh(anybody, answers[0].json()["refresh_token"])).status_code == 401
+    assert [response.status_code for response in responses] == [200, 401]
+    assert await _me(anybody, responses[0].json()) == "outdated-token"
+    assert (await _refresh(anybody, responses[0].json()["refresh_token"])).status_code == 401
 
 
 async def test_a_refresh_token_works_until_it_expires(
@@ -210,10 +210,10 @@ async def test_sign_out_ends_this_session_at_once_and_no_other(
 ) -> None:
     other = (await _sign_in(anybody, ann.email)).json()
 
-    answer = await ann.client.post("/v1/auth/signout")
+    response = await ann.client.post("/v1/auth/signout")
 
-    assert answer.status_code == 204
-    assert await _me(anybody, ann.signed_in) == "stale-context"
+    assert response.status_code == 204
+    assert await _me(anybody, ann.signed_in) == "outdated-token"
     assert (await _refresh(anybody, ann.signed_in["refresh_token"])).status_code == 401
     assert (await ann.client.post("/v1/auth/signout")).status_code == 401
     assert await _me(anybody, other) == "200"
@@ -227,11 +227,11 @@ async def test_a_new_password_ends_the_other_sessions_and_counts_from_now_on(
 ) -> None:
     other = (await _sign_in(anybody, ann.email)).json()
 
-    answer = await _change_password(ann, PASSWORD, OTHER_PASSWORD)
+    response = await _change_password(ann, PASSWORD, OTHER_PASSWORD)
 
-    assert answer.status_code == 204
+    assert response.status_code == 204
     assert await _me(anybody, ann.signed_in) == "200"
-    assert await _me(anybody, other) == "stale-context"
+    assert await _me(anybody, other) == "outdated-token"
     assert (await _refresh(anybody, other["refresh_token"])).status_code == 401
     assert (await _sign_in(anybody, ann.email)).status_code == 401
     assert (await _sign_in(anybody, ann.email, OTHER_PASSWORD)).status_code == 200
@@ -240,17 +240,17 @@ async def test_a_new_password_ends_the_other_sessions_and_counts_from_now_on(
 async def test_a_new_password_needs_the_old_one(ann: Person, hearth: Hearth) -> None:
     before = await all_rows(hearth)
 
-    answer = await _change_password(ann, "not the password", OTHER_PASSWORD)
+    response = await _change_password(ann, "not the password", OTHER_PASSWORD)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
-    assert [error["pointer"] for error in answer.json()["errors"]] == ["/old_password"]
+    assert (response.status_code, response.json()["code"]) == (422, "validation-failed")
+    assert [error["pointer"] for error in response.json()["errors"]] == ["/old_password"]
     assert await all_rows(hearth) == before
 
 
 async def test_a_new_password_has_at_least_eight_characters(ann: Person) -> None:
-    answer = await _change_password(ann, PASSWORD, "1234567")
+    response = await _change_password(ann, PASSWORD, "1234567")
 
-    assert [error["pointer"] for error in answer.json()["errors"]] == ["/new_password"]
+    assert [error["pointer"] for error in response.json()["errors"]] == ["/new_password"]
 
 
 async def test_a_sign_in_that_overlaps_a_change_gets_nowhere_with_the_old_password(
@@ -278,7 +278,7 @@ async def test_of_two_changes_at_once_one_counts(ann: Person, as_role: AsRole) -
 
     await holder.execute("commit")
 
-    assert sorted(answer.status_code for answer in await asyncio.gather(*changes)) == [204, 422]
+    assert sorted(response.status_code for response in await asyncio.gather(*changes)) == [204, 422]
 
 
 # Switching between families.
@@ -330,11 +330,11 @@ async def test_nobody_gets_into_a_retired_account(
     await ann.client.post("/v1/tasks", json={"title": "Stay"})
     rows = tables_of(await all_rows(hearth, about=ann.user_id))
 
-    answer = await ann.client.delete("/v1/me")
+    response = await ann.client.delete("/v1/me")
 
-    assert answer.status_code == 204
+    assert response.status_code == 204
     assert [await _me(anybody, tokens) for tokens in (ann.signed_in, other)] == [
-        "stale-context"
+        "outdated-token"
     ] * 2
     assert (await _refresh(anybody, other["refresh_token"])).status_code == 401
     assert (await _sign_in(anybody, ann.email)).json()["code"] == "invalid-credentials"
@@ -348,9 +348,9 @@ async def test_the_address_of_a_retired_account_stays_taken(
     await ann.client.delete("/v1/me")
 
     body = {"email": ann.email, "password": PASSWORD, "full_name": "Ann Again"}
-    answer = await anybody.post("/v1/auth/signup", json=body)
+    response = await anybody.post("/v1/auth/signup", json=body)
 
-    assert answer.status_code == 409
+    assert response.status_code == 409
 
 
 async def test_a_restored_account_is_as_it_was(
@@ -366,7 +366,7 @@ async def test_a_restored_account_is_as_it_was(
 
     await _restore(as_role, "restore_account", ann)
 
-    assert await _me(anybody, ann.signed_in) == "stale-context"
+    assert await _me(anybody, ann.signed_in) == "outdated-token"
     ann.take((await _sign_in(anybody, ann.email)).json())
     assert (await ann.client.get("/v1/tasks")).json()["items"] == [task]
     families = (await ann.client.get("/v1/families")).json()["items"]
@@ -456,4 +456,4 @@ async def test_a_session_that_has_expired_serves_nothing_any_more(
     me = await ann.client.get("/v1/me")
     switched = await ann.client.post(f"/v1/families/{ann.family_id}/token")
 
-    assert [answer.json()["code"] for answer in (me, switched)] == ["stale-context"] * 2
+    assert [response.json()["code"] for response in (me, switched)] == ["outdated-token"] * 2

@@ -10,9 +10,9 @@ from tests.support.rows import by_hand
 
 
 async def _trail(person: Person) -> list[dict[str, Any]]:
-    answer = await person.client.get("/v1/audit", params={"limit": 100})
-    assert answer.status_code == 200, answer.text
-    return list(answer.json()["items"])
+    response = await person.client.get("/v1/audit", params={"limit": 100})
+    assert response.status_code == 200, response.text
+    return list(response.json()["items"])
 
 
 async def test_a_write_is_recorded_with_who_did_what_in_which_request(ann: Person) -> None:
@@ -61,10 +61,10 @@ async def test_owners_and_admins_read_it(
 ) -> None:
     await join(bob, ann, role)
 
-    answer = await bob.client.get("/v1/audit")
+    response = await bob.client.get("/v1/audit")
 
-    assert answer.status_code == status
-    assert answer.json().get("code") == (None if status == 200 else "forbidden")
+    assert response.status_code == status
+    assert response.json().get("code") == (None if status == 200 else "forbidden")
 
 
 async def test_what_is_private_is_its_owners_alone_here_too(

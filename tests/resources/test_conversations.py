@@ -7,25 +7,25 @@ from tests.support.rows import all_rows, by_hand, tables_of
 
 
 async def _begin(person: Person, title: str = "Dinner") -> dict[str, Any]:
-    answer = await person.client.post("/v1/conversations", json={"title": title})
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
+    response = await person.client.post("/v1/conversations", json={"title": title})
+    assert response.status_code == 201, response.text
+    return dict(response.json())
 
 
 async def _say(person: Person, conversation: dict[str, Any], content: str) -> dict[str, Any]:
-    answer = await person.client.post(
+    response = await person.client.post(
         f"/v1/conversations/{conversation['id']}/messages",
         json={"role": "user", "content": content},
     )
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
+    assert response.status_code == 201, response.text
+    return dict(response.json())
 
 
 async def _messages(person: Person, conversation: dict[str, Any]) -> list[dict[str, Any]]:
-    answer = await person.client.get(
+    response = await person.client.get(
         f"/v1/conversations/{conversation['id']}/messages", params={"limit": 100}
     )
-    return list(answer.json()["items"])
+    return list(response.json()["items"])
 
 
 async def test_conversations_are_listed_from_the_newest_to_the_oldest(ann: Person) -> None:
@@ -57,9 +57,9 @@ async def test_messages_are_listed_from_the_oldest_to_the_newest(ann: Person) ->
 async def test_a_conversation_without_messages_lists_none(ann: Person) -> None:
     conversation = await _begin(ann)
 
-    answer = await ann.client.get(f"/v1/conversations/{conversation['id']}/messages")
+    response = await ann.client.get(f"/v1/conversations/{conversation['id']}/messages")
 
-    assert answer.json() == {"items": [], "next": None}
+    assert response.json() == {"items": [], "next": None}
 
 
 async def test_not_even_the_owner_of_the_family_reads_along(
@@ -71,7 +71,7 @@ async def test_not_even_the_owner_of_the_family_reads_along(
     path = f"/v1/conversations/{conversation['id']}"
     before = await all_rows(hearth)
 
-    answers = [
+    responses = [
         await ann.client.get(path),
         await ann.client.patch(path, json={"title": "Mine"}),
         await ann.client.delete(path),
@@ -79,7 +79,7 @@ async def test_not_even_the_owner_of_the_family_reads_along(
         await ann.client.post(f"{path}/messages", json={"role": "user", "content": "hello"}),
     ]
 
-    assert [answer.status_code for answer in answers] == [404] * 5
+    assert [response.status_code for response in responses] == [404] * 5
     assert (await ann.client.get("/v1/conversations")).json()["items"] == []
     assert await all_rows(hearth) == before
 
@@ -89,13 +89,15 @@ async def test_no_endpoint_changes_a_message(ann: Person) -> None:
     message = await _say(ann, conversation, "for good")
     messages = f"/v1/conversations/{conversation['id']}/messages"
 
-    answers = {
+    responses = {
         (method, path): (await ann.client.request(method, path, json={"content": "x"})).status_code
         for method in ("PUT", "PATCH", "DELETE")
         for path in (messages, f"{messages}/{message['id']}")
     }
 
-    assert answers == {(method, path): 405 if path == messages else 404 for method, path in answers}
+    assert responses == {
+        (method, path): 405 if path == messages else 404 for method, path in responses
+    }
     assert await _messages(ann, conversation) == [message]
 
 
@@ -109,10 +111,10 @@ async def test_a_conversation_takes_its_messages_along_and_nothing_else(
         await _say(ann, conversation, f"message {number}")
     before = await all_rows(hearth)
 
-    answer = await ann.client.delete(f"/v1/conversations/{conversation['id']}")
+    response = await ann.client.delete(f"/v1/conversations/{conversation['id']}")
 
     after = await all_rows(hearth)
-    assert answer.status_code == 204
+    assert response.status_code == 204
     assert tables_of(before - after) == {"conversations": 1, "messages": 100}
     assert tables_of(after - before) == {"audit_log": 101}
     gone = {text for table, text in before - after}
@@ -124,6 +126,6 @@ async def test_a_conversation_takes_its_messages_along_and_nothing_else(
         " group by table_name order by table_name",
         ann.family_id,
         ann.user_id,
-        answer.headers["X-Request-Id"],
+        response.headers["X-Request-Id"],
     )
     assert [tuple(record) for record in records] == [("conversations", 1), ("messages", 100)]

@@ -27,15 +27,15 @@ Json = dict[str, Any]
 
 
 async def _write(person: Person, name: str = "Bench press", **fields: object) -> Json:
-    answer = await person.client.post("/v1/exercises", json={"name": name, **fields})
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
+    response = await person.client.post("/v1/exercises", json={"name": name, **fields})
+    assert response.status_code == 201, response.text
+    return dict(response.json())
 
 
 async def _log(person: Person, exercise: Json, **fields: object) -> Json:
-    answer = await person.client.post(f"{_path(exercise)}/logs", json=fields)
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
+    response = await person.client.post(f"{_path(exercise)}/logs", json=fields)
+    assert response.status_code == 201, response.text
+    return dict(response.json())
 
 
 def _path(exercise: Json) -> str:
@@ -43,8 +43,8 @@ def _path(exercise: Json) -> str:
 
 
 async def _names(person: Person, **asked: str) -> list[str]:
-    answer = await person.client.get("/v1/exercises", params=asked)
-    return [exercise["name"] for exercise in answer.json()["items"]]
+    response = await person.client.get("/v1/exercises", params=asked)
+    return [exercise["name"] for exercise in response.json()["items"]]
 
 
 # The catalogue.
@@ -110,14 +110,14 @@ async def test_a_value_that_an_exercise_cannot_have_is_pointed_at(
     exercise = await _write(ann)
     before = await all_rows(hearth, about=ann.family_id)
 
-    answers = [
+    responses = [
         await ann.client.post("/v1/exercises", json={"name": "Plank", field: value}),
         await ann.client.patch(_path(exercise), json={field: value}),
     ]
 
-    for answer in answers:
-        assert answer.status_code == 422
-        assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{field}"]
+    for response in responses:
+        assert response.status_code == 422
+        assert [error["pointer"] for error in response.json()["errors"]] == [f"/{field}"]
     assert await all_rows(hearth, about=ann.family_id) == before
 
 
@@ -129,15 +129,15 @@ async def test_a_name_is_one_exercises_whatever_its_case(
     await join(bob, ann, "member")
     squat = await _write(bob, "Squat")
 
-    answers = [
+    responses = [
         await bob.client.post("/v1/exercises", json={"name": "PLANK"}),
         await bob.client.patch(_path(squat), json={"name": "plank"}),
     ]
 
-    for answer in answers:
-        assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
-        assert answer.json()["detail"] == "There is already an exercise with this name."
-        assert [error["pointer"] for error in answer.json()["errors"]] == ["/name"]
+    for response in responses:
+        assert (response.status_code, response.json()["code"]) == (409, "conflict")
+        assert response.json()["detail"] == "There is already an exercise with this name."
+        assert [error["pointer"] for error in response.json()["errors"]] == ["/name"]
     assert await _names(ann) == ["Squat", "Plank"]
 
 
@@ -187,7 +187,7 @@ async def test_at_and_below_a_retired_exercise_there_is_nothing(
     await ann.client.delete(_path(exercise))
     before = await all_rows(hearth, about=ann.family_id)
 
-    answers = {
+    responses = {
         (method, below): await ann.client.request(method, _path(exercise) + below, json=body)
         for method, below, body in (
             ("GET", "", None),
@@ -203,17 +203,17 @@ async def test_at_and_below_a_retired_exercise_there_is_nothing(
         )
     }
 
-    codes = {asked: answer.status_code for asked, answer in answers.items()}
-    assert codes == dict.fromkeys(answers, 404)
+    codes = {asked: response.status_code for asked, response in responses.items()}
+    assert codes == dict.fromkeys(responses, 404)
     assert await all_rows(hearth, about=ann.family_id) == before
 
 
 async def test_what_is_not_retired_is_not_restored(ann: Person) -> None:
     exercise = await _write(ann)
 
-    answer = await ann.client.post(f"{_path(exercise)}/restore")
+    response = await ann.client.post(f"{_path(exercise)}/restore")
 
-    assert answer.status_code == 404
+    assert response.status_code == 404
 
 
 async def test_a_retired_exercise_leaves_its_name_to_another_until_that_is_retired(
@@ -251,9 +251,9 @@ async def test_who_has_seen_another_version_does_not_retire_it(ann: Person) -> N
     exercise = await _write(ann)
     await ann.client.patch(_path(exercise), json={"points": 2})
 
-    answer = await ann.client.delete(_path(exercise), headers={"If-Match": '"1"'})
+    response = await ann.client.delete(_path(exercise), headers={"If-Match": '"1"'})
 
-    assert (answer.status_code, answer.headers["ETag"]) == (412, '"2"')
+    assert (response.status_code, response.headers["ETag"]) == (412, '"2"')
     assert await _names(ann) == ["Bench press"]
 
 
@@ -283,16 +283,16 @@ async def test_who_may_do_what_to_an_exercise_depends_on_who_wrote_it(
             exercise = await _write(writer, f"{action} by {name}")
             path = _path(exercise)
             if action == "see":
-                answer = await client.get(path)
+                response = await client.get(path)
             elif action == "change":
-                answer = await client.patch(path, json={"points": 2})
+                response = await client.patch(path, json={"points": 2})
             elif action == "retire":
-                answer = await client.delete(path)
+                response = await client.delete(path)
             else:
                 await writer.client.delete(path)
-                answer = await client.post(f"{path}/restore")
-            statuses.append(answer.status_code)
-            is_retired = (action, answer.status_code) in {("retire", 204), ("restore", 403)}
+                response = await client.post(f"{path}/restore")
+            statuses.append(response.status_code)
+            is_retired = (action, response.status_code) in {("retire", 204), ("restore", 403)}
             assert (await writer.client.get(path)).status_code == (404 if is_retired else 200)
         seen.append("{:8}{:7}{:8}{:8}{:9}".format(name, *statuses))
 
@@ -363,15 +363,15 @@ async def test_nobody_logs_what_lies_ahead(ann: Person) -> None:
     log = await _log(ann, exercise, reps=8, performed_on=str(tomorrow))  # it is, in Kiribati
     path = f"{_path(exercise)}/logs"
 
-    answers = [
+    responses = [
         await ann.client.post(path, json={"reps": 8, "performed_on": str(later)}),
         await ann.client.patch(f"{path}/{log['id']}", json={"performed_on": str(later)}),
     ]
 
-    for answer in answers:
-        assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
+    for response in responses:
+        assert (response.status_code, response.json()["code"]) == (422, "validation-failed")
         says = "The day on which it was performed must not lie in the future."
-        assert answer.json()["detail"] == says
+        assert response.json()["detail"] == says
     assert (await ann.client.get(path)).json()["items"] == [log]
 
 
@@ -392,8 +392,8 @@ async def test_a_weight_and_a_distance_come_back_as_they_were_given(
     patched = await ann.client.patch(
         path, content=said, headers={"Content-Type": "application/json"}
     )
-    for answer in (made, patched, await ann.client.get(path)):
-        shown = json.loads(answer.text, parse_float=Decimal)
+    for response in (made, patched, await ann.client.get(path)):
+        shown = json.loads(response.text, parse_float=Decimal)
         assert [str(shown["weight_kg"]), str(shown["distance_m"])] == [number, number]
 
 
@@ -419,18 +419,18 @@ async def test_a_value_that_a_log_cannot_have_is_pointed_at(
     path = f"{_path(exercise)}/logs"
     before = await all_rows(hearth, about=ann.family_id)
 
-    answers = [
-        answer
+    responses = [
+        response
         for value in values
-        for answer in (
+        for response in (
             await ann.client.post(path, json={"reps": 8, field: value}),
             await ann.client.patch(f"{path}/{log['id']}", json={field: value}),
         )
     ]
 
-    for answer in answers:
-        assert answer.status_code == 422, answer.request.content
-        assert [error["pointer"] for error in answer.json()["errors"]] == [f"/{field}"]
+    for response in responses:
+        assert response.status_code == 422, response.request.content
+        assert [error["pointer"] for error in response.json()["errors"]] == [f"/{field}"]
     assert await all_rows(hearth, about=ann.family_id) == before
 
 
@@ -447,14 +447,14 @@ async def test_a_whole_number_may_be_written_with_a_point(ann: Person) -> None:
 async def test_what_is_no_number_is_no_weight(ann: Person, number: str) -> None:
     exercise = await _write(ann)
 
-    answer = await ann.client.post(
+    response = await ann.client.post(
         f"{_path(exercise)}/logs",
         content=f'{{"reps": 8, "weight_kg": {number}}}',
         headers={"Content-Type": "application/json"},
     )
 
-    assert answer.status_code == 422
-    assert [error["pointer"] for error in answer.json()["errors"]] == ["/weight_kg"]
+    assert response.status_code == 422
+    assert [error["pointer"] for error in response.json()["errors"]] == ["/weight_kg"]
 
 
 @pytest.mark.parametrize("body", [{}, {"sets": 3}, {"weight_kg": 100}, {"note": "Lazy"}])
@@ -466,14 +466,14 @@ async def test_sets_and_a_weight_alone_are_no_exercise(
     path = f"{_path(exercise)}/logs"
     before = await all_rows(hearth, about=ann.family_id)
 
-    answers = [
+    responses = [
         await ann.client.post(path, json=body),
         await ann.client.patch(f"{path}/{log['id']}", json={**body, "reps": None}),
     ]
 
-    for answer in answers:
-        assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
-        assert answer.json()["detail"] == "A log needs reps, a duration or a distance."
+    for response in responses:
+        assert (response.status_code, response.json()["code"]) == (422, "validation-failed")
+        assert response.json()["detail"] == "A log needs reps, a duration or a distance."
     assert await all_rows(hearth, about=ann.family_id) == before
 
 
@@ -559,13 +559,13 @@ async def test_a_log_is_found_only_below_its_exercise(ann: Person) -> None:
     log = await _log(ann, exercise, reps=8)
     path = f"{_path(other)}/logs/{log['id']}"
 
-    answers = [
+    responses = [
         await ann.client.get(path),
         await ann.client.patch(path, json={"reps": 9}),
         await ann.client.delete(path),
     ]
 
-    assert [answer.status_code for answer in answers] == [404] * 3
+    assert [response.status_code for response in responses] == [404] * 3
     assert (await ann.client.get(f"{_path(exercise)}/logs")).json()["items"] == [log]
 
 
@@ -573,9 +573,9 @@ async def test_a_deleted_log_is_gone(ann: Person) -> None:
     exercise = await _write(ann)
     log = await _log(ann, exercise, reps=8)
 
-    answer = await ann.client.delete(f"{_path(exercise)}/logs/{log['id']}")
+    response = await ann.client.delete(f"{_path(exercise)}/logs/{log['id']}")
 
-    assert answer.status_code == 204
+    assert response.status_code == 204
     assert (await ann.client.get(f"{_path(exercise)}/logs")).json()["items"] == []
 
 
@@ -603,7 +603,7 @@ async def test_not_even_the_owner_of_the_family_sees_what_others_did(
         )
     ]
 
-    assert [answer.status_code for answer in hidden] == [404] * 3
+    assert [response.status_code for response in hidden] == [404] * 3
     assert logs["items"] == []
     assert set(records.values()) == {None}
     assert {week["logs"] for week in volume["items"]} == {0}
@@ -662,10 +662,10 @@ async def _log_all(person: Person, exercise: Json, logs: Sequence[Json]) -> list
             {"method": "POST", "path": f"{_path(exercise)}/logs", "body": body}
             for body in logs[start : start + 100]
         ]
-        answer = await person.client.post("/v1/batch", json={"operations": operations})
-        assert answer.status_code == 200, answer.text
+        response = await person.client.post("/v1/batch", json={"operations": operations})
+        assert response.status_code == 200, response.text
         made += [
-            result["body"] for result in json.loads(answer.text, parse_float=Decimal)["results"]
+            result["body"] for result in json.loads(response.text, parse_float=Decimal)["results"]
         ]
     return made
 
@@ -739,9 +739,9 @@ async def trained(ann: Person) -> tuple[Json, list[Json]]:
 
 
 async def _numbers(person: Person, path: str, **asked: str) -> Json:
-    answer = await person.client.get(path, params=asked)
-    assert answer.status_code == 200, answer.text
-    return dict(json.loads(answer.text, parse_float=Decimal))
+    response = await person.client.get(path, params=asked)
+    assert response.status_code == 200, response.text
+    return dict(json.loads(response.text, parse_float=Decimal))
 
 
 async def test_records_are_the_best_of_all_logs(
@@ -830,10 +830,10 @@ async def test_a_period_that_makes_no_sense_is_pointed_at(
 ) -> None:
     exercise = await _write(ann)
 
-    answer = await ann.client.get(f"{_path(exercise)}/volume", params=asked)
+    response = await ann.client.get(f"{_path(exercise)}/volume", params=asked)
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
-    assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
+    assert (response.status_code, response.json()["code"]) == (422, "validation-failed")
+    assert [error["parameter"] for error in response.json()["errors"]] == [parameter]
 
 
 async def test_the_calendar_has_weeks_at_both_its_ends(ann: Person) -> None:

@@ -49,8 +49,8 @@ async def _refresh(person: Person, token: str) -> httpx.Response:
     return await person.client.post("/v1/auth/refresh", json={"refresh_token": token})
 
 
-def _said(answer: httpx.Response) -> tuple[int, str | None]:
-    return answer.status_code, answer.json().get("code") if answer.content else None
+def _said(response: httpx.Response) -> tuple[int, str | None]:
+    return response.status_code, response.json().get("code") if response.content else None
 
 
 # Families.
@@ -91,11 +91,11 @@ async def test_owners_and_admins_change_the_family(
     await join(bob, ann, role)
     before = (await ann.client.get("/v1/family")).json()
 
-    answer = await bob.client.patch("/v1/family", json={"name": "The house"})
+    response = await bob.client.patch("/v1/family", json={"name": "The house"})
 
     after = (await ann.client.get("/v1/family")).json()
     changed = {name for name in before if before[name] != after[name]}
-    assert answer.status_code == status
+    assert response.status_code == status
     assert changed == ({"name", "updated_at", "row_version"} if status == 200 else set())
 
 
@@ -107,14 +107,14 @@ async def test_owners_retire_the_family_and_with_it_the_sessions_in_it(
     at_home = await _sign_in(bob)
     await join(bob, ann, role)
 
-    answer = await bob.client.delete("/v1/family")
+    response = await bob.client.delete("/v1/family")
 
     if role == "owner":
-        assert answer.status_code == 204
-        assert _said(await ann.client.get("/v1/me")) == (401, "stale-context")
+        assert response.status_code == 204
+        assert _said(await ann.client.get("/v1/me")) == (401, "outdated-token")
         assert [(await _refresh(bob, token)).status_code for token in tokens] == [401, 401]
     else:
-        assert _said(answer) == (403, "forbidden")
+        assert _said(response) == (403, "forbidden")
         assert (await ann.client.get("/v1/family")).status_code == 200
     assert (await _refresh(bob, at_home["refresh_token"])).status_code == 200
 
@@ -131,10 +131,10 @@ async def test_nobody_gets_into_a_retired_family_until_it_is_restored(
 
     async def enter(person: Person) -> tuple[int, int]:
         families = (await person.client.get("/v1/families")).json()["items"]
-        answer = await person.client.post(f"/v1/families/{family_id}/token")
-        if answer.status_code == 200:
-            person.take(answer.json())
-        return len(families), answer.status_code
+        response = await person.client.post(f"/v1/families/{family_id}/token")
+        if response.status_code == 200:
+            person.take(response.json())
+        return len(families), response.status_code
 
     assert ann.signed_in["family_id"] is None
     assert [await enter(ann), await enter(bob)] == [(0, 404), (1, 404)]
@@ -215,13 +215,13 @@ async def test_who_may_change_whom_depends_on_both_roles(relatives: Relatives) -
         for action in table[0].split():
             before = await relatives.members()
             if action == "remove":
-                answer = await _remove(actor, target)
+                response = await _remove(actor, target)
             elif action == "rename":
-                answer = await _change(actor, target, display_name="Another")
+                response = await _change(actor, target, display_name="Another")
             else:
-                answer = await _change(actor, target, role=action)
-            statuses.append(answer.status_code)
-            assert (await relatives.members() == before) == (answer.status_code == 403)
+                response = await _change(actor, target, role=action)
+            statuses.append(response.status_code)
+            assert (await relatives.members() == before) == (response.status_code == 403)
             await relatives.reset()
         seen.append(line[:23] + "{:8}{:7}{:7}{:8}{:8}".format(*statuses))
 
@@ -251,8 +251,8 @@ async def test_who_is_no_member_any_more_is_out_at_once_and_goes_on_at_home(
     await _remove(ann if by == "ann" else bob, bob)
 
     assert inside.status_code == 200
-    assert _said(await bob.client.get("/v1/tasks")) == (401, "stale-context")
-    assert _said(await bob.client.post("/v1/tasks", json={"title": "x"})) == (401, "stale-context")
+    assert _said(await bob.client.get("/v1/tasks")) == (401, "outdated-token")
+    assert _said(await bob.client.post("/v1/tasks", json={"title": "x"})) == (401, "outdated-token")
     bob.take((await _refresh(bob, token)).json())
     assert (bob.family_id, bob.role) == (home, "owner")
     again = await bob.client.post(f"/v1/families/{ann.family_id}/token")
@@ -269,7 +269,10 @@ async def test_who_has_another_role_acts_in_the_old_one_no_more(
     await _change(ann, bob, role="member")
 
     assert as_admin.status_code == 200
-    assert _said(await bob.client.patch("/v1/family", json={"name": "x"})) == (401, "stale-context")
+    assert _said(await bob.client.patch("/v1/family", json={"name": "x"})) == (
+        401,
+        "outdated-token",
+    )
     bob.take((await _refresh(bob, token)).json())
     assert (bob.family_id, bob.role) == (ann.family_id, "member")
     assert _said(await bob.client.patch("/v1/family", json={"name": "x"})) == (403, "forbidden")
@@ -297,10 +300,10 @@ async def test_who_may_take_whom_back_in_depends_on_both_roles(relatives: Relati
         actor, target = (relatives.people[name.strip()] for name in (line[4:11], line[11:25]))
         await _remove(relatives.people["owner"], target)
         before = await relatives.members()
-        answer = await _restore(actor, target)
-        assert (await relatives.members() == before) == (answer.status_code == 403)
+        response = await _restore(actor, target)
+        assert (await relatives.members() == before) == (response.status_code == 403)
         await relatives.reset()
-        seen.append(f"{line[:25]}{answer.status_code:7}")
+        seen.append(f"{line[:25]}{response.status_code:7}")
 
     assert seen == table
 
@@ -313,10 +316,10 @@ async def test_who_is_taken_back_in_finds_everything_as_it_was(
     before = (await ann.client.get(f"/v1/members/{bob.user_id}")).json()
     await _remove(ann, bob)
 
-    answer = await _restore(ann, bob)
+    response = await _restore(ann, bob)
 
-    changed = {name for name in before if before[name] != answer.json()[name]}
-    assert (answer.status_code, changed) == (200, {"updated_at", "row_version"})
+    changed = {name for name in before if before[name] != response.json()[name]}
+    assert (response.status_code, changed) == (200, {"updated_at", "row_version"})
     assert await _members(ann) == {str(ann.user_id): "owner", str(bob.user_id): "admin"}
     assert (await bob.client.get("/v1/tasks")).json()["items"] == [task]
 
@@ -339,18 +342,18 @@ async def test_nobody_is_taken_back_in_who_never_left_or_never_came(
     await join(bob, ann, "member")
     carol = await new_person()
 
-    answers = [await _restore(ann, bob), await _restore(ann, carol)]
+    responses = [await _restore(ann, bob), await _restore(ann, carol)]
 
-    assert [_said(answer) for answer in answers] == [(404, "not-found")] * 2
+    assert [_said(response) for response in responses] == [(404, "not-found")] * 2
 
 
 async def test_nobody_takes_themselves_back_in(ann: Person, bob: Person, join: Join) -> None:
     await join(bob, ann, "owner")
     await _remove(bob, bob)
 
-    answer = await _restore(bob, bob)
+    response = await _restore(bob, bob)
 
-    assert _said(answer) == (401, "stale-context")
+    assert _said(response) == (401, "outdated-token")
 
 
 async def test_nobody_is_taken_back_in_whose_account_is_retired(
@@ -359,10 +362,10 @@ async def test_nobody_is_taken_back_in_whose_account_is_retired(
     await join(bob, ann, "owner")
     await bob.client.delete("/v1/me")
 
-    answer = await _restore(ann, bob)
+    response = await _restore(ann, bob)
 
-    assert _said(answer) == (409, "conflict")
-    assert answer.json()["detail"] == "The user does not exist."
+    assert _said(response) == (409, "conflict")
+    assert response.json()["detail"] == "The user does not exist."
     assert _said(await _remove(ann, ann)) == (409, "last-owner")
 
 
@@ -393,13 +396,13 @@ async def test_the_last_owner_stays(ann: Person, bob: Person, join: Join, hearth
     await join(bob, ann, "admin")
     before = await all_rows(hearth)
 
-    answers = [
+    responses = [
         await _change(ann, ann, role="admin"),
         await _change(ann, ann, role="member"),
         await _remove(ann, ann),
     ]
 
-    assert [_said(answer) for answer in answers] == [(409, "last-owner")] * 3
+    assert [_said(response) for response in responses] == [(409, "last-owner")] * 3
     assert await all_rows(hearth) == before
     await _change(ann, bob, role="owner")
     assert (await _remove(ann, ann)).status_code == 204
@@ -433,10 +436,10 @@ async def test_two_owners_cannot_both_go_at_once(
     await wait_until_requests_block(holder, 2)
 
     await holder.execute("commit")
-    answers = await asyncio.gather(*attempts)
+    responses = await asyncio.gather(*attempts)
 
-    assert sorted(_said(answer) for answer in answers)[1] == (409, "last-owner")
-    assert sorted(answer.status_code // 100 for answer in answers) == [2, 4]
+    assert sorted(_said(response) for response in responses)[1] == (409, "last-owner")
+    assert sorted(response.status_code // 100 for response in responses) == [2, 4]
     owners = await holder.fetch(
         "select from app.family_memberships where family_id = $1 and role = 'owner' and is_active",
         ann.family_id,

@@ -37,9 +37,9 @@ SUNDAY = "2026-03-29"
 async def _make(person: Person, **fields: object) -> dict[str, Any]:
     schedule = {} if "times_per_week" in fields else DAYS
     body = {"name": "Stretch", "type": "boolean", **schedule, **fields}
-    answer = await person.client.post("/v1/habits", json=body)
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
+    response = await person.client.post("/v1/habits", json=body)
+    assert response.status_code == 201, response.text
+    return dict(response.json())
 
 
 def _path(habit: Mapping[str, Any], rest: str = "") -> str:
@@ -50,13 +50,13 @@ async def _log(
     person: Person, habit: Mapping[str, Any], day: object, **fields: object
 ) -> dict[str, Any]:
     body = fields or {"is_done": True}
-    answer = await person.client.put(_path(habit, f"/logs/{day}"), json=body)
-    assert answer.status_code in {200, 201}, answer.text
-    return dict(answer.json())
+    response = await person.client.put(_path(habit, f"/logs/{day}"), json=body)
+    assert response.status_code in {200, 201}, response.text
+    return dict(response.json())
 
 
-def _said(answer: httpx.Response) -> tuple[int, str]:
-    return answer.status_code, answer.json()["code"]
+def _said(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["code"]
 
 
 # Habits.
@@ -109,10 +109,10 @@ async def test_weekdays_are_a_set(ann: Person) -> None:
 async def test_target_and_unit_go_with_the_type_and_one_schedule_with_a_habit(
     ann: Person, fields: dict[str, object], pointer: str
 ) -> None:
-    answer = await ann.client.post("/v1/habits", json={"name": "Read", **DAYS, **fields})
+    response = await ann.client.post("/v1/habits", json={"name": "Read", **DAYS, **fields})
 
-    assert _said(answer) == (422, "invalid")
-    assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+    assert _said(response) == (422, "validation-failed")
+    assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ async def test_a_change_against_the_type_or_the_schedule_is_refused_in_words(
 ) -> None:
     made = await _make(ann, **habit)
 
-    answer = await ann.client.patch(_path(made), json=change)
+    response = await ann.client.patch(_path(made), json=change)
 
-    assert _said(answer) == (422, "invalid")
-    assert {error["pointer"].removeprefix("/") for error in answer.json()["errors"]} == fields
-    assert all(error["detail"].startswith(says) for error in answer.json()["errors"])
+    assert _said(response) == (422, "validation-failed")
+    assert {error["pointer"].removeprefix("/") for error in response.json()["errors"]} == fields
+    assert all(error["detail"].startswith(says) for error in response.json()["errors"])
     assert (await ann.client.get(_path(made))).json() == made
 
 
@@ -167,9 +167,9 @@ async def test_what_is_absent_stays_and_null_empties(
 async def test_the_type_does_not_change(ann: Person) -> None:
     habit = await _make(ann)
 
-    answer = await ann.client.patch(_path(habit), json={"type": "duration"})
+    response = await ann.client.patch(_path(habit), json={"type": "duration"})
 
-    assert [error["pointer"] for error in answer.json()["errors"]] == ["/type"]
+    assert [error["pointer"] for error in response.json()["errors"]] == ["/type"]
 
 
 async def test_a_retired_habit_is_gone_with_all_below_it_until_it_is_restored(
@@ -197,7 +197,7 @@ async def test_a_retired_habit_is_gone_with_all_below_it_until_it_is_restored(
     again = await ann.client.post(_path(habit, "/restore"))
 
     assert retired.status_code == 204
-    assert {_said(answer) for answer in gone} == {(404, "not-found")}
+    assert {_said(response) for response in gone} == {(404, "not-found")}
     assert [[item["id"] for item in items] for items in lists] == [
         *([kept["id"]], [kept["id"]], [habit["id"]])
     ]
@@ -236,7 +236,7 @@ async def test_who_may_do_what_to_a_habit_depends_on_its_visibility(
         retired = await _make(people["themself"], visibility=line[4:12].strip())
         await _log(people["themself"], habit, SUNDAY)
         await people["themself"].client.delete(_path(retired))
-        answers = [
+        responses = [
             await client.get(_path(habit)),
             await client.patch(_path(habit), json={"name": "Bend"}),
             await client.put(_path(habit, "/logs/2026-03-28"), json={"is_done": True}),
@@ -245,8 +245,8 @@ async def test_who_may_do_what_to_a_habit_depends_on_its_visibility(
             await client.post(_path(retired, "/restore")),
         ]
         await people["themself"].client.post(_path(habit, "/restore"))
-        answers.append(await client.get(_path(habit, "/stats")))
-        statuses = [answer.status_code for answer in answers]
+        responses.append(await client.get(_path(habit, "/stats")))
+        statuses = [response.status_code for response in responses]
         seen.append(line[:24] + "{:3}{:8}{:5}{:7}{:8}{:9}{:7}".format(*statuses))
 
     assert seen == table
@@ -385,10 +385,10 @@ async def test_what_is_logged_goes_with_the_type(
 ) -> None:
     made = await _make(ann, **habit)
 
-    answer = await ann.client.put(_path(made, f"/logs/{SUNDAY}"), json=body)
+    response = await ann.client.put(_path(made, f"/logs/{SUNDAY}"), json=body)
 
-    assert _said(answer) == (422, "invalid")
-    (error,) = answer.json()["errors"]
+    assert _said(response) == (422, "validation-failed")
+    (error,) = response.json()["errors"]
     assert error["pointer"] == "/value"
     assert error["detail"].startswith(says)
     assert (await ann.client.get(_path(made, "/logs"))).json()["items"] == []
@@ -398,10 +398,10 @@ async def test_what_is_logged_goes_with_the_type(
 async def test_either_is_done_or_a_value_is_logged(ann: Person, body: dict[str, object]) -> None:
     habit = await _make(ann)
 
-    answer = await ann.client.put(_path(habit, f"/logs/{SUNDAY}"), json=body)
+    response = await ann.client.put(_path(habit, f"/logs/{SUNDAY}"), json=body)
 
-    assert _said(answer) == (422, "invalid")
-    assert [error["pointer"] for error in answer.json()["errors"]] == ["/value"]
+    assert _said(response) == (422, "validation-failed")
+    assert [error["pointer"] for error in response.json()["errors"]] == ["/value"]
 
 
 @pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "UTC", "Pacific/Pago_Pago"])
@@ -412,16 +412,16 @@ async def test_tomorrow_may_be_logged_and_the_day_after_not_by_the_familys_clock
     habit = await _make(ann)
     ((today,),) = await by_hand(hearth, "select (now() at time zone $1)::date", zone)
 
-    answers = [
+    responses = [
         await ann.client.put(
             _path(habit, f"/logs/{today + timedelta(days=ahead)}"), json={"is_done": True}
         )
         for ahead in (0, 1, 3)  # and not 2, which may have come meanwhile
     ]
 
-    assert [answer.status_code for answer in answers] == [201, 201, 422]
-    assert answers[2].json()["detail"].startswith("The date must not be after tomorrow")
-    assert "errors" not in answers[2].json()  # the date stands in no body
+    assert [response.status_code for response in responses] == [201, 201, 422]
+    assert responses[2].json()["detail"].startswith("The date must not be after tomorrow")
+    assert "errors" not in responses[2].json()  # the date stands in no body
 
 
 BAD_DAYS = (
@@ -443,12 +443,12 @@ async def test_what_is_no_day_is_named(ann: Person, anybody: httpx.AsyncClient, 
     path = _path(await _make(ann), f"/logs/{day}")
     asked: list[tuple[str, object]] = [("GET", None), ("PUT", {"is_done": True}), ("DELETE", None)]
 
-    answers = [await ann.client.request(method, path, json=body) for method, body in asked]
+    responses = [await ann.client.request(method, path, json=body) for method, body in asked]
     stranger = await anybody.get(path)
     other = await ann.client.patch(path, json={})
 
-    assert [_said(answer) for answer in answers] == [(422, "invalid")] * 3
-    assert {answer.json()["errors"][0]["parameter"] for answer in answers} == {"date"}
+    assert [_said(response) for response in responses] == [(422, "validation-failed")] * 3
+    assert {response.json()["errors"][0]["parameter"] for response in responses} == {"date"}
     assert _said(stranger) == (401, "unauthenticated")
     assert _said(other) == (405, "method-not-allowed")
 
@@ -472,14 +472,14 @@ async def test_a_batch_logs_days_and_names_what_is_none(ann: Person) -> None:
     assert [(result["status"], result["etag"]) for result in done.json()["results"]] == [
         *((201, '"1"'), (200, '"2"'))
     ]
-    assert _said(bad) == (422, "invalid")
+    assert _said(bad) == (422, "validation-failed")
     assert bad.json()["errors"] == [
         {
             "pointer": "/operations/1/path",
             "detail": "date must be a day from 1900-01-01 to 2999-12-31",
         }
     ]
-    assert [_said(stale), _said(missing)] == [(412, "stale"), (404, "not-found")]
+    assert [_said(stale), _said(missing)] == [(412, "precondition-failed"), (404, "not-found")]
     assert number.json()["errors"][0]["pointer"] == "/operations/0/body/value"
 
 
@@ -487,11 +487,11 @@ async def test_a_batch_logs_days_and_names_what_is_none(ann: Person) -> None:
 async def test_with_if_match_nothing_is_made(ann: Person, tag: str) -> None:
     habit = await _make(ann)
 
-    answer = await ann.client.put(
+    response = await ann.client.put(
         _path(habit, f"/logs/{SUNDAY}"), json={"is_done": True}, headers={"If-Match": tag}
     )
 
-    assert _said(answer) == (404, "not-found")
+    assert _said(response) == (404, "not-found")
     assert (await ann.client.get(_path(habit, "/logs"))).json()["items"] == []
 
 
@@ -499,11 +499,11 @@ async def test_with_if_match_nothing_is_made(ann: Person, tag: str) -> None:
 async def test_a_put_takes_no_header_that_it_would_not_heed(ann: Person, name: str) -> None:
     habit = await _make(ann)
 
-    answer = await ann.client.put(
+    response = await ann.client.put(
         _path(habit, f"/logs/{SUNDAY}"), json={"is_done": True}, headers={name: "*"}
     )
 
-    assert _said(answer) == (400, "malformed")
+    assert _said(response) == (400, "malformed")
 
 
 async def test_logs_are_listed_from_one_day_to_another_last_first(ann: Person) -> None:
@@ -534,9 +534,9 @@ async def test_a_log_that_is_taken_back_is_gone(ann: Person) -> None:
     await _log(ann, habit, SUNDAY)
     path = _path(habit, f"/logs/{SUNDAY}")
 
-    answers = [await ann.client.delete(path), await ann.client.delete(path)]
+    responses = [await ann.client.delete(path), await ann.client.delete(path)]
 
-    assert [answer.status_code for answer in answers] == [204, 404]
+    assert [response.status_code for response in responses] == [204, 404]
     assert (await ann.client.get(_path(habit, "/logs"))).json()["items"] == []
 
 
@@ -577,8 +577,8 @@ async def test_two_who_log_the_same_day_at_once_leave_one_row(
 
     await first.execute("rollback")
 
-    answers = [await writer for writer in writers]
-    assert sorted(answer.status_code for answer in answers) == [200, 201]
+    responses = [await writer for writer in writers]
+    assert sorted(response.status_code for response in responses) == [200, 201]
     assert (await ann.client.get(path)).json()["row_version"] == 2
 
 
@@ -632,11 +632,11 @@ async def test_what_two_weeks_come_to(ann: Person) -> None:
     ):
         await _log(ann, habit, f"2026-03-{day:02}", value=value)
 
-    answer = await ann.client.get(
+    response = await ann.client.get(
         _path(habit, "/stats"), params={"from": "2026-03-01", "to": "2026-03-13"}
     )
 
-    assert answer.json() == {
+    assert response.json() == {
         "first_on": "2026-03-01",
         "last_on": "2026-03-13",
         "current_streak": 0,
@@ -691,10 +691,10 @@ async def test_a_period_that_is_none_or_longer_than_ten_years_is_pointed_at(
 ) -> None:
     habit = await _make(ann)
 
-    answer = await ann.client.get(_path(habit, "/stats"), params=asked)
+    response = await ann.client.get(_path(habit, "/stats"), params=asked)
 
-    assert _said(answer) == (422, "invalid")
-    assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
+    assert _said(response) == (422, "validation-failed")
+    assert [error["parameter"] for error in response.json()["errors"]] == [parameter]
 
 
 # The same, day by day.

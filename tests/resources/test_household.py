@@ -15,10 +15,10 @@ WORKDAYS = [1, 2, 3, 4, 5]
 
 async def ask(person: Person, method: str, path: str, expected: int = 200, **body: Any) -> Any:
     """Send a request; return the answer's JSON, if it has any."""
-    answer = await person.client.request(method, f"/v1/{path}", json=body or None)
-    is_put = method == "PUT" and answer.status_code == 201  # made there, and not replaced
-    assert answer.status_code == expected or is_put, f"{method} {path}: {answer.text}"
-    return answer.json() if answer.content else None
+    response = await person.client.request(method, f"/v1/{path}", json=body or None)
+    is_put = method == "PUT" and response.status_code == 201  # made there, and not replaced
+    assert response.status_code == expected or is_put, f"{method} {path}: {response.text}"
+    return response.json() if response.content else None
 
 
 def longest_run(turns: list[bool]) -> int:

@@ -28,9 +28,9 @@ ACCEPT = "/v1/invitations/accept"
 async def _invite(person: Person, email: str, role: str = "member") -> Made:
     """Invite an address; return the invitation with its token."""
     body = {"email": email, "role": role}
-    answer = await person.client.post("/v1/invitations", json=body)
-    assert answer.status_code == 201, answer.text
-    return {**answer.json()["invitation"], "token": answer.json()["token"]}
+    response = await person.client.post("/v1/invitations", json=body)
+    assert response.status_code == 201, response.text
+    return {**response.json()["invitation"], "token": response.json()["token"]}
 
 
 async def _accept(person: Person, made: Made) -> httpx.Response:
@@ -54,16 +54,16 @@ async def _members(person: Person) -> dict[str, str]:
 
 async def _emails(person: Person) -> list[str]:
     """Return whom a person's family has invited and waits for."""
-    answer = await person.client.get("/v1/invitations")
-    return [item["email"] for item in answer.json()["items"]]
+    response = await person.client.get("/v1/invitations")
+    return [item["email"] for item in response.json()["items"]]
 
 
 async def _expire(hearth: Hearth, made: Made) -> None:
     await by_hand(hearth, "update app.invitations set expires_at = now() where id = $1", made["id"])
 
 
-def _said(answer: httpx.Response) -> tuple[int, str | None]:
-    return answer.status_code, answer.json().get("code") if answer.content else None
+def _said(response: httpx.Response) -> tuple[int, str | None]:
+    return response.status_code, response.json().get("code") if response.content else None
 
 
 NOT_VALID = (403, "invalid-invitation")
@@ -73,9 +73,9 @@ NOT_VALID = (403, "invalid-invitation")
 
 
 async def test_an_invitation_is_shown_as_it_was_made_but_for_its_token(ann: Person) -> None:
-    answer = await ann.client.post("/v1/invitations", json={"email": "Grandma@Example.com"})
+    response = await ann.client.post("/v1/invitations", json={"email": "Grandma@Example.com"})
 
-    made = answer.json()["invitation"]
+    made = response.json()["invitation"]
     given = {name: made[name] for name in made if not name.endswith("_at") and name != "id"}
     assert given == {
         "user_id": str(ann.user_id),
@@ -166,10 +166,10 @@ async def test_who_may_invite_into_which_role(
         for role in table[0].split():
             before = await all_rows(hearth, about=ann.family_id)
             body = {"email": f"{uuid4()}@example.com", "role": role}
-            answer = await people[line.split()[0]].client.post("/v1/invitations", json=body)
-            statuses.append(answer.status_code)
+            response = await people[line.split()[0]].client.post("/v1/invitations", json=body)
+            statuses.append(response.status_code)
             changed = await all_rows(hearth, about=ann.family_id) != before
-            assert changed == (answer.status_code == 201)
+            assert changed == (response.status_code == 201)
         seen.append(line[:10] + "{:6}{:7}{:8}".format(*statuses))
 
     assert seen == table
@@ -210,12 +210,12 @@ async def test_nobody_is_invited_who_is_a_member(
     await join(bob, ann, "member")
     before = await all_rows(hearth)
 
-    answer = await ann.client.post("/v1/invitations", json={"email": bob.email.upper()})
+    response = await ann.client.post("/v1/invitations", json={"email": bob.email.upper()})
 
     sentence = "This person belongs to the family already."
-    assert _said(answer) == (409, "conflict")
-    assert answer.json()["detail"] == sentence
-    assert answer.json()["errors"] == [{"pointer": "/email", "detail": sentence}]
+    assert _said(response) == (409, "conflict")
+    assert response.json()["detail"] == sentence
+    assert response.json()["errors"] == [{"pointer": "/email", "detail": sentence}]
     assert await all_rows(hearth) == before
 
 
@@ -241,9 +241,9 @@ async def test_who_may_not_invite_does_not_learn_who_is_a_member(
 async def test_the_answer_with_the_token_is_kept_under_no_key(ann: Person) -> None:
     body, key = {"email": "grandma@example.com"}, {"Idempotency-Key": "spring"}
 
-    answer = await ann.client.post("/v1/invitations", json=body, headers=key)
+    response = await ann.client.post("/v1/invitations", json=body, headers=key)
 
-    assert _said(answer) == (400, "malformed")
+    assert _said(response) == (400, "malformed")
     assert await _emails(ann) == []
 
 
@@ -261,7 +261,7 @@ async def test_owners_and_admins_see_invitations_and_members_do_not(
     shown = await bob.client.get(f"/v1/invitations/{made['id']}")
     revoked = await _revoke(bob, made)
 
-    statuses = [answer.status_code for answer in (listed, shown, revoked)]
+    statuses = [response.status_code for response in (listed, shown, revoked)]
     assert statuses == ([403, 404, 404] if role == "member" else [200, 200, 204])
 
 
@@ -289,9 +289,9 @@ async def test_lists_tell_what_is_pending_from_what_was(
 async def test_a_revoked_invitation_is_gone(ann: Person, bob: Person) -> None:
     made = await _invite(ann, bob.email)
 
-    answer = await _revoke(ann, made)
+    response = await _revoke(ann, made)
 
-    assert answer.status_code == 204
+    assert response.status_code == 204
     assert _said(await _accept(bob, made)) == NOT_VALID
     assert _said(await _revoke(ann, made)) == (404, "not-found")
     assert _said(await ann.client.get(f"/v1/invitations/{made['id']}")) == (404, "not-found")
@@ -310,10 +310,10 @@ async def test_what_is_revoked_or_accepted_stays_so_also_at_a_prompt(
         ("app_auth", "accepted_at = null, member_id = null"),
     ):
         connection = await as_role(role, **as_role.of(ann))
-        answer = await connection.execute(
+        response = await connection.execute(
             f"update app.invitations set {change} where family_id = $1", ann.family_id
         )
-        assert answer == "UPDATE 0"
+        assert response == "UPDATE 0"
 
 
 # Accepting.
@@ -325,10 +325,10 @@ async def test_who_accepts_is_a_member_and_may_go_there(
 ) -> None:
     made = await _invite(ann, bob.email.upper(), role)
 
-    answer = await _accept(bob, made)
+    response = await _accept(bob, made)
 
     family = (await ann.client.get("/v1/family")).json()
-    assert (answer.status_code, answer.json()) == (200, {"family": family, "role": role})
+    assert (response.status_code, response.json()) == (200, {"family": family, "role": role})
     assert (await _members(ann))[str(bob.user_id)] == role
     moved = (await bob.client.post(f"/v1/families/{ann.family_id}/token")).json()
     assert (moved["family_id"], moved["role"]) == (str(ann.family_id), role)
@@ -340,10 +340,10 @@ async def test_who_stands_in_no_family_may_accept(ann: Person, bob: Person) -> N
     bob.take((await bob.client.post("/v1/auth/signin", json=body)).json())
     made = await _invite(ann, bob.email)
 
-    answer = await _accept(bob, made)
+    response = await _accept(bob, made)
 
     assert bob.signed_in["family_id"] is None
-    assert answer.status_code == 200
+    assert response.status_code == 200
     refreshed = {"refresh_token": bob.signed_in["refresh_token"]}
     bob.take((await bob.client.post("/v1/auth/refresh", json=refreshed)).json())
     assert (bob.family_id, bob.role) == (ann.family_id, "member")
@@ -391,9 +391,9 @@ async def test_a_token_that_does_not_count_gets_one_answer_and_nothing_is_writte
         await ann.client.patch(f"/v1/members/{host.user_id}", json={"role": "admin"})
     before = await all_rows(hearth)
 
-    answer = await _accept(guest, made)
+    response = await _accept(guest, made)
 
-    assert {**answer.json(), "request_id": None} == {
+    assert {**response.json(), "request_id": None} == {
         "type": "/problems/invalid-invitation",
         "title": "The invitation is not valid.",
         "status": 403,
@@ -410,10 +410,10 @@ async def test_who_is_a_member_already_keeps_the_role_and_the_token(
     await join(bob, ann, "member")
     before = await all_rows(hearth)
 
-    answer = await _accept(bob, made)
+    response = await _accept(bob, made)
 
-    assert _said(answer) == (409, "conflict")
-    assert answer.json()["detail"] == "This person belongs to the family already."
+    assert _said(response) == (409, "conflict")
+    assert response.json()["detail"] == "This person belongs to the family already."
     assert await all_rows(hearth) == before
 
 
@@ -427,9 +427,9 @@ async def test_who_was_a_member_comes_back_to_what_was_theirs_in_the_role_invite
     body = {"email": bob.email, "password": PASSWORD}
     bob.take((await bob.client.post("/v1/auth/signin", json=body)).json())
 
-    answer = await _accept(bob, made)
+    response = await _accept(bob, made)
 
-    assert answer.status_code == 200
+    assert response.status_code == 200
     bob.take((await bob.client.post(f"/v1/families/{ann.family_id}/token")).json())
     assert bob.role == "member"
     assert (await bob.client.get("/v1/tasks")).json()["items"] == [task]
@@ -467,10 +467,10 @@ async def test_who_signs_up_by_an_invitation_joins_and_makes_no_family(
 ) -> None:
     made = await _invite(ann, "Newcomer@Example.org", "admin")
 
-    answer = await _sign_up(anybody, "newcomer@example.org", invitation=made["token"])
+    response = await _sign_up(anybody, "newcomer@example.org", invitation=made["token"])
 
-    signed_in = answer.json()
-    assert answer.status_code == 201
+    signed_in = response.json()
+    assert response.status_code == 201
     assert (signed_in["family_id"], signed_in["role"]) == (str(ann.family_id), "admin")
     anybody.headers["Authorization"] = f"Bearer {signed_in['access_token']}"
     families = (await anybody.get("/v1/families")).json()["items"]
@@ -490,9 +490,9 @@ async def test_a_sign_up_with_an_invitation_that_does_not_count_makes_nothing(
         await _revoke(ann, made)
     before = await all_rows(hearth)
 
-    answer = await _sign_up(anybody, email, invitation=made["token"])
+    response = await _sign_up(anybody, email, invitation=made["token"])
 
-    assert _said(answer) == NOT_VALID
+    assert _said(response) == NOT_VALID
     assert await all_rows(hearth) == before
 
 
@@ -510,7 +510,7 @@ async def test_of_two_who_accept_at_once_with_one_token_one_is_let_in(
 
     await holder.execute("commit")
 
-    said = sorted(_said(answer) for answer in await asyncio.gather(*accepting))
+    said = sorted(_said(response) for response in await asyncio.gather(*accepting))
     assert said == [(200, None), NOT_VALID]
     assert (await _members(ann))[str(bob.user_id)] == "member"
 

@@ -32,21 +32,21 @@ def _titles(shown: dict[str, Any]) -> list[str]:
 
 async def _make(person: Person, *titles: str, **fields: object) -> dict[str, Any]:
     body = {"name": "After dinner", "steps": _steps(*titles), **fields}
-    answer = await person.client.post("/v1/routines", json=body)
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
+    response = await person.client.post("/v1/routines", json=body)
+    assert response.status_code == 201, response.text
+    return dict(response.json())
 
 
 async def _save(person: Person, path: str, *titles: str) -> dict[str, Any]:
-    answer = await person.client.put(f"{path}/steps", json={"steps": _steps(*titles)})
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
+    response = await person.client.put(f"{path}/steps", json={"steps": _steps(*titles)})
+    assert response.status_code == 200, response.text
+    return dict(response.json())
 
 
 async def _get(person: Person, path: str, **parameters: object) -> Any:
-    answer = await person.client.get(path, params={k: str(v) for k, v in parameters.items()})
-    assert answer.status_code == 200, answer.text
-    return answer.json()
+    response = await person.client.get(path, params={k: str(v) for k, v in parameters.items()})
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 def _path(routine: dict[str, Any]) -> str:
@@ -57,9 +57,9 @@ def _path(routine: dict[str, Any]) -> str:
 
 
 async def test_a_routine_needs_no_more_than_a_name(ann: Person) -> None:
-    answer = await ann.client.post("/v1/routines", json={"name": "After dinner"})
+    response = await ann.client.post("/v1/routines", json={"name": "After dinner"})
 
-    routine = answer.json()
+    routine = response.json()
     given = {name: routine[name] for name in routine if not name.endswith("_at") and name != "id"}
     assert given == {
         "user_id": str(ann.user_id),
@@ -89,9 +89,9 @@ async def test_steps_are_shown_in_the_order_in_which_they_were_given(ann: Person
 async def test_a_change_leaves_what_is_absent_and_the_steps_as_they_are(ann: Person) -> None:
     before = await _make(ann, "Wash up", description="Whoever did not cook")
 
-    answer = await ann.client.patch(_path(before), json={"description": None, "points": 9})
+    response = await ann.client.patch(_path(before), json={"description": None, "points": 9})
 
-    after = answer.json()
+    after = response.json()
     assert after == before | {
         "description": None,
         "points": 9,
@@ -185,19 +185,19 @@ async def test_versions_are_listed_from_the_newest_to_the_oldest_page_by_page(an
 async def test_a_cursor_of_versions_is_one_of_them(cursor: str, ann: Person) -> None:
     path = _path(await _make(ann))
 
-    answer = await ann.client.get(f"{path}/versions", params={"cursor": cursor})
+    response = await ann.client.get(f"{path}/versions", params={"cursor": cursor})
 
-    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "cursor")
+    assert (response.status_code, response.json()["errors"][0]["parameter"]) == (422, "cursor")
 
 
 async def test_an_old_version_comes_back_as_the_newest(ann: Person) -> None:
     path = _path(await _make(ann, "Wash up", "Dry up"))
     await _save(ann, path, "Load the machine")
 
-    answer = await ann.client.post(f"{path}/versions/1/restore")
+    response = await ann.client.post(f"{path}/versions/1/restore")
 
-    restored = answer.json()
-    assert (answer.status_code, restored["version"], restored["restored_version"]) == (200, 3, 1)
+    restored = response.json()
+    assert (response.status_code, restored["version"], restored["restored_version"]) == (200, 3, 1)
     assert _titles(restored) == ["Wash up", "Dry up"]
     assert await _get(ann, f"{path}/steps") == restored
     assert _titles(await _get(ann, f"{path}/versions/2")) == ["Load the machine"]
@@ -210,18 +210,18 @@ async def test_a_version_that_is_not_there_is_neither_shown_nor_restored(
     path = f"{_path(await _make(ann))}/versions/{version}"
     before = await all_rows(hearth)
 
-    answers = [await ann.client.get(path), await ann.client.post(f"{path}/restore")]
+    responses = [await ann.client.get(path), await ann.client.post(f"{path}/restore")]
 
-    assert [answer.status_code for answer in answers] == [404, 404]
+    assert [response.status_code for response in responses] == [404, 404]
     assert await all_rows(hearth) == before
 
 
 @pytest.mark.parametrize("version", ["0", "-1", "01", "one", "1e3", "1" * 10, "٣"])
 async def test_what_is_no_version_is_pointed_at(version: str, ann: Person) -> None:
-    answer = await ann.client.get(f"{_path(await _make(ann))}/versions/{version}")
+    response = await ann.client.get(f"{_path(await _make(ann))}/versions/{version}")
 
-    assert answer.status_code == 422
-    assert answer.json()["errors"] == [
+    assert response.status_code == 422
+    assert response.json()["errors"] == [
         {"parameter": "version", "detail": "must be a whole number from 1"}
     ]
 
@@ -265,9 +265,9 @@ async def test_of_two_who_save_what_they_have_seen_the_second_is_told(
 
     await first.execute("rollback")
 
-    answers = sorted([await save for save in saves], key=lambda answer: answer.status_code)
-    assert [answer.status_code for answer in answers] == [200, 412]
-    assert [answer.headers["ETag"] for answer in answers] == ['"2"', '"2"']
+    responses = sorted([await save for save in saves], key=lambda response: response.status_code)
+    assert [response.status_code for response in responses] == [200, 412]
+    assert [response.headers["ETag"] for response in responses] == ['"2"', '"2"']
     listed = (await _get(ann, f"{path}/versions"))["items"]
     assert [version["version"] for version in listed] == [2, 1]
 
@@ -277,11 +277,11 @@ async def test_a_new_name_is_no_new_version_of_the_steps(ann: Person) -> None:
     seen = await ann.client.get(f"{path}/steps")
     await ann.client.patch(path, json={"name": "After supper"})
 
-    answer = await ann.client.put(
+    response = await ann.client.put(
         f"{path}/steps", json={"steps": []}, headers={"If-Match": seen.headers["ETag"]}
     )
 
-    assert (answer.status_code, answer.json()["version"]) == (200, 2)
+    assert (response.status_code, response.json()["version"]) == (200, 2)
 
 
 @pytest.mark.parametrize(
@@ -311,14 +311,14 @@ async def test_of_steps_of_which_one_is_wrong_nothing_is_saved(
     before = await all_rows(hearth)
 
     save = {"method": "PUT", "path": f"{path}/steps", "body": {"steps": steps}}
-    answers = [
+    responses = [
         await ann.client.put(f"{path}/steps", json={"steps": steps}),
         await ann.client.post("/v1/routines", json={"name": "Another", "steps": steps}),
         await ann.client.post("/v1/batch", json={"operations": [save]}),
     ]
 
-    assert [answer.status_code for answer in answers] == [422, 422, 422]
-    pointers = [[error["pointer"] for error in answer.json()["errors"]] for answer in answers]
+    assert [response.status_code for response in responses] == [422, 422, 422]
+    pointers = [[error["pointer"] for error in response.json()["errors"]] for response in responses]
     assert pointers == [[pointer], [pointer], [f"/operations/0/body{pointer}"]]
     assert await all_rows(hearth) == before
 
@@ -326,13 +326,13 @@ async def test_of_steps_of_which_one_is_wrong_nothing_is_saved(
 async def test_a_routine_has_a_hundred_steps_and_no_more(ann: Person) -> None:
     path = _path(await _make(ann))
 
-    answers = [
+    responses = [
         await ann.client.put(f"{path}/steps", json={"steps": _steps("Breathe") * count})
         for count in (100, 101)
     ]
 
-    assert [answer.status_code for answer in answers] == [200, 422]
-    assert answers[1].json()["errors"][0]["pointer"] == "/steps"
+    assert [response.status_code for response in responses] == [200, 422]
+    assert responses[1].json()["errors"][0]["pointer"] == "/steps"
 
 
 # What a step is about.
@@ -340,15 +340,15 @@ async def test_a_routine_has_a_hundred_steps_and_no_more(ann: Person) -> None:
 
 async def _habit(person: Person, **fields: object) -> str:
     body = {"name": "Floss", "type": "boolean", "weekdays": [1], **fields}
-    answer = await person.client.post("/v1/habits", json=body)
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
+    response = await person.client.post("/v1/habits", json=body)
+    assert response.status_code == 201, response.text
+    return str(response.json()["id"])
 
 
 async def _exercise(person: Person) -> str:
-    answer = await person.client.post("/v1/exercises", json={"name": "Plank"})
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["id"])
+    response = await person.client.post("/v1/exercises", json={"name": "Plank"})
+    assert response.status_code == 201, response.text
+    return str(response.json()["id"])
 
 
 async def test_a_step_may_name_a_habit_or_an_exercise(ann: Person) -> None:
@@ -375,8 +375,8 @@ async def test_nobody_learns_from_a_step_which_habits_others_have(
 
     async def said(habit_id: str) -> tuple[int, Any]:
         steps = [{**_steps("Floss")[0], "habit_id": habit_id}]
-        answer = await bob.client.post("/v1/routines", json={"name": "Mine", "steps": steps})
-        return answer.status_code, answer.json().get("errors")
+        response = await bob.client.post("/v1/routines", json={"name": "Mine", "steps": steps})
+        return response.status_code, response.json().get("errors")
 
     refused = (422, [{"pointer": "/steps/0/habit_id", "detail": "is no habit that you see"}])
     assert (await said(shared))[0] == 201
@@ -472,8 +472,8 @@ async def test_who_may_do_what_to_a_routine_depends_on_its_visibility(
             path = _path(await _make(people["themself"], visibility=line[4:12].strip()))
             if action == "restore":
                 await people["themself"].client.delete(path)
-            answer = await client.request(method, path + below, json=body)
-            statuses.append(answer.status_code)
+            response = await client.request(method, path + below, json=body)
+            statuses.append(response.status_code)
         seen.append(line[:24] + "{:3}{:8}{:6}{:11}{:6}{:8}{:9}{:6}".format(*statuses))
 
     assert seen == table
@@ -531,7 +531,7 @@ async def test_a_retired_routine_leaves_the_list_and_nothing_is_below_it(
     await ann.client.delete(path)
     before = await all_rows(hearth)
 
-    answers = [
+    responses = [
         await ann.client.request(method, path + below, json=body)
         for method, below, body in (
             ("GET", "", None),
@@ -549,7 +549,7 @@ async def test_a_retired_routine_leaves_the_list_and_nothing_is_below_it(
         )
     ]
 
-    assert {answer.status_code for answer in answers} == {404}
+    assert {response.status_code for response in responses} == {404}
     assert await all_rows(hearth) == before
     assert await _get(ann, "/v1/routines") == {"items": [], "next": None}
     (retired,) = (await _get(ann, "/v1/routines", is_active="false"))["items"]
@@ -564,12 +564,12 @@ async def test_a_restored_routine_is_as_it_was(ann: Person) -> None:
     before = [await _get(ann, path + below) for below in shown]
     await ann.client.delete(path)
 
-    answers = [await ann.client.post(f"{path}/restore") for _ in range(2)]
+    responses = [await ann.client.post(f"{path}/restore") for _ in range(2)]
 
-    assert [answer.status_code for answer in answers] == [200, 404]
+    assert [response.status_code for response in responses] == [200, 404]
     after = [await _get(ann, path + below) for below in shown]
     changed = {name for name in before[0] if before[0][name] != after[0][name]}
-    assert (answers[0].json(), after[1:]) == (after[0], before[1:])
+    assert (responses[0].json(), after[1:]) == (after[0], before[1:])
     assert changed == {"updated_at", "row_version"}
 
 
@@ -582,7 +582,7 @@ async def test_a_day_is_marked_once_however_often_it_is_said(ann: Person) -> Non
 
     marked = [await ann.client.put(day) for _ in range(2)]
 
-    assert [answer.status_code for answer in marked] == [201, 200]
+    assert [response.status_code for response in marked] == [201, 200]
     completion = marked[1].json()
     assert (completion["completed_on"], completion["user_id"]) == (DAY, str(ann.user_id))
     assert completion["created_at"] == marked[0].json()["created_at"]
@@ -641,13 +641,13 @@ async def test_no_routine_is_done_before_its_day(ann: Person) -> None:
     path = f"{_path(await _make(ann))}/completions"
     today = datetime.now(UTC).date()
 
-    answers = [
+    responses = [
         await ann.client.put(f"{path}/{today + timedelta(days=ahead)}")
         for ahead in (0, 1, 3)  # and not 2, which may have come meanwhile
     ]
 
-    assert [answer.status_code for answer in answers] == [201, 201, 422]
-    assert answers[2].json()["detail"].startswith("The day must have begun")
+    assert [response.status_code for response in responses] == [201, 201, 422]
+    assert responses[2].json()["detail"].startswith("The day must have begun")
     assert len((await _get(ann, path))["items"]) == 2
 
 
@@ -657,11 +657,11 @@ async def test_each_takes_back_their_own(ann: Person, bob: Person, join: Join) -
     day = f"{path}/completions/{DAY}"
     await ann.client.put(day)
 
-    answers = [await bob.client.delete(day)]
+    responses = [await bob.client.delete(day)]
     await bob.client.put(day)
-    answers += [await bob.client.delete(day), await bob.client.delete(day)]
+    responses += [await bob.client.delete(day), await bob.client.delete(day)]
 
-    assert [answer.status_code for answer in answers] == [404, 204, 404]
+    assert [response.status_code for response in responses] == [404, 204, 404]
     assert (await bob.client.get(day)).status_code == 404
     (left,) = (await _get(bob, f"{path}/completions"))["items"]
     assert left["user_id"] == str(ann.user_id)
@@ -715,16 +715,16 @@ async def test_a_filter_that_makes_no_sense_is_pointed_at(
 ) -> None:
     path = f"{_path(await _make(ann))}/completions"
 
-    answer = await ann.client.get(path, params={parameter: value})
+    response = await ann.client.get(path, params={parameter: value})
 
-    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, parameter)
+    assert (response.status_code, response.json()["errors"][0]["parameter"]) == (422, parameter)
 
 
 @pytest.mark.parametrize("day", ["soon", "2030-02-30", "0000-00-00", "9999-99-99", "infinity"])
 async def test_what_is_no_day_is_pointed_at(day: str, ann: Person) -> None:
-    answer = await ann.client.put(f"{_path(await _make(ann))}/completions/{day}")
+    response = await ann.client.put(f"{_path(await _make(ann))}/completions/{day}")
 
-    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "date")
+    assert (response.status_code, response.json()["errors"][0]["parameter"]) == (422, "date")
 
 
 # What grants and policies do not see.
@@ -769,7 +769,7 @@ async def test_a_routine_is_never_without_its_newest_version(
 ) -> None:
     await act_as(root, "app_api", **home.context("member"))
 
-    answers = [
+    responses = [
         await attempt(root, "update app.routines set version = 2 where visibility = 'private'"),
         await attempt(
             root,
@@ -778,7 +778,7 @@ async def test_a_routine_is_never_without_its_newest_version(
         ),
     ]
 
-    assert answers == ["23503", "23503"]
+    assert responses == ["23503", "23503"]
 
 
 async def test_keys_hold_versions_and_steps_together_where_no_trigger_does(
@@ -811,7 +811,7 @@ async def test_who_may_not_change_a_routine_cannot_write_its_versions_either(
     member, owner = (f"'{home.users[role]}'" for role in ("member", "owner"))
     await act_as(root, "app_api", **home.context("member"))
 
-    answers = [
+    responses = [
         await attempt(root, version.format(*names))
         for names in (
             (owner, member),  # of somebody else's routine
@@ -820,12 +820,12 @@ async def test_who_may_not_change_a_routine_cannot_write_its_versions_either(
         )
     ]
 
-    assert answers == ["42501", "42501", "23503"]
+    assert responses == ["42501", "42501", "23503"]
 
 
 @pytest.mark.parametrize(("visibility", "answer"), [("family", "INSERT 0 1"), ("private", "42501")])
 async def test_who_runs_the_family_writes_versions_of_what_it_shares_and_of_nothing_else(
-    root: asyncpg.Connection, home: Household, visibility: str, answer: str
+    root: asyncpg.Connection, home: Household, visibility: str, response: str
 ) -> None:
     routine = row_id("shared task" if visibility == "family" else "private task", "member")
     await act_as(root, "app_api", **home.context("admin"))
@@ -838,7 +838,7 @@ async def test_who_runs_the_family_writes_versions_of_what_it_shares_and_of_noth
         *(home.family_id, routine, home.users["member"], visibility, home.users["admin"]),
     )
 
-    assert done == answer
+    assert done == response
 
 
 async def test_nobody_marks_what_they_do_not_see_at_a_prompt_either(
@@ -853,7 +853,7 @@ async def test_nobody_marks_what_they_do_not_see_at_a_prompt_either(
     member, owner = (home.users[role] for role in ("member", "owner"))
     await act_as(root, "app_api", **home.context("member"))
 
-    answers = [
+    responses = [
         await attempt(root, mark.format(*names))
         for names in (
             (member, owner, "private"),
@@ -863,7 +863,7 @@ async def test_nobody_marks_what_they_do_not_see_at_a_prompt_either(
         )
     ]
 
-    assert answers == ["42501", "23503", "23503", "42501"]
+    assert responses == ["42501", "23503", "23503", "42501"]
 
 
 async def test_a_purged_routine_takes_its_history_along(

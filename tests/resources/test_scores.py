@@ -27,15 +27,15 @@ DAY = "2026-03-29"
 
 
 async def _send(person: Person, method: str, path: str, body: object = None) -> Any:
-    answer = await person.client.request(method, path, json=body)
-    assert answer.is_success, answer.text
-    return answer.json() if answer.content else None
+    response = await person.client.request(method, path, json=body)
+    assert response.is_success, response.text
+    return response.json() if response.content else None
 
 
 async def _scores(person: Person, **parameters: str | int) -> dict[str, Any]:
-    answer = await person.client.get("/v1/scores", params=parameters)
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
+    response = await person.client.get("/v1/scores", params=parameters)
+    assert response.status_code == 200, response.text
+    return dict(response.json())
 
 
 async def _points(person: Person) -> list[int]:
@@ -307,9 +307,9 @@ async def test_of_a_batch_that_fails_no_points_are_left(ann: Person) -> None:
         {"method": "GET", "path": f"/v1/tasks/{uuid4()}"},
     ]
 
-    answer = await ann.client.post("/v1/batch", json={"operations": operations})
+    response = await ann.client.post("/v1/batch", json={"operations": operations})
 
-    assert answer.status_code == 404
+    assert response.status_code == 404
     assert await _points(ann) == []
 
 
@@ -466,12 +466,12 @@ async def test_an_award_that_stands_is_not_written_again_though_its_end_was_not_
 async def test_the_ledger_is_append_only_for_everybody(
     root: asyncpg.Connection, home: Household, statement: str
 ) -> None:
-    answers = {}
+    responses = {}
     for role in (*RUNTIME, "none"):
         await act_as(root, role, **home.context("owner"))
-        answers[role] = await attempt(root, statement)
+        responses[role] = await attempt(root, statement)
 
-    assert answers == {**dict.fromkeys(RUNTIME, "42501"), "none": "ZH003"}
+    assert responses == {**dict.fromkeys(RUNTIME, "42501"), "none": "ZH003"}
 
 
 async def test_nobody_writes_the_ledger_but_its_trigger(
@@ -483,13 +483,13 @@ async def test_nobody_writes_the_ledger_but_its_trigger(
         " values ($1, $2, 'task', $1, '2026-03-29', 1, 1000)"
     )
 
-    answers = {}
+    responses = {}
     for role in (*RUNTIME, "app_owner"):
         await act_as(root, role, **home.context("owner"))
-        answers[role] = await attempt(root, forged, home.family_id, home.users["owner"])
+        responses[role] = await attempt(root, forged, home.family_id, home.users["owner"])
 
     refused = dict.fromkeys((*RUNTIME, "app_owner"), "42501")
-    assert answers == refused | {"app_auth": "INSERT 0 1"}  # as whom the trigger runs
+    assert responses == refused | {"app_auth": "INSERT 0 1"}  # as whom the trigger runs
 
 
 # What is purged.
@@ -647,33 +647,33 @@ async def test_the_family_sees_everybodys_points_and_nobody_else_does(
 async def test_what_makes_no_sense_is_pointed_at(
     ann: Person, path: str, parameter: str, value: str
 ) -> None:
-    answer = await ann.client.get(f"/v1/{path}", params={parameter: value})
+    response = await ann.client.get(f"/v1/{path}", params={parameter: value})
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
-    assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
+    assert (response.status_code, response.json()["code"]) == (422, "validation-failed")
+    assert [error["parameter"] for error in response.json()["errors"]] == [parameter]
 
 
 @pytest.mark.parametrize("points", [-1, 1001, 0.5, "1", None])
 async def test_a_task_is_worth_0_to_1000_points(ann: Person, points: object) -> None:
     made = await _make(ann, "task")
 
-    answers = [
+    responses = [
         await ann.client.post("/v1/tasks", json={"title": "Dust", "points": points}),
         await ann.client.patch(made.path, json={"points": points}),
     ]
 
-    for answer in answers:
-        assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
-        assert [error["pointer"] for error in answer.json()["errors"]] == ["/points"]
+    for response in responses:
+        assert (response.status_code, response.json()["code"]) == (422, "validation-failed")
+        assert [error["pointer"] for error in response.json()["errors"]] == ["/points"]
 
 
 # The leaderboard.
 
 
 async def _leaderboard(person: Person, **parameters: str) -> dict[str, Any]:
-    answer = await person.client.get("/v1/leaderboard", params=parameters)
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
+    response = await person.client.get("/v1/leaderboard", params=parameters)
+    assert response.status_code == 200, response.text
+    return dict(response.json())
 
 
 async def test_who_has_as_many_points_has_the_same_rank_and_who_has_none_is_there(

@@ -17,15 +17,15 @@ from tests.support.rows import by_hand
 
 
 async def _make(person: Person, **fields: object) -> dict[str, Any]:
-    answer = await person.client.post("/v1/tasks", json={"title": "Water the plants", **fields})
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
+    response = await person.client.post("/v1/tasks", json={"title": "Water the plants", **fields})
+    assert response.status_code == 201, response.text
+    return dict(response.json())
 
 
 async def _change(person: Person, task: dict[str, Any], **fields: object) -> dict[str, Any]:
-    answer = await person.client.patch(f"/v1/tasks/{task['id']}", json=fields)
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
+    response = await person.client.patch(f"/v1/tasks/{task['id']}", json=fields)
+    assert response.status_code == 200, response.text
+    return dict(response.json())
 
 
 async def test_a_task_needs_no_more_than_a_title(ann: Person) -> None:
@@ -191,10 +191,10 @@ async def test_lists_are_filtered_by_state_and_due_date(
 async def test_a_filter_that_makes_no_sense_is_pointed_at(
     parameter: str, value: str, ann: Person
 ) -> None:
-    answer = await ann.client.get("/v1/tasks", params={parameter: value})
+    response = await ann.client.get("/v1/tasks", params={parameter: value})
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "invalid")
-    assert [error["parameter"] for error in answer.json()["errors"]] == [parameter]
+    assert (response.status_code, response.json()["code"]) == (422, "validation-failed")
+    assert [error["parameter"] for error in response.json()["errors"]] == [parameter]
 
 
 async def test_two_changes_at_once_both_count(ann: Person, as_role: AsRole) -> None:
@@ -241,15 +241,15 @@ async def test_who_may_do_what_to_a_task_depends_on_its_visibility(
             task = await _make(people["themself"], visibility=line[4:12].strip())
             path = f"/v1/tasks/{task['id']}"
             if action == "see":
-                answer = await client.get(path)
+                response = await client.get(path)
             elif action == "delete":
-                answer = await client.delete(path)
+                response = await client.delete(path)
             else:
                 changes = {"change": {"title": "Dust"}, "hide": {"visibility": "private"}}
-                answer = await client.patch(path, json=changes[action])
-            statuses.append(answer.status_code)
+                response = await client.patch(path, json=changes[action])
+            statuses.append(response.status_code)
             left = await people["themself"].client.get(path)
-            refused = answer.status_code >= 400 or action == "see"
+            refused = response.status_code >= 400 or action == "see"
             assert (left.status_code == 200 and left.json() == task) == refused
         seen.append(line[:24] + "{:3}{:8}{:6}{:8}".format(*statuses))
 

@@ -12,15 +12,15 @@ from tests.support.rows import by_hand
 
 
 async def _today(person: Person) -> dict[str, Any]:
-    answer = await person.client.get("/v1/today")
-    assert answer.status_code == 200, answer.text
-    return dict(answer.json())
+    response = await person.client.get("/v1/today")
+    assert response.status_code == 200, response.text
+    return dict(response.json())
 
 
 async def _send(person: Person, method: str, path: str, body: object = None) -> Any:
-    answer = await person.client.request(method, path, json=body)
-    assert answer.is_success, answer.text
-    return answer.json() if answer.content else None
+    response = await person.client.request(method, path, json=body)
+    assert response.is_success, response.text
+    return response.json() if response.content else None
 
 
 async def _habit(person: Person, name: str, **fields: object) -> dict[str, Any]:

@@ -369,13 +369,15 @@ async def _measure_columns(scene: Scene, table: Table, section: Section) -> None
                 ("update", "update app.{1} set {0} = null where false"),
             ):
                 columns = table.columns if command == "select" else table.written
-                answers = {
+                responses = {
                     column: await scene.attempt(statement.format(column, table.name))
                     for column in columns
                 }
-                granted = [column for column, answer in answers.items() if answer.endswith(" 0")]
+                granted = [
+                    column for column, response in responses.items() if response.endswith(" 0")
+                ]
                 section.add_columns(table, login, command, granted)
-                section.measured += len(answers)
+                section.measured += len(responses)
 
 
 async def _measure_callers(
@@ -383,8 +385,8 @@ async def _measure_callers(
 ) -> None:
     for caller in callers:
         async with scene.acting_as(caller):
-            answer = await scene.attempt("select app.assert_membership()")
-        matrix.assertions[caller.name] = answer
+            response = await scene.attempt("select app.assert_membership()")
+        matrix.assertions[caller.name] = response
     for table in tables:
         section = matrix.sections[table.section]
         rows = await scene.rows(table)
@@ -403,9 +405,9 @@ async def _measure_row(
         whose = scene.whose(row, caller)
         async with scene.acting_as(caller):
             for command, statement in statements.items():
-                answer = await scene.attempt(statement)
-                if (meaning := answer.rpartition(" ")[2]) not in VERDICTS:
-                    raise AssertionError(f"{answer}, as {caller.name}: {statement}")
+                response = await scene.attempt(statement)
+                if (meaning := response.rpartition(" ")[2]) not in VERDICTS:
+                    raise AssertionError(f"{response}, as {caller.name}: {statement}")
                 cell = Cell(caller.name, whose, state, command)
                 section.add(table, cell, VERDICTS[meaning])
 

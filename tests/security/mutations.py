@@ -212,13 +212,13 @@ class Tests:
 
         os.close(writing)
         with os.fdopen(reading) as pipe:
-            answer = pipe.read()
+            response = pipe.read()
         os.waitpid(child, 0)
         self._clean_up(mutant)
-        if not answer:
+        if not response:
             raise EOFError("the tests came to no end")
 
-        killer, seconds = json.loads(answer)
+        killer, seconds = json.loads(response)
         for word in words_of(mutant.name):
             self._kills[word, killer] += 1
             for test, spent in seconds.items():

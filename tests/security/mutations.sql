@@ -295,7 +295,7 @@ select
     format($$update pg_trigger set tgnargs = 0, tgargs = '' where %s in (oid, tgparentid)$$, oid)
 from triggers
 where tgnargs > 0
-    and tgfoid <> 'app.refuse_change()'::regprocedure;  -- whose argument is what it says
+    and tgfoid <> 'app.tg_refuse_change()'::regprocedure;  -- whose argument is what it says
 
 -- name: function_to_public
 select name, format('grant execute on function %s to public', name)

@@ -211,10 +211,10 @@ class Table:
     def _refutation(self, access: str, formulas: Iterable[z3.BoolRef]) -> str | None:
         solver = z3.Solver()
         solver.add(*formulas)
-        answer = solver.check()
-        if answer == z3.unsat:
+        response = solver.check()
+        if response == z3.unsat:
             return None
-        found = _readable(solver.model()) if answer == z3.sat else solver.reason_unknown()
+        found = _readable(solver.model()) if response == z3.sat else solver.reason_unknown()
         return f"{self.role} on app.{self.name}, {access}: {found}"
 
 

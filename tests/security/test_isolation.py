@@ -126,12 +126,12 @@ async def test_a_context_ends_with_what_it_stands_on(
     ],
 )
 async def test_who_may_give_which_role(
-    root: asyncpg.Connection, home: Household, by: str, of: str, to: str, answer: str
+    root: asyncpg.Connection, home: Household, by: str, of: str, to: str, response: str
 ) -> None:
     await act_as(root, "app_api", **home.context(by))
 
     change = "update app.family_memberships set role = $1 where user_id = $2"
-    assert await attempt(root, change, to, home.users[of]) == answer
+    assert await attempt(root, change, to, home.users[of]) == response
 
 
 @pytest.mark.parametrize(
@@ -146,7 +146,7 @@ async def test_who_may_give_which_role(
     ],
 )
 async def test_who_may_take_whom_back_in(
-    root: asyncpg.Connection, home: Household, by: str, removed: str, answer: str
+    root: asyncpg.Connection, home: Household, by: str, removed: str, response: str
 ) -> None:
     await root.execute("set local session_replication_role = replica")  # the last owner may go
     await root.execute(
@@ -157,7 +157,7 @@ async def test_who_may_take_whom_back_in(
     await act_as(root, "app_api", **home.context(by))
 
     restore = "update app.family_memberships set deleted_at = null where user_id = $1"
-    assert await attempt(root, restore, home.users[removed]) == answer
+    assert await attempt(root, restore, home.users[removed]) == response
 
 
 async def test_nobody_comes_back_whose_account_is_retired(
@@ -215,11 +215,11 @@ ATTACKS = [
     ("nobody", "app.switch_family('{family}')", "None"),
     ("impostor", "app.switch_family('{family}')", "None"),
     ("impostor", "app.switch_family(null)", "None"),
-    ("nobody", "app.count_attempt(null, null, null, null)", "23502"),
-    ("nobody", "app.count_attempt('sign_in', sha256('a'), -1, null)", "None"),
-    ("nobody", "app.forgive_attempts(null, null, null)", "None"),
-    ("nobody", "app.forget_answers('saturday')", "None"),
-    ("impostor", "app.forget_answers('saturday')", "None"),
+    ("nobody", "app.hit_rate_limit(null, null, null, null)", "23502"),
+    ("nobody", "app.hit_rate_limit('sign_in', sha256('a'), -1, null)", "None"),
+    ("nobody", "app.reset_rate_limit(null, null, null)", "None"),
+    ("nobody", "app.delete_expired_idempotency_keys('saturday')", "None"),
+    ("impostor", "app.delete_expired_idempotency_keys('saturday')", "None"),
     ("thief", "app.switch_family('{home}') ->> 'role'", "admin"),
 ]
 

@@ -264,7 +264,7 @@ PREPARE = """
     alter table app.score_entries
         alter user_id set default '00000000-0000-0000-0000-000000000001',
         alter scored_on set default '2030-02-28';
-    alter table app.kept_answers alter user_id set default '00000000-0000-0000-0000-000000000001';
+    alter table app.idempotency_keys alter user_id set default '00000000-0000-0000-0000-000000000001';
     alter table app.invitations alter user_id set default '00000000-0000-0000-0000-000000000001';
     alter table app.family_memberships
         alter user_id set default '00000000-0000-0000-0000-000000000001';
@@ -303,7 +303,7 @@ def test_rlsgrid_breaks_into_no_family(own_hearth: Hearth) -> None:
         *("habits", "habit_logs"),
         *("exercises", "exercise_logs"),
         *("routines", "routine_versions", "routine_steps", "routine_completions"),
-        *("score_entries", "invitations", "kept_answers"),
+        *("score_entries", "invitations", "idempotency_keys"),
     }
 
 
@@ -334,7 +334,7 @@ def test_pgrls_lint_names_each_mistake(own_hearth: Hearth) -> None:
             "SEC008",
             "app.families.select_family",
         ),
-        "alter function app.touch() security definer": ("SEC014", "app.touch"),
+        "alter function app.tg_touch() security definer": ("SEC014", "app.tg_touch"),
     }
     with psycopg.connect(own_hearth.superuser_url) as connection:
         for mistake in mistakes:

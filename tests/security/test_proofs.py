@@ -36,7 +36,7 @@ PRIVATE = {
     "habits": "visibility = 'family' or user_id = app.current_user_id()",
     "exercise_logs": "user_id = app.current_user_id()",
     "invitations": "app.current_member_role() <> 'member'",  # for those who may invite
-    "kept_answers": "user_id = app.current_user_id()",
+    "idempotency_keys": "user_id = app.current_user_id()",
     "messages": "user_id = app.current_user_id()",
     "routine_completions": "visibility = 'family' or user_id = app.current_user_id()",
     "routine_steps": "visibility = 'family' or user_id = app.current_user_id()",
@@ -123,7 +123,7 @@ async def test_every_table_says_whose_its_rows_are_or_is_shut(root: asyncpg.Conn
 
     assert {table.name for table in tables if table.granted and own(table) is None} == set()
     assert {table.name for table in tables if not own(table)} == {
-        "attempts",  # of nobody yet; for the functions of app_auth alone
+        "rate_limit_hits",  # of nobody yet; for the functions of app_auth alone
         "refresh_tokens",  # of a session; for the functions of app_auth alone
     }
 
@@ -300,9 +300,9 @@ def evaluate(expression: str, row: dict[str, object], context: dict[str, object]
             (z3.String(name), z3.StringVal(str(value))),
         ]
     found = truth(expression)
-    for answer, formula in (("true", found.is_true), ("false", found.is_false)):
+    for response, formula in (("true", found.is_true), ("false", found.is_false)):
         if z3.is_true(z3.simplify(z3.substitute(formula, substitutes))):
-            return answer
+            return response
     return "null"
 
 
@@ -330,13 +330,17 @@ async def test_the_translation_agrees_with_postgresql(root: asyncpg.Connection) 
                 "member_role": dice.choice((*ROLES, None)),
             }
             await act_as(root, "none", **{name: value or "" for name, value in context.items()})
-            answers = await root.fetch(
+            responses = await root.fetch(
                 f"select coalesce(({expression})::text, 'null')"
                 f" from jsonb_populate_recordset(null::app.{table}, $1::jsonb)",
                 json.dumps(rows),
             )
 
             translated = [evaluate(expression, row, context) for row in rows]
-            assert translated == [answer for (answer,) in answers], (table, expression, context)
+            assert translated == [response for (response,) in responses], (
+                table,
+                expression,
+                context,
+            )
             compared += len(rows)
     tally("proofs, translation", f"{compared:,} conditions evaluated as PostgreSQL does")

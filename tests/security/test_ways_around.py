@@ -179,11 +179,11 @@ async def test_copy_shows_what_select_shows(intruder: Intruder) -> None:
 
 @pytest.mark.parametrize("where", ["'/tmp/hearth'", "program 'cat'"])
 async def test_copy_reaches_neither_files_nor_programs(intruder: Intruder, where: str) -> None:
-    answers = {
+    responses = {
         await intruder.asks(f"copy app.tasks {direction} {where}") for direction in ("to", "from")
     }
 
-    assert {answer[:5] for answer in answers} == {DENIED}
+    assert {response[:5] for response in responses} == {DENIED}
 
 
 async def test_a_function_in_a_condition_meets_only_rows_that_one_may_see(
@@ -226,12 +226,12 @@ async def test_a_function_in_a_condition_meets_only_rows_that_one_may_see(
 async def test_row_security_cannot_be_switched_off(intruder: Intruder) -> None:
     await intruder.root.execute("set local row_security = off")
 
-    answers = {
+    responses = {
         table: (await intruder.asks(f"select from app.{table}"))[:5]
         for table in await columns(intruder.root, "app_api")
     }
 
-    assert answers == dict.fromkeys(answers, DENIED)
+    assert responses == dict.fromkeys(responses, DENIED)
 
 
 async def views_that_lend_rights(root: asyncpg.Connection) -> set[str]:
@@ -307,9 +307,9 @@ async def test_nobody_may_truncate(root: asyncpg.Connection, role: str) -> None:
     tables = await columns(root)
     await act_as(root, role)
 
-    answers = {table: await attempt(root, f"truncate app.{table} cascade") for table in tables}
+    responses = {table: await attempt(root, f"truncate app.{table} cascade") for table in tables}
 
-    assert answers == dict.fromkeys(tables, DENIED)
+    assert responses == dict.fromkeys(tables, DENIED)
 
 
 async def grant_keys(root: asyncpg.Connection) -> Mapping[str, list[str]]:
@@ -353,13 +353,13 @@ async def test_an_upsert_does_not_tell_a_row_of_another_family_from_none(
         free = taken | new_name(keys[table][-1])
         key = ", ".join(keys[table])
 
-        answers = {
+        responses = {
             await intruder.asks(f"{insertion(table, names, row)} on conflict ({key}) do {action}")
             for row in (taken, free)
         }
 
-        assert len(answers) == 1, f"app.{table} tells one from the other: {answers}"
-        assert answers.pop()[:5] == DENIED, f"app.{table} takes a row for another family"
+        assert len(responses) == 1, f"app.{table} tells one from the other: {responses}"
+        assert responses.pop()[:5] == DENIED, f"app.{table} takes a row for another family"
 
 
 async def test_an_id_that_another_family_has_is_free_in_ones_own(intruder: Intruder) -> None:
@@ -372,8 +372,8 @@ async def test_an_id_that_another_family_has_is_free_in_ones_own(intruder: Intru
             await put(intruder.root, table, theirs)
 
             # A routine is made with its first version, in one statement; by itself it misses that.
-            answer = await intruder.asks(insertion(table, names, mine))
-            assert answer[:5] == ("23503" if table == "routines" else "[]"), table
+            response = await intruder.asks(insertion(table, names, mine))
+            assert response[:5] == ("23503" if table == "routines" else "[]"), table
 
 
 @pytest.mark.parametrize("role", ["admin", "member"])
@@ -398,11 +398,11 @@ async def test_a_key_that_somebody_else_has_in_private_is_like_one_that_nobody_h
         theirs = json.loads(row) | {"author_id": str(home.users[role])}
         await act_as(root, "app_api", **home.context(role))
         for claimed in ({"user_id": str(home.users[role])}, {"visibility": "family"}):
-            answers = {
+            responses = {
                 await said(root, insertion(table, may_insert[table], theirs | claimed | name))
                 for name in ({}, new_name(key[-1]))
             }
-            assert len(answers) == 1, f"app.{table} tells one from the other: {answers}"
+            assert len(responses) == 1, f"app.{table} tells one from the other: {responses}"
         tried.add(table)
 
     assert tried == {"habit_logs", "routine_versions", "routine_steps"}
@@ -511,7 +511,7 @@ async def test_sign_up_tells_that_an_address_is_taken_and_nothing_else(
     )
     await act_as(intruder.root, "app_api")
 
-    answers = {
+    responses = {
         await said(
             intruder.root,
             f"select app.sign_up('{address}', '$argon2id$', 'A', 'B', 'UTC', null,"
@@ -520,11 +520,11 @@ async def test_sign_up_tells_that_an_address_is_taken_and_nothing_else(
         for address in addresses
     }
 
-    assert len(answers) == 1, f"it tells one from the other: {answers}"
-    answer = answers.pop()
-    assert answer.startswith("23505 ")
-    assert "@" not in answer
-    assert not intruder.sees(answer)
+    assert len(responses) == 1, f"it tells one from the other: {responses}"
+    response = responses.pop()
+    assert response.startswith("23505 ")
+    assert "@" not in response
+    assert not intruder.sees(response)
 
 
 async def test_a_function_answers_for_others_as_for_nobody(intruder: Intruder) -> None:
@@ -537,7 +537,7 @@ async def test_a_function_answers_for_others_as_for_nobody(intruder: Intruder) -
             and has_function_privilege('app_api', oid, 'execute')
     """)
 
-    async def answers(name: str, types: Iterable[str], uuid: object, address: str) -> str:
+    async def responses(name: str, types: Iterable[str], uuid: object, address: str) -> str:
         values = {
             "uuid": uuid,
             "text": address,
@@ -550,17 +550,17 @@ async def test_a_function_answers_for_others_as_for_nobody(intruder: Intruder) -
         )
         savepoint = root.transaction()
         await savepoint.start()
-        answer = await intruder.asks(f"select {name}({arguments})::text")
+        response = await intruder.asks(f"select {name}({arguments})::text")
         assert await rows_about(root, other) == theirs, f"{name} touches another family"
         await savepoint.rollback()
-        return answer.replace(address, "…").replace(str(uuid), "…")
+        return response.replace(address, "…").replace(str(uuid), "…")
 
     theirs = await rows_about(root, other)
     telling = set()
     for name, types in functions:
         for there in (other.family_id, other.users["owner"], other.sessions["owner"]):
-            known = await answers(name, types, there, f"{other.users['owner']}@example.com")
-            if known != await answers(name, types, uuid4(), "nobody@example.com"):
+            known = await responses(name, types, there, f"{other.users['owner']}@example.com")
+            if known != await responses(name, types, uuid4(), "nobody@example.com"):
                 telling.add(name)
     assert len(functions) > 20
     assert telling - {"app.new_id", "app.new_token"} == {
@@ -580,7 +580,7 @@ async def test_statistics_tell_how_much_there_is_and_never_what(intruder: Intrud
     )
 
     assert visible == "[]"
-    assert {answer[:5] for answer in stored} == {DENIED}
+    assert {response[:5] for response in stored} == {DENIED}
     # Of the whole table; a login could not do without pg_class.
     assert amounts == "[(True, True)]"
 
@@ -612,19 +612,24 @@ async def test_a_login_reads_what_its_own_sessions_run_and_nobody_elses(hearth: 
         pid = busy.get_server_pid()
 
         query = "select query from pg_stat_activity where pid = $1"
-        answers = [await connection.fetchval(query, pid) for connection in (same, another)]
+        responses = [await connection.fetchval(query, pid) for connection in (same, another)]
     finally:
         for connection in (busy, same, another):
             await connection.close()
 
-    assert answers == ["select 'of a family'", "<insufficient privilege>"]
+    assert responses == ["select 'of a family'", "<insufficient privilege>"]
 
 
 def test_nothing_is_said_to_every_session_of_the_database() -> None:
     # Channels and advisory locks know no families. These functions take locks on hashes of what is
     # theirs, until the transaction ends: a family that met another's would wait, and see nothing.
     # The purge takes one for all families: there is one purge at a time.
-    may = {"count_attempt.sql", "forget_answers.sql", "kept_answer.sql", "purge.sql"}
+    may = {
+        "hit_rate_limit.sql",
+        "delete_expired_idempotency_keys.sql",
+        "idempotent_response.sql",
+        "purge.sql",
+    }
     speaking = re.compile(r"\b(notify|pg_notify|listen|pg_(try_)?advisory\w*)\b", re.I)
     files = [
         path
@@ -747,7 +752,7 @@ async def test_a_login_cannot_become_anybody_else(hearth: Hearth, login: str) ->
     try:
         roles = await connection.fetch("select rolname from pg_roles where rolname <> $1", login)
 
-        answers = {
+        responses = {
             await attempt(connection, f'{command} "{role}"')
             for command in ("set role", "set session authorization")
             for (role,) in roles
@@ -757,7 +762,7 @@ async def test_a_login_cannot_become_anybody_else(hearth: Hearth, login: str) ->
     finally:
         await connection.close()
 
-    assert answers == {DENIED}
+    assert responses == {DENIED}
     assert still is not None
     assert set(still) == {login}
 
@@ -768,7 +773,7 @@ async def test_a_login_cannot_keep_a_context_for_its_next_sessions(
 ) -> None:
     connection = await asyncpg.connect(hearth.url(login))
     try:
-        answers = {
+        responses = {
             await attempt(
                 connection, f"set transaction read write; alter {thing} set app.{name} = 'x'"
             )
@@ -778,7 +783,7 @@ async def test_a_login_cannot_keep_a_context_for_its_next_sessions(
     finally:
         await connection.close()
 
-    assert answers == {DENIED}
+    assert responses == {DENIED}
 
 
 @pytest.mark.parametrize(
@@ -792,7 +797,7 @@ async def test_a_login_cannot_keep_a_context_for_its_next_sessions(
         "create function pg_temp.mine() returns integer language sql return 1",
         "create view app.mine as select",
         "create rule mine as on insert to app.tasks do also select",
-        "create trigger mine after insert on app.tasks execute function app.record_audit()",
+        "create trigger mine after insert on app.tasks execute function app.tg_record_audit()",
         "create policy mine on app.tasks using (true)",
         "alter table app.tasks disable row level security",
         "alter table app.tasks no force row level security",
@@ -826,6 +831,6 @@ async def test_functions_that_are_not_granted_are_refused(root: asyncpg.Connecti
     """)
     await act_as(root, "app_api")
 
-    answers = {call: await attempt(root, call) for (call,) in calls}
+    responses = {call: await attempt(root, call) for (call,) in calls}
 
-    assert answers == dict.fromkeys(answers, DENIED)
+    assert responses == dict.fromkeys(responses, DENIED)

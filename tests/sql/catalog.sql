@@ -402,7 +402,7 @@ where (
 with agreed (in_table, app_api, app_reader, app_auth, app_audit, app_ops) as (
     values
         ('account_events', null, null, 'a', null, 'ar'),
-        ('attempts', null, null, 'adr', null, null),
+        ('rate_limit_hits', null, null, 'adr', null, null),
         ('audit_log', 'r', 'r', null, 'a', 'r'),
         ('conversations', 'adrw', 'r', null, null, 'r'),
         ('credentials', null, null, 'arw', null, null),
@@ -413,7 +413,7 @@ with agreed (in_table, app_api, app_reader, app_auth, app_audit, app_ops) as (
         ('family_memberships', 'rw', 'r', 'arw', null, 'drw'),
         ('habit_logs', 'adrw', 'r', null, null, 'r'),
         ('habits', 'arw', 'r', 'r', null, 'dr'),
-        ('kept_answers', 'ar', null, 'dr', null, 'r'),
+        ('idempotency_keys', 'ar', null, 'dr', null, 'r'),
         ('messages', 'ar', 'r', null, null, 'r'),
         ('refresh_tokens', null, null, 'ar', null, null),
         ('routine_completions', 'adrw', 'r', null, null, 'r'),
@@ -717,7 +717,7 @@ where d.datname = current_database() and a.grantee <> d.datdba
 -- finds tasks:
 --     alter table app.tasks owner to app_api;
 -- finds touch:
---     alter function app.touch() owner to app_ops;
+--     alter function app.tg_touch() owner to app_ops;
 -- finds visibility:
 --     alter type app.visibility owner to app_auth;
 -- finds app:
@@ -765,7 +765,7 @@ where d.deptype = 'o' and d.refclassid = 'pg_authid'::regclass and d.dbid =
 -- but family_memberships_deleted_at_idx: to purge what is old, whosever it is
 -- but family_memberships_user_id_fkey: to users, who are in no family
 -- but family_memberships_user_id_family_id_idx: for that key, and for one person's families
--- but kept_answers_created_at_idx: to forget what is old, whosever it is
+-- but idempotency_keys_created_at_idx: to forget what is old, whosever it is
 -- but invitations_expires_at_idx: to purge what is old, whosever it is
 -- but invitations_token_hash_idx: whoever comes with a token does not say of which family
 -- but sessions_expires_at_idx: to purge what is old, whosever it is
@@ -888,7 +888,7 @@ where contype = 'f' and oid not in (select foreign_key from foreign_keys_served)
 --     alter table app.tasks add constraint tasks_title_not_null not null title not valid;
 -- finds _500_late:
 --     create constraint trigger _500_late after insert on app.tasks deferrable
---         for each row execute function app.refuse_change('-');
+--         for each row execute function app.tg_refuse_change('-');
 select conname from pg_constraint
 where connamespace = 'app'::regnamespace and (condeferrable or not convalidated);
 
@@ -1154,7 +1154,7 @@ select in_table, name from columns where is_generated and not is_stored;
 -- but credentials user_id: a user has one password
 -- but family_memberships user_id: a relation
 -- but refresh_tokens token_hash: what a client presents
--- but kept_answers user_id, idempotency_key: what a client presents
+-- but idempotency_keys user_id, idempotency_key: what a client presents
 -- but habit_logs habit_id, logged_on: a day of a habit
 -- but routine_versions routine_id, version: counted
 -- but routine_steps routine_id, version, position: counted
@@ -1204,7 +1204,7 @@ where not is_partition and not exists (
 -- but messages: immutable
 -- but score_entries: append-only
 -- but attempts: counted, not changed
--- but kept_answers: an answer was given and stays what it was
+-- but idempotency_keys: an answer was given and stays what it was
 -- but refresh_tokens: a link of the chain never changes
 -- but routine_versions: immutable
 -- but routine_steps: immutable
@@ -1215,11 +1215,11 @@ where not is_partition and not exists (
 -- finds tasks row_version, updated_at:
 --     drop trigger _100_touch on app.tasks;
 --     create trigger _100_touch before update on app.tasks
---         for each row when (NEW.title <> OLD.title) execute function app.touch();
+--         for each row when (NEW.title <> OLD.title) execute function app.tg_touch();
 -- finds tasks row_version, updated_at:
 --     drop trigger _100_touch on app.tasks;
 --     create trigger _100_touch before update on app.tasks
---         for each row execute function app.refuse_change('-');
+--         for each row execute function app.tg_refuse_change('-');
 -- finds tasks updated_at, _100_touch:
 --     alter table app.tasks alter row_version type integer;
 -- finds tasks updated_at, _100_touch:
@@ -1240,7 +1240,7 @@ from tables as t, concat_ws(', ',
     ),
     (
         select g.name from triggers as g
-        where g.in_table = t.name and g.function = 'app.touch' and g.name = '_100_touch'
+        where g.in_table = t.name and g.function = 'app.tg_touch' and g.name = '_100_touch'
             and g.tgtype = 19 and g.tgenabled = 'O' and g.tgqual is null
     )
 ) as pattern
@@ -1316,7 +1316,7 @@ where not is_partition
 -- but messages update: which another trigger refuses
 -- but score_entries update: which another trigger refuses
 -- but sessions insert delete update: of an account: what happens to them is in account_events
--- but kept_answers insert delete update: a copy for a day; what it answers is in the trail
+-- but idempotency_keys insert delete update: a copy for a day; what it answers is in the trail
 -- but routine_versions update: which another trigger refuses, but for what follows the routine
 -- but routine_steps update: which another trigger refuses, but for what follows the routine
 -- finds tasks insert delete update:
@@ -1326,17 +1326,17 @@ where not is_partition
 -- finds tasks insert delete update:
 --     drop trigger _900_audit on app.tasks;
 --     create trigger _900_audit after insert or update or delete on app.tasks
---         for each row when (pg_trigger_depth() = 0) execute function app.record_audit();
+--         for each row when (pg_trigger_depth() = 0) execute function app.tg_record_audit();
 -- finds tasks insert delete update:
 --     drop trigger _900_audit on app.tasks;
 --     create trigger _900_audit after insert or update or delete on app.tasks
---         for each row execute function app.refuse_change('-');
+--         for each row execute function app.tg_refuse_change('-');
 -- finds tasks insert delete update:
 --     alter trigger _900_audit on app.tasks rename to _100_audit;
 -- finds tasks delete:
 --     drop trigger _900_audit on app.tasks;
 --     create trigger _900_audit after insert or update on app.tasks
---         for each row execute function app.record_audit();
+--         for each row execute function app.tg_record_audit();
 -- finds shopping_items insert delete update:
 --     create table app.shopping_items (family_id uuid not null, id uuid not null);
 select t.name, string_agg(command, ' ' order by bit)
@@ -1344,7 +1344,7 @@ from tables as t
 cross join (values ('insert', 4), ('delete', 8), ('update', 16)) as commands (command, bit)
 where t.is_tenants and not t.is_partition and not exists (
     select from triggers as g
-    where g.in_table = t.name and g.name = '_900_audit' and g.function = 'app.record_audit'
+    where g.in_table = t.name and g.name = '_900_audit' and g.function = 'app.tg_record_audit'
         and g.tgtype & 67 = 1 and g.tgtype & bit <> 0 and g.tgqual is null and g.tgenabled = 'O'
 )
 group by t.name;
@@ -1355,18 +1355,18 @@ group by t.name;
 -- but refresh_tokens: of an account
 -- but sessions: of an account
 -- but attempts: of nobody who has signed in yet
--- but kept_answers: a copy for a day, of which nothing refers to
+-- but idempotency_keys: a copy for a day, of which nothing refers to
 -- but users: of an account
 -- finds tasks:
 --     drop trigger _110_refuse_truncate on app.tasks;
 -- finds tasks:
 --     drop trigger _110_refuse_truncate on app.tasks;
 --     create trigger _110_refuse_truncate before truncate on app.tasks
---         for each statement execute function app.touch();
+--         for each statement execute function app.tg_touch();
 -- finds tasks:
 --     drop trigger _110_refuse_truncate on app.tasks;
 --     create trigger _110_refuse_truncate before truncate on app.tasks
---         for each statement when (pg_trigger_depth() = 0) execute function app.refuse_change('-');
+--         for each statement when (pg_trigger_depth() = 0) execute function app.tg_refuse_change('-');
 -- finds audit_log_default:
 --     drop trigger _100_refuse_truncate on app.audit_log_default;
 -- finds audit_log:
@@ -1374,7 +1374,7 @@ group by t.name;
 select name from tables as t
 where not exists (
     select from triggers as g
-    where g.in_table = t.name and g.function = 'app.refuse_change'
+    where g.in_table = t.name and g.function = 'app.tg_refuse_change'
         and g.tgtype = 34 and g.tgenabled = 'O' and g.tgqual is null
 );
 
@@ -1394,13 +1394,13 @@ where g.tgenabled <> 'O';
 -- They fire in the order of their names; a change made after the trail would not be in it.
 -- finds tasks check_title:
 --     create trigger check_title before update on app.tasks
---         for each row execute function app.refuse_change('-');
+--         for each row execute function app.tg_refuse_change('-');
 -- finds tasks _910_late:
 --     create trigger _910_late after update on app.tasks
---         for each row execute function app.refuse_change('-');
+--         for each row execute function app.tg_refuse_change('-');
 -- finds tasks _050_early:
 --     create trigger _050_early before update on app.tasks
---         for each row execute function app.refuse_change('-');
+--         for each row execute function app.tg_refuse_change('-');
 select in_table, name from triggers where name !~ '^_([1-8][0-9]{2}_[a-z_]+|900_audit)$';
 
 
@@ -1463,7 +1463,7 @@ where prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any(proconf
 -- but family_json: so that a list costs what its expressions cost
 -- but habit_json: so that a list costs what its expressions cost
 -- but habit_log_json: so that a list costs what its expressions cost
--- but turn_of: so that statistics cost what their expressions cost
+-- but occurrence_of: so that statistics cost what their expressions cost
 -- but member_json: so that a list costs what its expressions cost
 -- but message_json: so that a list costs what its expressions cost
 -- but exercise_json: so that a list costs what its expressions cost
@@ -1479,7 +1479,7 @@ where prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any(proconf
 -- but cursor_of: so that a list costs what its expressions cost
 -- but invitation_json: so that a list costs what its expressions cost
 -- finds touch:
---     alter function app.touch() reset search_path;
+--     alter function app.tg_touch() reset search_path;
 -- finds is_time_zone:
 --     alter function app.is_time_zone(text) set search_path = public;
 select name from functions
@@ -1549,14 +1549,14 @@ select name from functions where prosrc ~* '\mexecute\M';
 --     create function app.become() returns void language plpgsql
 --         as $$ begin set local app.member_role = 'owner'; end $$;
 -- finds touch:
---     alter function app.touch() set app.user_id = '';
+--     alter function app.tg_touch() set app.user_id = '';
 select name from functions
 where prosrc ~* '\mset_config\M|\mset\s+(local\s+|session\s+)?app\.|\mset\s+(local\s+)?role\M'
     or array_to_string(proconfig, ' ') ~ '\mapp\.';
 
 -- rule: nobody may call a function unless a file says so
 -- finds touch:
---     grant execute on function app.touch() to public;
+--     grant execute on function app.tg_touch() to public;
 -- finds new_function:
 --     create function app.new_function() returns integer language sql as $$ select 1 $$;
 select f.name
@@ -1566,8 +1566,8 @@ where a.grantee = 0;
 
 -- rule: trigger functions are called by triggers
 -- Only app_owner, who makes the triggers, may be granted them.
--- finds record_audit app_api:
---     grant execute on function app.record_audit() to app_api;
+-- finds tg_record_audit app_api:
+--     grant execute on function app.tg_record_audit() to app_api;
 select f.name, pg_get_userbyid(a.grantee)
 from functions as f
 cross join aclexplode(f.proacl) as a
@@ -1576,16 +1576,16 @@ where f.prorettype = 'trigger'::regtype
 
 -- rule: the service calls every function
 -- but touch: of triggers
--- but refuse_change: of triggers
--- but record_audit: of triggers
--- but keep_an_owner: of triggers
+-- but tg_refuse_change: of triggers
+-- but tg_record_audit: of triggers
+-- but tg_keep_an_owner: of triggers
 -- but score: of triggers
--- but refuse_members: of triggers
--- but need_an_account: of triggers
--- but check_step: of triggers
--- but refuse_unseen: of triggers
+-- but tg_refuse_members: of triggers
+-- but tg_require_active_user: of triggers
+-- but tg_check_step: of triggers
+-- but tg_require_visible_parent: of triggers
 -- but begin_session: of app_auth
--- but standing_of: of app_auth
+-- but resolve_membership: of app_auth
 -- but revoke_sessions: of app_auth
 -- but event_metadata: of app_auth
 -- but restore_account: of app_ops
@@ -1768,7 +1768,7 @@ where relnamespace = 'app'::regnamespace and relkind in ('r', 'p', 'i', 'I')
 -- finds policy tasks.tenant_floor:
 --     comment on policy tenant_floor on app.tasks is null;
 -- finds function touch:
---     comment on function app.touch() is null;
+--     comment on function app.tg_touch() is null;
 -- finds type mood:
 --     create type app.mood as enum ('good');
 -- finds view open_tasks:

@@ -140,7 +140,7 @@ from sign_ins;
 
 -- Everybody who is signed in has sent a request with a key, today or yesterday, and tried to get
 -- in: the readers more often.
-insert into app.kept_answers (
+insert into app.idempotency_keys (
     family_id, user_id, idempotency_key, request_hash, status, created_at
 )
 select
@@ -152,7 +152,7 @@ select
     now() - person % 30 * interval '1 hour'
 from sign_ins;
 
-insert into app.attempts (attempt_type, subject_hash, created_at)
+insert into app.rate_limit_hits (rate_limit, subject_hash, created_at)
 select
     'sign_in',
     sha256(convert_to(

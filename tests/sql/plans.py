@@ -23,8 +23,8 @@ from uuid import UUID
 
 import asyncpg
 
-from app.http import models
 from app import embedded, migrations
+from app.http import models
 from app.settings import sql_directory
 from tests.conftest import Cluster
 from tests.support.calls import OF_OPS, OUTSIDE, PLACES, QUERIES, example
@@ -109,10 +109,10 @@ LEAVES: Mapping[str, Leave] = {
     "sql/queries/service/accounts.sql: sign_up": Leave(
         budget=250, why="It makes a row in each of seven tables, with their indexes."
     ),
-    "sql/queries/service/accounts.sql: count_attempt": Leave(
+    "sql/queries/service/accounts.sql: hit_rate_limit": Leave(
         budget=150, why="It forgets twenty old attempts on the way."
     ),
-    "sql/queries/service/answers.sql: find_kept_answer": Leave(
+    "sql/queries/service/answers.sql: find_idempotent_response": Leave(
         budget=150, why="It forgets twenty old answers on the way."
     ),
     "sql/queries/service/accounts.sql: open_session": Leave(

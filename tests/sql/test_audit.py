@@ -87,7 +87,7 @@ async def test_an_update_in_a_context_names_the_actor_and_the_request(
 async def test_an_update_over_http_names_the_actor_and_the_request(
     root: asyncpg.Connection, ann: Person
 ) -> None:
-    answer = await ann.client.patch("/v1/family", json={"name": "The Anns"})
+    response = await ann.client.patch("/v1/family", json={"name": "The Anns"})
 
     records = await last_records(root, ann.family_id, 1)
     assert [(record["actor_id"], record["actor_role"]) for record in records] == [
@@ -98,7 +98,7 @@ async def test_an_update_over_http_names_the_actor_and_the_request(
         "login": "app_api",
         "database_role": "app_api",
         "application": "hearth",
-        "request_id": answer.headers["X-Request-Id"],
+        "request_id": response.headers["X-Request-Id"],
     }
 
 
@@ -257,12 +257,12 @@ async def test_the_trail_is_append_only_for_everybody(
         "truncate": f"truncate app.{table}",
     }[command]
 
-    answers = {}
+    responses = {}
     for role in (*RUNTIME, "app_owner", "none"):
         await act_as(root, role, **home.context("owner"))
-        answers[role] = await attempt(root, statement)
+        responses[role] = await attempt(root, statement)
 
-    assert answers == {
+    assert responses == {
         **dict.fromkeys(RUNTIME, "42501"),
         # The owner has the privilege, but sees no row.
         "app_owner": "ZH003" if command == "truncate" else f"{command.upper()} 0",
@@ -295,7 +295,7 @@ async def test_rows_leave_one_by_one_and_not_by_truncate_even_for_a_superuser(
         # Of accounts, whose rows are not in the trail.
         *("users", "credentials", "sessions", "refresh_tokens"),
         # Kept for a day.
-        *("attempts", "kept_answers"),
+        *("rate_limit_hits", "idempotency_keys"),
     }
 
 
@@ -307,13 +307,13 @@ async def test_nobody_appends_to_the_trail_but_its_trigger(
         f" values ('{home.family_id}', 'insert', 'tasks', '{{}}', '{{}}')"
     )
 
-    answers = {}
+    responses = {}
     for role in (*RUNTIME, "app_owner"):
         await act_as(root, role, **home.context("owner"))
-        answers[role] = await attempt(root, forged)
+        responses[role] = await attempt(root, forged)
 
     refused = dict.fromkeys((*RUNTIME, "app_owner"), "42501")
-    assert answers == refused | {"app_audit": "INSERT 0 1"}  # as whom the trigger runs
+    assert responses == refused | {"app_audit": "INSERT 0 1"}  # as whom the trigger runs
 
 
 @pytest.mark.parametrize(
@@ -329,13 +329,13 @@ async def test_nobody_appends_to_the_events_but_who_makes_them_happen(
 ) -> None:
     forged = "insert into app.account_events (user_id, event_type) values ($1, $2)"
 
-    answers = {}
+    responses = {}
     for role in (*RUNTIME, "app_owner"):
         await act_as(root, role, **home.context("owner"))
-        answers[role] = await attempt(root, forged, home.users["owner"], event)
+        responses[role] = await attempt(root, forged, home.users["owner"], event)
 
     refused = dict.fromkeys((*RUNTIME, "app_owner"), "42501")
-    assert answers == refused | dict.fromkeys(writers, "INSERT 0 1")
+    assert responses == refused | dict.fromkeys(writers, "INSERT 0 1")
 
 
 # Its months.

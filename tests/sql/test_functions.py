@@ -52,7 +52,7 @@ INLINED = {
     "app.family_json": "select app.family_json(f) from app.families as f",
     "app.habit_json": "select app.habit_json(h) from app.habits as h",
     "app.habit_log_json": "select app.habit_log_json(l) from app.habit_logs as l",
-    "app.turn_of": "select app.turn_of(current_date, h.weekdays) from app.habits as h",
+    "app.occurrence_of": "select app.occurrence_of(current_date, h.weekdays) from app.habits as h",
     "app.member_json": "select app.member_json(m) from app.family_memberships as m",
     "app.routine_json": "select app.routine_json(r) from app.routines as r",
     "app.routine_version_json": "select app.routine_version_json(v) from app.routine_versions as v",
@@ -144,10 +144,10 @@ async def test_a_plan_that_is_kept_asserts_the_membership_anew(
     await root.execute("execute assertion")
 
     await act_as(root, "app_api", **home.context("admin") | {"member_role": "owner"})
-    answer = await attempt(root, "execute assertion")
+    response = await attempt(root, "execute assertion")
 
     await root.execute("deallocate assertion")
-    assert answer == "ZH001"
+    assert response == "ZH001"
 
 
 # event_metadata
@@ -295,7 +295,7 @@ async def test_a_retired_account_shows_no_hash_and_gets_no_family(
     assert await attempt(root, "select app.create_family('Mine', null)") == "ZH001"
 
 
-# keep_an_owner
+# tg_keep_an_owner
 
 
 @pytest.mark.parametrize(
@@ -309,11 +309,11 @@ async def test_a_retired_account_shows_no_hash_and_gets_no_family(
     ],
 )
 async def test_a_family_keeps_its_only_owner(
-    root: asyncpg.Connection, home: Household, change: str, condition: str, answer: str
+    root: asyncpg.Connection, home: Household, change: str, condition: str, response: str
 ) -> None:
     update = f"update app.family_memberships set {change} where family_id = $1 and {condition}"
 
-    assert await attempt(root, update, home.family_id) == answer
+    assert await attempt(root, update, home.family_id) == response
 
 
 async def test_of_two_owners_one_may_go_but_not_both(
@@ -455,7 +455,10 @@ async def test_messages_of_one_transaction_keep_their_order(
 
 @pytest.mark.parametrize(
     "change",
-    ["update app.kept_answers set status = 200", "update app.attempts set id = app.new_id()"],
+    [
+        "update app.idempotency_keys set status = 200",
+        "update app.rate_limit_hits set id = app.new_id()",
+    ],
 )
 async def test_what_was_answered_or_attempted_does_not_change_even_for_a_superuser(
     root: asyncpg.Connection, home: Household, change: str
@@ -499,7 +502,7 @@ async def copied_with(
         where c.relnamespace = 'app'::regnamespace and not c.relispartition
         group by c.relname
     """)
-    answers = {}
+    responses = {}
     for table in tables:
         columns = ", ".join(table["columns"])
         copy = (
@@ -510,16 +513,16 @@ async def copied_with(
         for column in table["columns"]:
             nothing, key = (json.loads(table[part] or "{}") for part in ("may_be_null", "own_key"))
             changes = json.dumps(nothing | key | {column: given})
-            answers[f"{table['name']}.{column}"] = await attempt(root, copy, changes)
-    return answers
+            responses[f"{table['name']}.{column}"] = await attempt(root, copy, changes)
+    return responses
 
 
 async def test_only_these_columns_may_be_empty(root: asyncpg.Connection, home: Household) -> None:
     await root.execute("set local session_replication_role = replica")  # no triggers, no keys
 
-    answers = await copied_with(root, home, None)
+    responses = await copied_with(root, home, None)
 
-    assert {column for column, answer in answers.items() if answer != "23502"} == {
+    assert {column for column, response in responses.items() if response != "23502"} == {
         # not retired, not revoked, not completed
         *("users.deleted_at", "families.deleted_at", "family_memberships.deleted_at"),
         *("sessions.revoked_at", "tasks.completed_at"),
@@ -545,7 +548,7 @@ async def test_only_these_columns_may_be_empty(root: asyncpg.Connection, home: H
         # written without a context, and not private to anybody
         *("audit_log.actor_id", "audit_log.actor_role", "audit_log.private_to"),
         # not every answer has them
-        *("kept_answers.body", "kept_answers.etag_version"),
+        *("idempotency_keys.body", "idempotency_keys.etag_version"),
     }
 
 
@@ -580,13 +583,13 @@ async def test_what_names_another_row_must_name_one_that_exists(
         $$
     """)
 
-    answers = await copied_with(root, home, str(uuid4()))
+    responses = await copied_with(root, home, str(uuid4()))
 
-    names = {column for column in answers if re.search("_id$|replaces", column)}
-    assert {column for column in names if answers[column] != "23503"} == {
+    names = {column for column in responses if re.search("_id$|replaces", column)}
+    assert {column for column in names if responses[column] != "23503"} == {
         # the record outlives what it tells of
         *("account_events.user_id", "audit_log.actor_id", "audit_log.family_id"),
-        # a trigger looks first: check_step, refuse_unseen
+        # a trigger looks first: tg_check_step, tg_require_visible_parent
         *("routine_steps.habit_id", "routine_steps.exercise_id"),
         *("habit_logs.family_id", "habit_logs.habit_id"),
         *("routine_versions.family_id", "routine_versions.routine_id"),
@@ -696,19 +699,19 @@ LIMITS: dict[str, tuple[Values, Values]] = {
         [{"content": text} for text in ("ß", "ß" * 5000)],
         [{"content": text} for text in ("", "ß" * 5001)],
     ),
-    "kept_answers_idempotency_key_is_1_to_255_characters": (
+    "idempotency_keys_idempotency_key_is_1_to_255_characters": (
         [{"idempotency_key": text} for text in ("ß", "ß" * 255)],
         [{"idempotency_key": text} for text in ("", "ß" * 256)],
     ),
-    "kept_answers_request_hash_is_a_sha256": (
+    "idempotency_keys_request_hash_is_a_sha256": (
         [{"request_hash": bytes(32)}],
         [{"request_hash": bytes(size)} for size in (0, 31, 33)],
     ),
-    "kept_answers_status_is_one_of_success": (
+    "idempotency_keys_status_is_one_of_success": (
         [{"status": status} for status in (200, 299)],
         [{"status": status} for status in (199, 300)],
     ),
-    "kept_answers_body_has_at_most_4_mebibytes": (
+    "idempotency_keys_body_has_at_most_4_mebibytes": (
         [{"body": text} for text in (None, "a" * 4 * 1024 * 1024)],
         [{"body": "a" * (4 * 1024 * 1024 + 1)}],
     ),
@@ -777,7 +780,7 @@ LIMITS: dict[str, tuple[Values, Values]] = {
             | {"member_id": UUID(int=1)}
         ],
     ),
-    "attempts_subject_hash_is_a_sha256": (
+    "rate_limit_hits_subject_hash_is_a_sha256": (
         [{"subject_hash": bytes(32)}],
         [{"subject_hash": bytes(size)} for size in (0, 31, 33)],
     ),
@@ -968,7 +971,7 @@ async def test_every_check_has_its_limits_tried(root: asyncpg.Connection) -> Non
         ("habit_type", ["boolean", "numeric", "duration"]),
         ("member_role", ["owner", "admin", "member"]),
         ("audit_action", ["insert", "update", "delete"]),
-        ("attempt_type", ["sign_in", "sign_up", "password_change"]),
+        ("rate_limit", ["sign_in", "sign_up", "password_change"]),
         ("score_kind", ["task", "habit", "routine", "exercise"]),
         ("score_period", ["week", "month", "all"]),
     ],

@@ -105,7 +105,7 @@ async def test_a_purged_user_goes_with_all_that_is_theirs_in_every_family(
         "habit_logs": 4,
     }
     assert done == "DELETE 1"
-    signed_in = {"credentials": 1, "sessions": 2, "refresh_tokens": 2, "kept_answers": 2}
+    signed_in = {"credentials": 1, "sessions": 2, "refresh_tokens": 2, "idempotency_keys": 2}
     assert lost == {"users": 1, **signed_in, **audited}
     # Exercises stay, and nobody's name is on them.
     assert new == {"audit_log": sum(audited.values()), "exercises": 2}
@@ -140,7 +140,7 @@ async def test_a_purged_family_goes_with_all_that_is_its_own_and_leaves_the_peop
         "habit_logs": 6,
     }
     assert done == "DELETE 1"
-    assert lost == {**audited, "sessions": 3, "kept_answers": 3}
+    assert lost == {**audited, "sessions": 3, "idempotency_keys": 3}
     assert new == {"audit_log": sum(audited.values()), "sessions": 3}  # standing in no family now
     assert all(str(home.family_id) in row for _, row in gone)
     assert naming(home.family_id, await snapshot(root)) == {"audit_log"}
@@ -170,7 +170,7 @@ async def test_what_is_not_retired_or_not_there_is_not_touched_and_that_shows(
     act: Act,
     home: Household,
     statement: str,
-    answer: object,
+    response: object,
     is_there: bool,
 ) -> None:
     target = home.family_id if "app.families" in statement else home.users["member"]
@@ -178,7 +178,7 @@ async def test_what_is_not_retired_or_not_there_is_not_touched_and_that_shows(
 
     done = await act("app_ops", statement, target if is_there else uuid4())
 
-    assert done == answer
+    assert done == response
     assert await snapshot(root) == before
 
 
@@ -217,9 +217,9 @@ async def test_one_role_retires_the_other_restores_and_neither_does_anything_els
             await root.execute(f"update app.{retired} set deleted_at = now()")
     await act_as(root, role)
 
-    answer = await attempt(root, f"update app.{table} set deleted_at = {deleted_at}")
+    response = await attempt(root, f"update app.{table} set deleted_at = {deleted_at}")
 
-    assert answer == "42501"
+    assert response == "42501"
 
 
 async def test_maintenance_deletes_only_what_can_be_retired_and_what_expires(
@@ -235,9 +235,9 @@ async def test_maintenance_deletes_only_what_can_be_retired_and_what_expires(
 
     await act_as(root, "app_ops")
 
-    answers = {await attempt(root, f"delete from app.{table}") for (table,) in tables}
+    responses = {await attempt(root, f"delete from app.{table}") for (table,) in tables}
 
-    assert answers == {"42501"}
+    assert responses == {"42501"}
 
 
 # The way back.

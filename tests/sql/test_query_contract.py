@@ -28,7 +28,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 import app
-from app.auth.rate_limits import AttemptType
+from app.auth.rate_limits import RateLimit
 from app.auth.tokens import hash_token
 from app.db.context import MemberRole
 from app.http import models
@@ -145,7 +145,7 @@ _DEMO: Mapping[str, type | Kind] = {
 }
 
 _ATTEMPT: Mapping[str, type | Kind] = {
-    "attempt_type": frozenset(get_args(AttemptType)),
+    "rate_limit": frozenset(get_args(RateLimit)),
     "subject_hash": bytes,
 }
 _ANSWER = Row(request_hash="bytea", status="int8", body="text", etag_version="int8")
@@ -179,13 +179,13 @@ OTHERS: Mapping[str, Contract] = {
         {"email": str},
         Row(user_id="uuid", family_id="uuid", family_name="text", role="text"),
     ),
-    "count_attempt": Contract(
-        {**_ATTEMPT, "most": int, "seconds": float}, Row(count_attempt="text")
+    "hit_rate_limit": Contract(
+        {**_ATTEMPT, "most": int, "seconds": float}, Row(hit_rate_limit="text")
     ),
-    "forgive_attempts": Contract({**_ATTEMPT, "most": int}, Row(forgive_attempts="void")),
+    "reset_rate_limit": Contract({**_ATTEMPT, "most": int}, Row(reset_rate_limit="void")),
     "fold_email": Contract({"email": str}, Row(lower="text")),
-    "find_kept_answer": Contract({"idempotency_key": str}, _ANSWER),
-    "keep_answer": Contract(
+    "find_idempotent_response": Contract({"idempotency_key": str}, _ANSWER),
+    "save_idempotent_response": Contract(
         {
             "family_id": UUID,
             "user_id": UUID,

@@ -25,7 +25,7 @@ OF_ENDPOINTS: Mapping[str, Endpoint] = {row.query: row for row in ENDPOINTS if r
 # Run before sign-in, or by the service for itself: no context.
 OUTSIDE = {
     *("sign_up", "find_credentials", "open_session", "refresh_session"),
-    *("fold_email", "count_attempt", "forgive_attempts"),
+    *("fold_email", "hit_rate_limit", "reset_rate_limit"),
     *("get_server", "list_constraints", "get_installed_files"),
 }
 
@@ -41,7 +41,7 @@ _NEW_TOKEN = {
     "expires_at": datetime.now(UTC) + timedelta(days=30),
 }
 
-_ATTEMPT = {"attempt_type": "sign_in", "subject_hash": sha256(b"ann").digest()}
+_ATTEMPT = {"rate_limit": "sign_in", "subject_hash": sha256(b"ann").digest()}
 
 _DEMO = {"is_owner": True, "days": 2, "key": "1, 1, 0"}
 
@@ -79,11 +79,11 @@ _GIVEN: Mapping[str, Mapping[str, object]] = {
     "get_installed_files": {},
     "ensure_audit_partitions": {"months_ahead": 1},
     "find_contexts": {},
-    "count_attempt": {**_ATTEMPT, "most": 1000, "seconds": 900.0},
-    "forgive_attempts": {**_ATTEMPT, "most": 1},
+    "hit_rate_limit": {**_ATTEMPT, "most": 1000, "seconds": 900.0},
+    "reset_rate_limit": {**_ATTEMPT, "most": 1},
     "fold_email": {},
-    "find_kept_answer": {"idempotency_key": "saturday"},
-    "keep_answer": {
+    "find_idempotent_response": {"idempotency_key": "saturday"},
+    "save_idempotent_response": {
         "idempotency_key": "sunday",
         "request_hash": sha256(b"flour").digest(),
         "status": 201,

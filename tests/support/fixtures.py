@@ -63,7 +63,7 @@ class Hearth:
             "database_url": self.url("app_api"),
             "direct_url": self.url("hearth_deployer"),
             "jwt_secret": JWT_SECRET,
-            "sign_up_attempts": 1_000_000,  # browsers and fuzzers come from one network
+            "sign_up_rate_limit": 1_000_000,  # browsers and fuzzers come from one network
         }
         return Settings(**{**given, **changes})  # type: ignore[arg-type]
 
@@ -259,10 +259,10 @@ async def new_person(service: str, cheap_passwords: None) -> AsyncIterator[NewPe
             "full_name": f"Person {number}",
             **fields,
         }
-        answer = await client.post("/v1/auth/signup", json=body)
-        assert answer.status_code == 201, answer.text
+        response = await client.post("/v1/auth/signup", json=body)
+        assert response.status_code == 201, response.text
         person = Person(str(body["email"]), client, {})
-        person.take(answer.json())
+        person.take(response.json())
         return person
 
     yield sign_up
@@ -309,9 +309,9 @@ def join(hearth: Hearth, service: str) -> Join:
             )
         finally:
             await connection.close()
-        answer = await person.client.post(f"/v1/families/{host.family_id}/token")
-        assert answer.status_code == 200, answer.text
-        person.take(answer.json())
+        response = await person.client.post(f"/v1/families/{host.family_id}/token")
+        assert response.status_code == 200, response.text
+        person.take(response.json())
 
     return join
 

@@ -80,8 +80,8 @@ _MAKE = """
         where visibility = 'family' and routines.user_id = (
             select user_id from people where role = 'owner'
         )
-    ), kept_answers as (
-        insert into app.kept_answers (family_id, user_id, idempotency_key, request_hash, status)
+    ), idempotency_keys as (
+        insert into app.idempotency_keys (family_id, user_id, idempotency_key, request_hash, status)
         select $1, user_id, 'saturday', sha256('flour'), 201 from people
     ), exercises as (
         insert into app.exercises (family_id, user_id, id, name, points)
@@ -91,8 +91,8 @@ _MAKE = """
     ), exercise_logs as (
         insert into app.exercise_logs (family_id, user_id, exercise_id, id, performed_on, reps)
         select $1, user_id, exercise_id, log_id, '2025-11-20', 8 from people
-    ), attempts as (
-        insert into app.attempts (attempt_type, subject_hash)
+    ), rate_limit_hits as (
+        insert into app.rate_limit_hits (rate_limit, subject_hash)
         select 'sign_in', sha256(user_id::text::bytea) from people
     ), habits as (
         insert into app.habits (

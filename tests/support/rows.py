@@ -29,7 +29,7 @@ async def all_rows(hearth: Hearth, *, about: UUID | None = None) -> Rows:
         hearth,
         "select relname as name from pg_class where relnamespace = 'app'::regnamespace"
         " and relkind in ('r', 'p') and not relispartition"
-        " and relname <> 'attempts'",  # counted whatever comes of the request
+        " and relname <> 'rate_limit_hits'",  # counted whatever comes of the request
     )
     reads = (f"select '{table['name']}', t::text from app.{table['name']} t" for table in tables)
     rows = await by_hand(hearth, " union all ".join(reads))

@@ -25,7 +25,7 @@ declare
 begin
     select s.family_id, s.role
     into v_standing
-    from app.standing_of(begin_session.user_id, null) as s;
+    from app.resolve_membership(begin_session.user_id, null) as s;
 
     insert into app.sessions (user_id, family_id, expires_at)
     values (begin_session.user_id, v_standing.family_id, begin_session.expires_at)

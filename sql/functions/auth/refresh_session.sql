@@ -63,7 +63,7 @@ begin
 
     select s.family_id, s.role
     into v_standing
-    from app.standing_of(v_session.user_id, v_session.family_id) as s;
+    from app.resolve_membership(v_session.user_id, v_session.family_id) as s;
 
     update app.sessions
     set family_id = v_standing.family_id, expires_at = refresh_session.expires_at

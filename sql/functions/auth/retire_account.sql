@@ -2,7 +2,7 @@
 -- restore it, and only a purge deletes.
 --
 -- Families in which the user is alone retire too. Where others would be left without an owner,
--- keep_an_owner refuses (ZH002), and nothing has happened.
+-- tg_keep_an_owner refuses (ZH002), and nothing has happened.
 --
 -- All that retires together carries the same deleted_at: by it restore_account finds it again.
 --

@@ -42,7 +42,7 @@ begin
                 execute format('alter table app.%I force row level security', v_name);
                 execute format(
                     'create trigger _100_refuse_truncate before truncate on app.%I '
-                    'for each statement execute function app.refuse_change(%L)',
+                    'for each statement execute function app.tg_refuse_change(%L)',
                     v_name,
                     'the audit trail is append-only'
                 );

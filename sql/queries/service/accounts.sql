@@ -1,12 +1,12 @@
 -- Accounts: what the sign-in endpoints run. All of it goes through the functions of app_auth.
 
--- name: count_attempt
-select app.count_attempt(
-    :attempt_type, :subject_hash, :most::integer, make_interval(secs => :seconds)
+-- name: hit_rate_limit
+select app.hit_rate_limit(
+    :rate_limit, :subject_hash, :most::integer, make_interval(secs => :seconds)
 )::text;
 
--- name: forgive_attempts
-select app.forgive_attempts(:attempt_type, :subject_hash, :most::integer);
+-- name: reset_rate_limit
+select app.reset_rate_limit(:rate_limit, :subject_hash, :most::integer);
 
 -- name: sign_up
 select app.sign_up(

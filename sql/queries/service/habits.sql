@@ -256,7 +256,7 @@ where
 returning 'true' as body, null::bigint as row_version;
 
 -- name: get_habit_stats
--- What a schedule asks for comes in turns (see turn_of): each of its weekdays, or each week from
+-- A schedule has occurrences (see occurrence_of): each of its weekdays, or each week from
 -- Monday to Sunday, which is done when so many of its days are.
 --
 -- A streak is turns done in a row, in the whole life of the habit. The turn that is still running,
@@ -285,8 +285,8 @@ logs as materialized (
             habit.weekdays is null
             or extract(isodow from l.logged_on)::integer = any(habit.weekdays)
         ) as is_counted,
-        app.turn_of(l.logged_on, habit.weekdays) as turn,
-        app.turn_of(l.logged_on, null) as week
+        app.occurrence_of(l.logged_on, habit.weekdays) as turn,
+        app.occurrence_of(l.logged_on, null) as week
     from habit
     inner join app.habit_logs as l
         on l.family_id = :family_id and l.habit_id = :habit_id and l.logged_on <= habit.today
@@ -349,7 +349,9 @@ figures as materialized (
         case
             when due_until < since then 0
             when weekdays is null then times_per_week * (due_until - since + 1)
-            else 7 * (app.turn_of(due_until, weekdays) - app.turn_of(since - 1, weekdays))
+            else 7 * (
+                app.occurrence_of(due_until, weekdays) - app.occurrence_of(since - 1, weekdays)
+            )
         end as due
     from period
     cross join lateral (
@@ -357,7 +359,7 @@ figures as materialized (
             coalesce(max(length), 0) as longest_streak,
             -- Up to the turn before the one that is running: yesterday's, or last week's.
             coalesce(max(length) filter (
-                where last_turn >= app.turn_of(
+                where last_turn >= app.occurrence_of(
                     period.today - case when period.weekdays is null then 7 else 1 end,
                     period.weekdays
                 )

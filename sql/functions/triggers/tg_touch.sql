@@ -1,11 +1,11 @@
--- touch: the base pattern's trigger, before update on every table whose rows change.
+-- tg_touch: the base pattern's trigger, before update on every table whose rows change.
 --
 -- created_at is frozen. updated_at grows strictly, also when two updates fall on one tick or a
 -- clock is set back. row_version counts up; it is what an ETag is made of.
 --
 -- requires: 0002_schema
 
-create or replace function app.touch()
+create or replace function app.tg_touch()
     returns trigger
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -19,7 +19,7 @@ begin
 end
 $$;
 
-comment on function app.touch() is
+comment on function app.tg_touch() is
     'Trigger: freezes created_at, moves updated_at strictly forward, counts row_version.';
 
-revoke all on function app.touch() from public;
+revoke all on function app.tg_touch() from public;

@@ -1,4 +1,4 @@
--- refuse_unseen: nobody adds a part to what they do not see.
+-- tg_require_visible_parent: nobody adds a part to what they do not see.
 --
 -- A key is checked before the foreign key, and without row level security: who named a private
 -- habit of somebody else would learn on which days it was logged, and of a routine which versions
@@ -7,7 +7,7 @@
 --
 -- requires: 0013_habits
 
-create or replace function app.refuse_unseen()
+create or replace function app.tg_require_visible_parent()
     returns trigger
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -36,7 +36,7 @@ begin
 end
 $$;
 
-comment on function app.refuse_unseen() is
+comment on function app.tg_require_visible_parent() is
     'Trigger: refuses a part of a habit or a routine that its writer does not see.';
 
-revoke all on function app.refuse_unseen() from public;
+revoke all on function app.tg_require_visible_parent() from public;

@@ -1,4 +1,5 @@
--- record_audit: the one trigger function of the audit trail, after every write to a family's table.
+-- tg_record_audit: the one trigger function of the audit trail, after every write to a family's
+-- table.
 --
 -- Arguments of the trigger, all optional:
 --     first     'private' when every row of the table is its user's alone, else 'family'. A row
@@ -12,7 +13,7 @@
 -- owner: app_audit
 -- requires: 0006_audit
 
-create or replace function app.record_audit()
+create or replace function app.tg_record_audit()
     returns trigger
     language plpgsql
     security definer
@@ -100,8 +101,8 @@ begin
 end
 $$;
 
-comment on function app.record_audit() is
+comment on function app.tg_record_audit() is
     'Trigger: appends a record of the write to the audit trail.';
 
-revoke all on function app.record_audit() from public;
-grant execute on function app.record_audit() to app_owner;  -- who makes the triggers
+revoke all on function app.tg_record_audit() from public;
+grant execute on function app.tg_record_audit() to app_owner;  -- who makes the triggers

@@ -1,4 +1,4 @@
--- count_attempt: notes an attempt, unless there have been too many.
+-- hit_rate_limit: notes an attempt, unless there have been too many.
 --
 -- Attempts on one subject take turns, so that many at once are not more than there may be. What is
 -- older than a day counts for nothing and is deleted on the way, a few rows at a time.
@@ -7,10 +7,10 @@
 -- before anybody has signed in; it tells how long to wait and nothing else.
 --
 -- owner: app_auth
--- requires: 0010_attempts new_id
+-- requires: 0010_rate_limits new_id
 
-create or replace function app.count_attempt(
-    attempt_type app.attempt_type, subject_hash bytea, most integer, period interval
+create or replace function app.hit_rate_limit(
+    rate_limit app.rate_limit, subject_hash bytea, most integer, period interval
 )
     returns integer
     language plpgsql
@@ -23,14 +23,14 @@ declare
     v_frees_at timestamptz;
 begin
     perform pg_advisory_xact_lock(
-        hashtextextended(attempt_type::text || encode(subject_hash, 'hex'), 0)
+        hashtextextended(rate_limit::text || encode(subject_hash, 'hex'), 0)
     );
 
-    if pg_try_advisory_xact_lock(hashtextextended('app.count_attempt', 0)) then
-        delete from app.attempts as a
+    if pg_try_advisory_xact_lock(hashtextextended('app.hit_rate_limit', 0)) then
+        delete from app.rate_limit_hits as a
         where a.id in (
             select old.id
-            from app.attempts as old
+            from app.rate_limit_hits as old
             where old.created_at < now() - interval '1 day'
             order by old.created_at
             limit 20
@@ -40,10 +40,10 @@ begin
     -- The attempt that has to be forgotten before there may be another.
     v_now := clock_timestamp();
     select a.created_at + period into v_frees_at
-    from app.attempts as a
+    from app.rate_limit_hits as a
     where
-        a.attempt_type = count_attempt.attempt_type
-        and a.subject_hash = count_attempt.subject_hash
+        a.rate_limit = hit_rate_limit.rate_limit
+        and a.subject_hash = hit_rate_limit.subject_hash
         and a.created_at > v_now - period
     order by a.created_at desc
     offset greatest(most, 1) - 1
@@ -52,15 +52,15 @@ begin
         return ceil(extract(epoch from v_frees_at - v_now));
     end if;
 
-    insert into app.attempts (attempt_type, subject_hash)
-    values (attempt_type, subject_hash);
+    insert into app.rate_limit_hits (rate_limit, subject_hash)
+    values (rate_limit, subject_hash);
 
     return null;
 end
 $$;
 
-comment on function app.count_attempt(app.attempt_type, bytea, integer, interval) is
+comment on function app.hit_rate_limit(app.rate_limit, bytea, integer, interval) is
     'Notes an attempt; where there are too many already, the seconds to wait before the next.';
 
-revoke all on function app.count_attempt(app.attempt_type, bytea, integer, interval) from public;
-grant execute on function app.count_attempt(app.attempt_type, bytea, integer, interval) to app_api;
+revoke all on function app.hit_rate_limit(app.rate_limit, bytea, integer, interval) from public;
+grant execute on function app.hit_rate_limit(app.rate_limit, bytea, integer, interval) to app_api;

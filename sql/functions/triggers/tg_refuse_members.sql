@@ -1,4 +1,4 @@
--- refuse_members: nobody is invited who is an active member already.
+-- tg_refuse_members: nobody is invited who is an active member already.
 --
 -- It fires after the row is in, so only who may invite into a family learns that an address belongs
 -- to one of its members, and of that family only.
@@ -9,7 +9,7 @@
 -- owner: app_auth
 -- requires: 0011_invitations
 
-create or replace function app.refuse_members()
+create or replace function app.tg_refuse_members()
     returns trigger
     language plpgsql
     security definer
@@ -34,8 +34,8 @@ begin
 end
 $$;
 
-comment on function app.refuse_members() is
+comment on function app.tg_refuse_members() is
     'Trigger: refuses to invite somebody who is a member already.';
 
-revoke all on function app.refuse_members() from public;
-grant execute on function app.refuse_members() to app_owner;  -- who makes the triggers
+revoke all on function app.tg_refuse_members() from public;
+grant execute on function app.tg_refuse_members() to app_owner;  -- who makes the triggers

@@ -1,4 +1,5 @@
--- score: keeps the ledger of points: what was completed is awarded, what was taken back reversed.
+-- tg_score: keeps the ledger of points: what was completed is awarded, what was taken back is
+-- reversed.
 --
 -- The trigger's argument is the kind. Its condition says that something became done, ceased to be
 -- or was done on another day; here stands for each kind which thing that is, whose the points are,
@@ -13,7 +14,7 @@
 -- owner: app_auth
 -- requires: 0015_scores current_user_id current_family_id
 
-create or replace function app.score()
+create or replace function app.tg_score()
     returns trigger
     language plpgsql
     security definer
@@ -133,8 +134,8 @@ begin
 end
 $$;
 
-comment on function app.score() is
+comment on function app.tg_score() is
     'Trigger: awards the points of what was completed, or reverses what was awarded.';
 
-revoke all on function app.score() from public;
-grant execute on function app.score() to app_owner;  -- who makes the triggers
+revoke all on function app.tg_score() from public;
+grant execute on function app.tg_score() to app_owner;  -- who makes the triggers

@@ -1,4 +1,4 @@
--- check_step: a step comes with its version, and names only what its writer sees.
+-- tg_check_step: a step comes with its version, and names only what its writer sees.
 --
 -- A version is whole when it is made, and immutable: nobody adds a step to it later. Its time is
 -- that of the transaction.
@@ -12,7 +12,7 @@
 --
 -- requires: 0014_routines
 
-create or replace function app.check_step()
+create or replace function app.tg_check_step()
     returns trigger
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -66,7 +66,7 @@ begin
 end
 $$;
 
-comment on function app.check_step() is
+comment on function app.tg_check_step() is
     'Trigger: a step comes with its version, and names only what its writer sees.';
 
-revoke all on function app.check_step() from public;
+revoke all on function app.tg_check_step() from public;

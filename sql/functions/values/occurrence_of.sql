@@ -1,4 +1,4 @@
--- turn_of: the number of a schedule's last turn that has begun by a day.
+-- occurrence_of: the number of a schedule's last turn that has begun by a day.
 --
 -- A turn is what the schedule asks for: by weekdays each of those days, otherwise (null) each week.
 -- Turns are counted from the year 1, which began on a Monday, without a gap: those done in a row
@@ -8,7 +8,7 @@
 --
 -- requires: 0013_habits
 
-create or replace function app.turn_of(day date, weekdays integer[])
+create or replace function app.occurrence_of(day date, weekdays integer[])
     returns integer
     language sql
     immutable
@@ -17,8 +17,8 @@ as $$
         + coalesce(width_bucket(extract(isodow from day)::integer, weekdays), 0)
 $$;
 
-comment on function app.turn_of(date, integer[]) is
+comment on function app.occurrence_of(date, integer[]) is
     'The number of the last turn of a schedule that has begun by this day.';
 
-revoke all on function app.turn_of(date, integer[]) from public;
-grant execute on function app.turn_of(date, integer[]) to app_api;
+revoke all on function app.occurrence_of(date, integer[]) from public;
+grant execute on function app.occurrence_of(date, integer[]) to app_api;

@@ -1,11 +1,11 @@
 -- Kept answers: what a request with an Idempotency-Key does first and last.
 
--- name: find_kept_answer
+-- name: find_idempotent_response
 select k.request_hash, k.status, k.body, k.etag_version
-from app.kept_answer(:idempotency_key) as k;
+from app.idempotent_response(:idempotency_key) as k;
 
--- name: keep_answer
-insert into app.kept_answers (
+-- name: save_idempotent_response
+insert into app.idempotency_keys (
     family_id, user_id, idempotency_key, request_hash, status, body, etag_version
 )
 values (

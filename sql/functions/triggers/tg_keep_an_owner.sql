@@ -1,4 +1,5 @@
--- keep_an_owner: an active family has at least one active owner, whoever demotes or removes whom.
+-- tg_keep_an_owner: an active family has at least one active owner, whoever demotes or removes
+-- whom.
 --
 -- The family's row is locked first, so two owners who demote each other at the same moment wait for
 -- one another, and the second sees what the first did.
@@ -12,7 +13,7 @@
 -- owner: app_auth
 -- requires: 0004_families
 
-create or replace function app.keep_an_owner()
+create or replace function app.tg_keep_an_owner()
     returns trigger
     language plpgsql
     security definer
@@ -55,7 +56,7 @@ begin
 end
 $$;
 
-comment on function app.keep_an_owner() is 'Trigger: refuses to take a family its last owner.';
+comment on function app.tg_keep_an_owner() is 'Trigger: refuses to take a family its last owner.';
 
-revoke all on function app.keep_an_owner() from public;
-grant execute on function app.keep_an_owner() to app_owner;  -- who makes the triggers
+revoke all on function app.tg_keep_an_owner() from public;
+grant execute on function app.tg_keep_an_owner() to app_owner;  -- who makes the triggers

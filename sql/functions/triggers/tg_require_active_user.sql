@@ -1,4 +1,4 @@
--- need_an_account: a membership comes back only where its user's account is active.
+-- tg_require_active_user: a membership comes back only where its user's account is active.
 --
 -- Else a family could be left to an owner whom nobody can sign in as. An account that retires at
 -- the same moment waits, and then takes the membership along.
@@ -10,7 +10,7 @@
 -- owner: app_auth
 -- requires: 0011_invitations
 
-create or replace function app.need_an_account()
+create or replace function app.tg_require_active_user()
     returns trigger
     language plpgsql
     security definer
@@ -35,8 +35,8 @@ begin
 end
 $$;
 
-comment on function app.need_an_account() is
+comment on function app.tg_require_active_user() is
     'Trigger: refuses to bring back a membership without an active account.';
 
-revoke all on function app.need_an_account() from public;
-grant execute on function app.need_an_account() to app_owner;  -- who makes the triggers
+revoke all on function app.tg_require_active_user() from public;
+grant execute on function app.tg_require_active_user() to app_owner;  -- who makes the triggers

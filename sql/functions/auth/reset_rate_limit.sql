@@ -1,0 +1,35 @@
+-- reset_rate_limit: forgets attempts on a subject, for who has shown to be allowed in: all of them,
+-- or the newest few.
+--
+-- Definer, owned by app_auth: nobody else reads or writes attempts. Its caller is the service,
+-- after a password was right.
+--
+-- owner: app_auth
+-- requires: 0010_rate_limits
+
+create or replace function app.reset_rate_limit(
+    rate_limit app.rate_limit, subject_hash bytea, most integer
+)
+    returns void
+    language sql
+    volatile
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+    delete from app.rate_limit_hits as a
+    where a.id in (
+        select newest.id
+        from app.rate_limit_hits as newest
+        where
+            newest.rate_limit = reset_rate_limit.rate_limit
+            and newest.subject_hash = reset_rate_limit.subject_hash
+        order by newest.created_at desc
+        limit most
+    )
+$$;
+
+comment on function app.reset_rate_limit(app.rate_limit, bytea, integer) is
+    'Forgets the newest attempts on a subject; all of them where no number is given.';
+
+revoke all on function app.reset_rate_limit(app.rate_limit, bytea, integer) from public;
+grant execute on function app.reset_rate_limit(app.rate_limit, bytea, integer) to app_api;
