@@ -16,7 +16,7 @@ from app.db.context import Context
 from app.db.pool import Transaction
 from app.http import problems
 from app.http.endpoint import Endpoint
-from app.http.fields import Text
+from app.http.fields import Text, pattern
 from app.http.handler import Result, etag_prefix, execute, path_values, require_family, run_once
 from app.http.models import Request
 from app.http.problems import Problem
@@ -39,7 +39,9 @@ class Operation(Request):
     """A request to another endpoint, as a part of a batch."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
-    path: Annotated[Text, StringConstraints(pattern=r"^/v1/", max_length=2000)]
+    path: Annotated[
+        Text, StringConstraints(pattern=pattern(r"^/v1/", "must begin with /v1/"), max_length=2000)
+    ]
     body: dict[str, Any] | None = None
     if_match: Annotated[str, StringConstraints(max_length=1000)] | None = None
 

@@ -116,6 +116,16 @@ def number_schema(most: int, about: str) -> WithJsonSchema:
     )
 
 
+# The patterns of fields, and what is told where one does not match.
+PATTERNS: dict[str, str] = {}
+
+
+def pattern(regex: str, words: str) -> str:
+    """Return a pattern for a field; what does not match is told in these words."""
+    PATTERNS[regex] = words
+    return regex
+
+
 # What is not blank, as every dialect of regular expressions should have it: they differ in \s.
 _INK = r"[^\s\u0000\u001c-\u001f\u0085]"
 
@@ -140,7 +150,9 @@ TimeZone = Annotated[
 ]
 Email = Annotated[
     Text,
-    StringConstraints(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$"),
+    StringConstraints(
+        max_length=254, pattern=pattern(r"^[^@\s]+@[^@\s]+$", "must look like name@host")
+    ),
     _matching(r"^[^@\s\u0000\u0085]+@[^@\s\u0000\u0085]+$"),
 ]
 Day = Annotated[
@@ -162,6 +174,7 @@ Limit = Annotated[
     Field(ge=1, le=100, description="how many items at most"),
     BeforeValidator(read_number),
 ]
+NOT_A_CURSOR = "must be `next` of the page before"
 UUID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 # NIST SP 800-63B: at least 8 characters, no rules of composition; an end, so that hashing has one.
 Password = Annotated[str, StringConstraints(min_length=8, max_length=256)]

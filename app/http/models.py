@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from app.http.fields import UUID_PATTERN, Day, Flag, Limit
+from app.http.fields import NOT_A_CURSOR, UUID_PATTERN, Day, Flag, Limit, pattern
 
 Item = TypeVar("Item")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,7 +71,7 @@ class Paging(Request):
     limit: Limit = 20
     cursor: str | None = Field(
         default=None,
-        pattern=rf"^([0-9]{{1,17}}|-[0-9]{{1,16}})_{UUID_PATTERN}$",
+        pattern=pattern(rf"^([0-9]{{1,17}}|-[0-9]{{1,16}})_{UUID_PATTERN}$", NOT_A_CURSOR),
         description="`next` of the page before; absent for the first page",
     )
 

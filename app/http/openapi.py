@@ -26,7 +26,8 @@ A backend for households: families, tasks, routines, habits, exercise, points, c
 **Tokens.** Sign up or in, and send the `access_token` as `Authorization: Bearer …`. It is for one
 family; `/v1/families/{family_id}/token` switches to another. `/v1/auth/refresh` renews it.
 
-**Lists** respond with `{"items": […], "next": "…"}`: hand `next` back as `cursor` for the page after it.
+**Lists** respond with `{"items": […], "next": "…"}`: hand `next` back as `cursor` for the page
+after it.
 
 **Changes** heed `If-Match` with the `ETag` that was seen, so that nobody overwrites what they have
 not read. Where a field of a PATCH is absent, it keeps its value; null empties it. A PUT makes what
@@ -42,7 +43,7 @@ _TAG = '(W/)?"[!#-~]*"'
 # The headers that a request may carry. No examples: the page would send them unasked.
 PARAMETERS: Mapping[str, Json] = {
     "X-Request-Id": {
-        "description": "A UUID to find the request by in responses, logs and audit trail; made up if"
+        "description": "A UUID to find the request by in responses, log and audit trail; made up if"
         " there is none.",
         "schema": {"type": "string"},
     },

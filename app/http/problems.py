@@ -12,6 +12,8 @@ import asyncpg
 from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
+from app.http.fields import PATTERNS
+
 
 @dataclass(frozen=True)
 class ProblemType:
@@ -268,7 +270,7 @@ def from_database(
 # the values in braces: pydantic's "Validation Errors", and `fields`: what is allowed.
 _WORDS = {
     "missing": "is missing",
-    "extra_forbidden": "is not known here; allowed: {fields}",
+    "extra_forbidden": "is not a field here; there are: {fields}",
     "string_type": "must be a text",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
@@ -299,7 +301,7 @@ def from_validation(
     Args:
         errors: Each of them.
         inside: `body` or `query`.
-        fields: What there may be.
+        fields: The fields that there are, of the body or the query string.
     """
     if any(error["type"] == "json_invalid" for error in errors):
         return Problem(MALFORMED, "The body is not valid JSON.")
@@ -308,10 +310,13 @@ def from_validation(
 
 
 def _entry(error: ErrorDetails, inside: str, allowed: str) -> Mapping[str, str]:
-    words = _WORDS.get(error["type"], error["msg"].removeprefix("Value error, "))
-    if error["type"] == "extra_forbidden" and len(error["loc"]) > 1:
-        words = "is not known here"
-    detail = words.format_map({**error.get("ctx", {}), "fields": allowed})
+    context = error.get("ctx", {})
+    if error["type"] in _WORDS:
+        detail = _WORDS[error["type"]].format(**{**context, "fields": allowed})
+    elif error["type"] == "string_pattern_mismatch":
+        detail = PATTERNS[context["pattern"]]
+    else:
+        detail = error["msg"].removeprefix("Value error, ")
     if inside == "query":
         return {"parameter": ".".join(map(str, error["loc"])), "detail": detail}
     escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"])

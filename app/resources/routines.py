@@ -18,6 +18,7 @@ from pydantic import (
 from app.http import problems
 from app.http.endpoint import Resource, delete, get, patch, post, put
 from app.http.fields import (
+    NOT_A_CURSOR,
     UUID_PATTERN,
     WHOLE,
     Description,
@@ -26,6 +27,7 @@ from app.http.fields import (
     Points,
     Title,
     Visibility,
+    pattern,
     read_number,
 )
 from app.http.models import (
@@ -129,7 +131,7 @@ class RoutineCompletionFilter(Period):
     limit: Limit = 20
     cursor: str | None = Field(
         default=None,
-        pattern=rf"^[0-9]{{1,6}}_{UUID_PATTERN}$",
+        pattern=pattern(rf"^[0-9]{{1,6}}_{UUID_PATTERN}$", NOT_A_CURSOR),
         description="`next` of the page before; absent for the first page",
     )
 

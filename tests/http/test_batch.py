@@ -193,7 +193,7 @@ async def test_a_secret_is_told_in_no_batch_which_might_be_kept(ann: Person) -> 
         [
             {
                 "pointer": "/operations/0/path",
-                "detail": "POST /v1/invitations is no operation for a batch",
+                "detail": "POST /v1/invitations is not an operation that a batch can run",
             }
         ],
     )

@@ -85,7 +85,7 @@ async def test_a_person_signs_up_and_makes_a_task_in_the_browser(
     await expect(page.locator(".modal-ux")).to_contain_text("Logout")  # it has the token
     await page.screenshot(path=tmp_path / "authorized.png")
     await page.locator(".modal-ux .btn-done").click()
-    signed_out = await _execute(page, "Accounts-sign_out")
+    signed_out = await _execute(page, "Sessions-sign_out")
     assert "204" in signed_out
     await expect(page.locator("#who")).to_have_text("Nobody is signed in")
 
@@ -94,7 +94,7 @@ async def test_the_pages_about_problems_are_shown(page: Page) -> None:
     await page.goto("/problems")
     await page.get_by_role("link", name="last-owner").click()
 
-    await expect(page.get_by_role("heading")).to_have_text("A family keeps at least one owner.")
+    await expect(page.get_by_role("heading")).to_have_text("A family needs at least one owner.")
     await expect(page.locator("pre")).to_contain_text('"code": "last-owner"')
 
 

@@ -77,7 +77,7 @@ async def test_a_database_behind_the_files_is_degraded_and_says_which(
     own_hearth: Hearth, serve: Serve
 ) -> None:
     connection = await asyncpg.connect(own_hearth.superuser_url)
-    await connection.execute("update yoyo.files set sha256 = 'old' where name = 'touch'")
+    await connection.execute("update yoyo.files set sha256 = 'old' where name = 'tg_touch'")
     await connection.close()
 
     with serve(own_hearth.settings()) as url:

@@ -223,7 +223,7 @@ async def test_a_generated_client_works(
         signed_up = generated("api.accounts.sign_up").sync(client=nobody, body=account)
     with generated("client").AuthenticatedClient(service, signed_up.access_token) as client:
         task = generated(f"{tasks}.create_task").sync(
-            client=client, body=made.TaskNew(title="Sweep")
+            client=client, body=made.TaskCreate(title="Sweep")
         )
         listed = generated(f"{tasks}.list_tasks").sync(client=client, limit=5)
         patched, stale = (
@@ -234,7 +234,9 @@ async def test_a_generated_client_works(
         )
         deleted = generated(f"{tasks}.delete_task").sync_detailed(task.id, client=client)
         missing = generated(f"{tasks}.get_task").sync(task.id, client=client)
-        wrong = generated(f"{tasks}.create_task").sync(client=client, body=made.TaskNew(title=" "))
+        wrong = generated(f"{tasks}.create_task").sync(
+            client=client, body=made.TaskCreate(title=" ")
+        )
 
     assert listed == made.TaskList(items=[task], next_=None)
     assert (patched.parsed.title, patched.parsed.row_version) == ("Mop", 2)

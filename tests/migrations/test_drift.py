@@ -253,7 +253,8 @@ NAMED = {
         "statistics app.guess was added by hand",
     ),
     "trigger added": (
-        "create trigger mine before insert on app.tasks for each row execute function app.tg_touch()",
+        "create trigger mine before insert on app.tasks"
+        " for each row execute function app.tg_touch()",
         "0007",
         "trigger mine on app.tasks was added by hand",
     ),

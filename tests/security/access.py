@@ -1,8 +1,8 @@
 """Measure who may do what to which row of which table.
 
 A cell is a statement that was run as a caller, on a table that held one row, and undone. Tables,
-partitions and columns come from the catalog and rows from `tests/support/households.py`, so a new table is
-measured as soon as it is there.
+partitions and columns come from the catalog and rows from `tests/support/households.py`, so a new
+table is measured as soon as it is there.
 
 Triggers and foreign keys are switched off meanwhile: they could only refuse more, and so hide what
 grants and policies let through.

@@ -1,4 +1,5 @@
-"""Write what `docs/generated/access-matrix.md` should be: `python -m tests.security.access_matrix`, or `make matrix`.
+"""Write what `docs/generated/access-matrix.md` should be: `python -m
+tests.security.access_matrix`, or `make matrix`.
 
 And read it again, for the test that holds it against the server.
 """

@@ -1,7 +1,9 @@
-"""Weaken the schema one step at a time, and see a test fail each time: `python -m tests.security.mutations`.
+"""Weaken the schema one step at a time, and see a test fail each time: `python -m
+tests.security.mutations`.
 
 tests/security/mutations.sql finds the mutants in the catalog of a migrated database. The rules of
-tests/sql/catalog.sql are asked about each in a transaction. What breaks none is made in a copy of the
+tests/sql/catalog.sql are asked about each in a transaction. What breaks none is made in a copy of
+the
 database, against which the tests below run until one fails. A mutant that nothing kills is a test
 that nobody wrote, or is explained in tests/security/survivors.toml.
 

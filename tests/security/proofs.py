@@ -7,7 +7,8 @@ of the permissive policies and all of the restrictive ones, grants, roles.
 
 Not modelled: that a statement which reads, too, must satisfy the policies for select; keys, checks
 and triggers. All of them only take away, so what is proven here holds with them. Functions that
-lend the rights of another role are not policies, and are attacked in tests/security/test_isolation.py.
+lend the rights of another role are not policies, and are attacked in
+tests/security/test_isolation.py.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,5 @@
-"""tests/security/compare_policies.sh: what a review is shown of a change to policies, and what fails it."""
+"""tests/security/compare_policies.sh: what a review is shown of a change to policies, and what
+fails it."""
 
 import os
 import shutil

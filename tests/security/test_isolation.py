@@ -1,8 +1,8 @@
 """What holds families apart beside the policies of each table: the floor under them, the context
 that they compare with, the triggers and the functions that lend rights.
 
-What each caller may do to each row is in tests/security/test_access_matrix.py; the ways around that, in
-tests/security/test_ways_around.py.
+What each caller may do to each row is in tests/security/test_access_matrix.py; the ways around
+that, in tests/security/test_ways_around.py.
 """
 
 import json

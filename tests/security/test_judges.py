@@ -264,7 +264,8 @@ PREPARE = """
     alter table app.score_entries
         alter user_id set default '00000000-0000-0000-0000-000000000001',
         alter scored_on set default '2030-02-28';
-    alter table app.idempotency_keys alter user_id set default '00000000-0000-0000-0000-000000000001';
+    alter table app.idempotency_keys alter user_id set default
+    '00000000-0000-0000-0000-000000000001';
     alter table app.invitations alter user_id set default '00000000-0000-0000-0000-000000000001';
     alter table app.family_memberships
         alter user_id set default '00000000-0000-0000-0000-000000000001';

@@ -1,4 +1,5 @@
-"""The harness of tests/security/mutations.py: that it finds what it should, and says what it found."""
+"""The harness of tests/security/mutations.py: that it finds what it should, and says what it
+found."""
 
 import os
 import re

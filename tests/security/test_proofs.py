@@ -1,7 +1,9 @@
 """No context reaches what is another family's, or somebody's alone: proven, for every row there is.
 
-tests/security/test_isolation.py attacks with rows that were made for it; here z3 looks for any row and any
-context at all (tests/security/proofs.py). A claim is written in SQL. It says what is true of every row that
+tests/security/test_isolation.py attacks with rows that were made for it; here z3 looks for any row
+and any
+context at all (tests/security/proofs.py). A claim is written in SQL. It says what is true of every
+row that
 a login reaches, and knows nothing of the policies. What fails is printed with a counterexample.
 """
 

@@ -634,7 +634,7 @@ def test_nothing_is_said_to_every_session_of_the_database() -> None:
     files = [
         path
         for part in ("migrations", "functions", "policies", "queries")
-        for path in (sql_directory() / part).glob("*.sql")
+        for path in (sql_directory() / part).rglob("*.sql")
     ]
 
     assert files

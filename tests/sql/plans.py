@@ -1,6 +1,7 @@
 """How every query is planned and what it reads: `python -m tests.sql.plans`, or `make plans`.
 
-Each runs in the crowd of tests/sql/crowd.sql, prepared as the login and in the context that the service
+Each runs in the crowd of tests/sql/crowd.sql, prepared as the login and in the context that the
+service
 would give it. tests/sql/test_plans.py holds what is measured here against the rules below, and the
 shapes of the plans against docs/generated/query-plans.md, which this module writes.
 """
@@ -656,7 +657,8 @@ HEAD = """\
 # Query plans
 
 How PostgreSQL 18 runs every query of `sql/queries`, and what else the service and its people run,
-for somebody in one of two large families among a hundred thousand small ones (`tests/sql/crowd.sql`).
+for somebody in one of two large families among a hundred thousand small ones
+(`tests/sql/crowd.sql`).
 
 Written by `make plans`; do not edit. Whatever changes here is a change of plan: read it in the
 review. The rules that hold on every PostgreSQL are in `tests/sql/plans.py`.

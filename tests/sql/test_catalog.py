@@ -47,7 +47,7 @@ class Rule:
 
     @classmethod
     def read(cls, block: str, place: str) -> "Rule":
-        """Read what follows `-- rule: `; the head of tests/sql/catalog.sql explains the notation."""
+        """Read what follows `-- rule: `; the head of catalog.sql explains the notation."""
         sentence, *lines = block.splitlines()
         head = [line[3:] for line in takewhile(lambda line: line.startswith("-- "), lines)]
         reason, exceptions, examples = [], set(), list[Example]()
@@ -132,7 +132,7 @@ def files_about(name: str, place: str) -> Iterator[str]:
     words = set(re.findall(r"\w+", name))
     tables = {table for made in makes.values() for table in made}
     subjects = words | {table for table in tables if any(word.startswith(table) for word in words)}
-    for path in sorted((root / place).glob("*.sql")):
+    for path in sorted((root / place).rglob("*.sql")):
         if subjects & {path.stem, *makes.get(path, [])}:
             yield f"{place}/{path.name}"
 

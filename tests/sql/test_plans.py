@@ -141,7 +141,7 @@ async def test_every_index_is_missed_by_a_query(bench: Bench, measured: Sequence
                         break
 
     broken = [
-        f"{name}: no call in tests/sql/plans.py misses it, so it is superfluous or its query not called"
+        f"{name}: no call in plans.py misses it, so it is superfluous or its query not called"
         for name, _ in indexes
         if name not in missed | set(UNREAD)
     ]

@@ -98,7 +98,7 @@ migrated = factories.postgresql_noproc(depends_on="cluster", dbname="hearth", lo
 
 @pytest.fixture(scope="session")
 def template(cluster: Cluster, request: pytest.FixtureRequest) -> str:
-    """Return the database that is copied for whoever asks; tests/security/mutations.py brings its own."""
+    """Return the database that is copied for whoever asks; the mutants bring their own."""
     return cluster.template_dbname or str(request.getfixturevalue("migrated").template_dbname)
 
 
