@@ -36,6 +36,11 @@ test-%: .venv/installed
 mutations: .venv/installed ## weaken the schema step by step, see tests fail (ARGS=--help)
 	@$(RUN) tests.security.mutations $(if $(filter mutations,$(MAKECMDGOALS)),$(ARGS))
 
+new: .venv/installed ## write a new table: NAME=errands FIELDS='title:text:200 due_on:date?'
+	@$(RUN) tests.scaffold '$(NAME)' '$(FIELDS)' $(if $(VISIBILITY),--visibility '$(VISIBILITY)') \
+	    $(if $(RETIRED),--retired '$(RETIRED)') $(if $(PARENT),--parent '$(PARENT)')
+	@$(MAKE) --no-print-directory schema matrix plans
+
 rehearse: .venv/installed ## migrations up, down, up, on the empty database DIRECT_URL
 	@sh tests/migrations/rehearse.sh
 
@@ -80,4 +85,4 @@ install: .venv/installed ## make or refresh .venv
 	    --constraint constraints.txt --editable '.[dev]'
 	@touch .venv/installed
 
-.PHONY: help up test lint types squawk mutations rehearse compare rules format schema matrix plans lock clean install
+.PHONY: help up test lint types squawk mutations new rehearse compare rules format schema matrix plans lock clean install
