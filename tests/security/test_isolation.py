@@ -111,7 +111,7 @@ async def test_a_context_ends_with_what_it_stands_on(
 
 
 @pytest.mark.parametrize(
-    ("by", "of", "to", "answer"),
+    ("by", "of", "to", "response"),
     [
         ("owner", "member", "owner", "UPDATE 1"),
         ("owner", "admin", "member", "UPDATE 1"),
@@ -135,7 +135,7 @@ async def test_who_may_give_which_role(
 
 
 @pytest.mark.parametrize(
-    ("by", "removed", "answer"),
+    ("by", "removed", "response"),
     [
         ("owner", "member", "UPDATE 1"),
         ("owner", "admin", "UPDATE 1"),

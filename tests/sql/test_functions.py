@@ -299,7 +299,7 @@ async def test_a_retired_account_shows_no_hash_and_gets_no_family(
 
 
 @pytest.mark.parametrize(
-    ("change", "condition", "answer"),
+    ("change", "condition", "response"),
     [
         ("role = 'admin'", "role = 'owner'", "ZH002"),
         ("deleted_at = now()", "role = 'owner'", "ZH002"),

@@ -151,7 +151,7 @@ async def test_a_purged_family_goes_with_all_that_is_its_own_and_leaves_the_peop
 
 @pytest.mark.parametrize("is_there", [True, False])
 @pytest.mark.parametrize(
-    ("statement", "answer"),
+    ("statement", "response"),
     [
         ("delete from app.users where id = $1", "DELETE 0"),
         ("delete from app.families where id = $1", "DELETE 0"),
