@@ -50,6 +50,9 @@ compare: .venv/installed ## who may do what that could not in BASE (origin/main)
 rules: .venv/installed ## which rules of tests/sql/catalog.sql the database URL breaks
 	@$(RUN) tests.sql.test_catalog $(URL)
 
+judges: .venv/installed ## what pgrls finds in the database URL
+	@$(RUN) tests.security.judges $(URL)
+
 format: .venv/installed ## let ruff mend what it can
 	@$(RUN) ruff check --fix --quiet
 	@$(RUN) ruff format --quiet
@@ -85,4 +88,4 @@ install: .venv/installed ## make or refresh .venv
 	    --constraint constraints.txt --editable '.[dev]'
 	@touch .venv/installed
 
-.PHONY: help up test lint types squawk mutations new rehearse compare rules format schema matrix plans lock clean install
+.PHONY: help up test lint types squawk mutations new rehearse compare rules judges format schema matrix plans lock clean install

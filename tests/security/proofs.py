@@ -171,6 +171,7 @@ class Table:
     name: str
     role: str
     columns: tuple[str, ...]
+    trail: str | None  # what its trigger for the trail is told first; None without one
     granted: str
     is_guarded: bool
     policies: tuple[Policy, ...]
@@ -199,6 +200,11 @@ class Table:
     def counterexample(self, access: str, claim: str) -> str | None:
         """Return a row that the role reaches although the claim is not true of it, or None."""
         return self._refutation(access, [self.reaches(access), z3.Not(truth(claim).is_true)])
+
+    def hidden_row(self, *claims: str) -> str | None:
+        """Return a row that the role does not see although the claims are true of it, or None."""
+        hidden = [truth(claim).is_true for claim in claims] + [z3.Not(self.reaches("select"))]
+        return self._refutation("select of a hidden row", hidden)
 
     def shared_row(self, claim: str) -> str | None:
         """Return a row seen in two contexts of which the claim could be true of one only."""
@@ -243,6 +249,11 @@ _TABLES = """
             select a.attname::text from pg_attribute as a
             where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
         ) as columns,
+        (
+            select split_part(encode(g.tgargs, 'escape'), '\\000', 1)
+            from pg_trigger as g
+            where g.tgrelid = c.oid and g.tgname = '_900_audit'
+        ) as trail,
         c.relrowsecurity and not r.rolsuper and not r.rolbypassrls
             and (c.relforcerowsecurity or not pg_has_role(r.oid, c.relowner, 'usage')) as is_guarded
     from pg_class as c
@@ -281,6 +292,7 @@ async def read_tables(connection: asyncpg.Connection, *roles: str) -> list[Table
             name=row["table"],
             role=row["role"],
             columns=tuple(row["columns"]),
+            trail=row["trail"],
             granted=row["granted"],
             is_guarded=row["is_guarded"],
             policies=tuple(
