@@ -4,6 +4,8 @@ The first lines of a file, its head, may ask for:
 
     -- depends: 0006_tasks             a migration: the one before it
     -- transactional: false            a migration: one idempotent statement, outside a transaction
+    -- locks: app.tasks share          a migration or rollback: a lock it takes on a table that was
+                                       there, with the reason; read by the tests alone
     -- requires: 0007_chats new_id     a function or policy: the migrations and functions it needs
     -- owner: app_auth                 the role it is run as; app_owner unless said (a transactional
                                        migration says `set local role` itself)
@@ -14,7 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Self
 
@@ -22,11 +24,11 @@ import sqlparse
 
 FOLDERS = {"migration": "migrations", "function": "functions", "policy": "policies"}
 DIRECTIVES = {
-    "migration": {"depends", "transactional", "owner"},
+    "migration": {"depends", "transactional", "owner", "locks"},
     "function": {"requires", "owner"},
     "policy": {"requires", "owner"},
 }
-DIRECTIVE = re.compile(r"--\s*(depends|transactional|requires|owner)\s*:\s*(.*)")
+DIRECTIVE = re.compile(r"--\s*(depends|transactional|requires|owner|locks)\s*:\s*(.*)")
 OWNER = "app_owner"
 
 Key = tuple[str, str]  # kind and name
@@ -51,9 +53,9 @@ class File:
         try:
             text = path.read_text("utf-8")
         except FileNotFoundError:
-            raise MigrationError(f"{path.parent.name}/{path.name}: there is no such file") from None
+            raise MigrationError(f"{_below_sql(kind, path)}: the file does not exist") from None
         except UnicodeDecodeError:
-            raise MigrationError(f"{path.parent.name}/{path.name}: not UTF-8") from None
+            raise MigrationError(f"{_below_sql(kind, path)}: the file is not UTF-8") from None
         lines = text.split("\n")
         first = list(takewhile(lambda line: not line or line.startswith("--"), lines))
         head: dict[str, list[str]] = {}
@@ -66,23 +68,23 @@ class File:
 
     def _faults(self, body: list[str]) -> Iterator[str]:
         if self.text.startswith("\ufeff"):
-            yield "starts with a byte order mark; save it without"
+            yield "the file starts with a byte order mark; save it without one"
         if re.search(r"^\s*/\*", self.text, re.MULTILINE):
-            yield "has a /* */ comment; a directive after it would be overlooked, so use --"
+            yield "yoyo reads no directive after a /* */ comment; write -- instead"
         for late in filter(None, map(DIRECTIVE.match, body)):
-            yield f"`-- {late[1]}:` stands below the head and would be overlooked"
+            yield f"`-- {late[1]}:` is below the head of the file, where nothing reads it"
         if ends := re.search(r"^(begin|commit|rollback)\s*;", self.text, re.MULTILINE):
-            yield f"says {ends[1]}, but transactions are not a file's business"
+            yield f"the file must not say `{ends[1]}`: it runs in a transaction of the migrator"
         for name in self.head.keys() - DIRECTIVES[self.kind]:
-            yield f"`-- {name}:` means nothing in {FOLDERS[self.kind]}"
+            yield f"`-- {name}:` has no meaning in {FOLDERS[self.kind]}"
         if not re.fullmatch(r"app_[a-z0-9_]+", self.owner):
-            yield "`-- owner:` must name one role that starts with app_"
+            yield "`-- owner:` must name one role, whose name starts with app_"
         if self.head.get("transactional", ["true"]) not in (["true"], ["false"]):
-            yield "`-- transactional:` must say true or false"
+            yield "`-- transactional:` must be true or false"
 
     @property
     def where(self) -> str:
-        return f"{self.path.parent.name}/{self.path.name}"
+        return _below_sql(self.kind, self.path)
 
     @property
     def name(self) -> str:
@@ -122,22 +124,41 @@ class Tree:
         found = {kind: _files(kind, sql / folder) for kind, folder in FOLDERS.items()}
         migrations = found["migration"]
         for before, file in zip([None, *migrations], migrations, strict=False):
-            expected = [before.name] if before else []
-            if file.head.get("depends", []) != expected:
-                raise MigrationError(f"{file.where}: must say `-- depends: {' '.join(expected)}`")
+            if file.head.get("depends", []) != ([before.name] if before else []):
+                says = (
+                    f"`-- depends: {before.name}`" if before else "no `-- depends:`, as the first"
+                )
+                raise MigrationError(f"{file.where}: must say {says}")
             for script in (file, file.rollback()):
                 if not file.is_transactional and len(sqlparse.split(script.text)) != 1:
-                    raise MigrationError(f"{script.where}: must be one statement, no transaction")
+                    fault = "must be one statement, as no transaction holds it"
+                    raise MigrationError(f"{script.where}: {fault}")
         files = [*_in_order(found["function"]), *found["policy"]]
         return cls(migrations, files, _requirements(migrations, files))
 
 
+def _below_sql(kind: str, path: Path) -> str:
+    """Name a file as people do: `functions/json/task_json.sql`."""
+    (sql, *_) = (above.parent for above in path.parents if above.name == FOLDERS[kind])
+    return path.relative_to(sql).as_posix()
+
+
 def _files(kind: str, folder: Path) -> list[File]:
-    """Read the files of a folder; an absent one is no reason to drop what it would hold."""
-    paths = [path for path in folder.rglob("*.sql") if not path.name.endswith(".rollback.sql")]
-    if not folder.is_dir() or (kind == "migration" and not paths):
-        raise MigrationError(f"{folder}: there is nothing here")
-    return [File.read(kind, path) for path in sorted(paths, key=lambda path: path.name)]
+    """Read the files of a folder; an absent one is no reason to drop what it would hold.
+
+    Repeatable files may stand in folders of any depth: it is the name that says what they own.
+    """
+    if not folder.is_dir():
+        raise MigrationError(f"{folder}: the directory does not exist")
+    found = folder.glob("*.sql") if kind == "migration" else folder.rglob("*.sql")
+    paths = sorted(found, key=lambda path: (path.stem, path))
+    for path, other in pairwise(paths):
+        if path.stem == other.stem:
+            raise MigrationError(f"{path} and {other}: two files must not have the same name")
+    files = [File.read(kind, path) for path in paths if not path.name.endswith(".rollback.sql")]
+    if kind == "migration" and not files:
+        raise MigrationError(f"{folder}: there are no migrations")
+    return files
 
 
 def _in_order(functions: list[File]) -> Iterator[File]:
@@ -148,7 +169,8 @@ def _in_order(functions: list[File]) -> Iterator[File]:
     try:
         sorter.prepare()
     except CycleError as error:
-        raise MigrationError(f"functions: requires runs in a circle, {error.args[1]}") from None
+        circle = " requires ".join(error.args[1][::-1])
+        raise MigrationError(f"functions: `-- requires:` is circular: {circle}") from None
     while sorter.is_active():
         ready = sorted(sorter.get_ready())
         yield from (by_name[name] for name in ready)
@@ -162,7 +184,7 @@ def _requirements(migrations: list[File], files: list[File]) -> dict[Key, str]:
     for file in files:
         wants = file.head.get("requires", [])
         if unknown := [name for name in wants if name not in number]:
-            raise MigrationError(f"{file.where}: requires {unknown[0]}, which there is not")
+            raise MigrationError(f"{file.where}: requires {unknown[0]}, which does not exist")
         latest = max((number[name] for name in wants), default=0)
         requires[file.key] = migrations[latest].name
         if file.kind == "function":

@@ -16,6 +16,7 @@
 -- Who left, was removed or invited again comes back to the same membership, with all that hangs on
 -- it. So a membership may be restored now, and only that of an account that is active.
 --
+-- locks: app.family_memberships access exclusive, because one of its indexes is replaced
 -- depends: 0010_rate_limits
 
 set local role app_auth;

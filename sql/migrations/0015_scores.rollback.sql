@@ -1,4 +1,9 @@
 -- Loses every point that was awarded, and what tasks are worth.
+--
+-- locks: app.tasks access exclusive, because it loses a column
+-- locks: app.habit_logs access exclusive, because it loses triggers
+-- locks: app.routine_completions access exclusive, because it loses triggers
+-- locks: app.exercise_logs access exclusive, because it loses triggers
 
 set local role app_owner;
 drop trigger _520_score_delete on app.exercise_logs;

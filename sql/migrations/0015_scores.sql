@@ -8,6 +8,10 @@
 -- No foreign key leads to what the points are for: they outlive it. Work that was done was done,
 -- also when the task is deleted later.
 --
+-- locks: app.tasks access exclusive, because it gets a column
+-- locks: app.habit_logs share row exclusive, because it gets triggers
+-- locks: app.routine_completions share row exclusive, because it gets triggers
+-- locks: app.exercise_logs share row exclusive, because it gets triggers
 -- depends: 0014_routines
 
 set local role app_owner;

@@ -13,7 +13,7 @@ import pytest
 
 from app import migrations
 from app.migrations import MigrationError
-from app.migrations.sources import Tree
+from app.migrations.sources import FOLDERS, Tree
 from app.settings import sql_directory
 from tests.conftest import Cluster
 from tests.support.fixtures import Hearth, copy_of_template
@@ -293,52 +293,52 @@ NAMED = {
     "partition without row security": (
         "alter table app.audit_log_default disable row level security",
         "0006",
-        "partitions of table app.audit_log was changed by hand",
+        "partitions of table app.audit_log were changed by hand",
     ),
     "partition without forced row security": (
         "alter table app.audit_log_default no force row level security",
         "0006",
-        "partitions of table app.audit_log was changed by hand",
+        "partitions of table app.audit_log were changed by hand",
     ),
     "policy on a partition": (
         "create policy mine on app.audit_log_default for select to app_api using (true)",
         "0006",
-        "partitions of table app.audit_log was changed by hand",
+        "partitions of table app.audit_log were changed by hand",
     ),
     "grant on a partition": (
         "grant select on app.audit_log_default to app_api",
         "0006",
-        "partitions of table app.audit_log was changed by hand",
+        "partitions of table app.audit_log were changed by hand",
     ),
     "grant on a column of a partition": (
         "grant select (family_id) on app.audit_log_default to app_api",
         "0006",
-        "partitions of table app.audit_log was changed by hand",
+        "partitions of table app.audit_log were changed by hand",
     ),
     "partition, its owner": (
         "alter table app.audit_log_default owner to app_api",
         "0006",
-        "partitions of table app.audit_log was changed by hand",
+        "partitions of table app.audit_log were changed by hand",
     ),
     "constraint on a partition": (
         "alter table app.audit_log_default add constraint mine check (true)",
         "0006",
-        "partitions of table app.audit_log was changed by hand",
+        "partitions of table app.audit_log were changed by hand",
     ),
     "index on a partition": (
         "create index mine on app.audit_log_default (table_name)",
         "0006",
-        "partitions of table app.audit_log was changed by hand",
+        "partitions of table app.audit_log were changed by hand",
     ),
     "partition, its storage parameters": (
         "alter table app.audit_log_default set (autovacuum_enabled = off)",
         "0006",
-        "partitions of table app.audit_log was changed by hand",
+        "partitions of table app.audit_log were changed by hand",
     ),
     "default partition gone": (
         "alter table app.audit_log detach partition app.audit_log_default",
         "0006",
-        "partitions of table app.audit_log is missing",
+        "partitions of table app.audit_log are missing",
     ),
     "default partition gone, another there": (
         "set local role app_owner;"
@@ -351,18 +351,18 @@ NAMED = {
         " alter table app.audit_log detach partition app.audit_log_default;"
         " reset role",
         "0006",
-        "partitions of table app.audit_log was changed by hand: default became nothing",
+        "partitions of table app.audit_log were changed by hand: removed default",
     ),
     "trigger of a partition, its argument": (
         "create or replace trigger _100_refuse_truncate before truncate on app.audit_log_default"
         " for each statement execute function app.tg_refuse_change('no')",
         "0006",
-        "partitions of table app.audit_log was changed by hand",
+        "partitions of table app.audit_log were changed by hand",
     ),
     "trigger of a partition": (
         "drop trigger _100_refuse_truncate on app.audit_log_default",
         "0006",
-        "partitions of table app.audit_log was changed by hand",
+        "partitions of table app.audit_log were changed by hand",
     ),
     "type, its labels": (
         "alter type app.member_role add value 'guest'",
@@ -388,7 +388,7 @@ NAMED = {
     "grant on the schema": (
         "grant create on schema app to app_api",
         "0002",
-        "schema app was changed by hand: nothing became grant CREATE to app_api",
+        "schema app was changed by hand: added grant CREATE to app_api",
     ),
     "grant on the schema, to grant on": (
         "grant usage on schema app to app_api with grant option",
@@ -400,24 +400,24 @@ NAMED = {
     "default privileges": (
         "alter default privileges for role app_owner grant execute on functions to app_api",
         "0002",
-        "default privileges was changed by hand: of app_owner in every schema on f",
+        "default privileges were changed by hand: of app_owner in every schema on f",
     ),
     "default privileges of another kind": (
         "alter default privileges for role app_owner grant select on tables to app_api",
         "0002",
-        "default privileges was changed by hand: nothing became of app_owner",
+        "default privileges were changed by hand: added of app_owner",
     ),
     "grant on the database": (
         "do $$ begin execute format('grant temporary on database %I to public',"
         " current_database()); end $$",
         "0001",
-        "database was changed by hand: nothing became grant TEMPORARY to public",
+        "database was changed by hand: added grant TEMPORARY to public",
     ),
     "database, its settings": (
         "do $$ begin execute format('alter database %I set row_security = off',"
         " current_database()); end $$",
         "0001",
-        "database was changed by hand: nothing became set row_security=off",
+        "database was changed by hand: added set row_security=off",
     ),
     "role, what it may create": (
         "alter role app_api createdb",
@@ -432,18 +432,18 @@ NAMED = {
     "role, its settings": (
         "alter role app_api set row_security = off",
         "0001",
-        "role app_api was changed by hand: nothing became set row_security=off",
+        "role app_api was changed by hand: added set row_security=off",
     ),
     "role, its settings here": (
         "do $$ begin execute format('alter role app_api in database %I set app.user_id = %L',"
         " current_database(), gen_random_uuid()); end $$",
         "0001",
-        "role app_api was changed by hand: nothing became set app.user_id=",
+        "role app_api was changed by hand: added set app.user_id=",
     ),
     "role, its memberships": (
         "grant app_owner to app_reader",
         "0001",
-        "role app_reader was changed by hand: nothing became member of app_owner",
+        "role app_reader was changed by hand: added member of app_owner",
     ),
     "role, its comment": (
         "comment on role app_ops is 'Ops.'",
@@ -492,7 +492,7 @@ NAMED_LATER = {
     ),
     "grant on a sequence": (
         "grant usage on sequence app.turns to app_api",
-        "sequence app.turns was changed by hand: nothing became grant USAGE to app_api",
+        "sequence app.turns was changed by hand: added grant USAGE to app_api",
     ),
     "view, its query": (
         "create or replace view app.names with (security_invoker = true)"
@@ -501,7 +501,7 @@ NAMED_LATER = {
     ),
     "view, whose rights": (
         "alter view app.names reset (security_invoker)",
-        "view app.names was changed by hand: with {security_invoker=true} became nothing",
+        "view app.names was changed by hand: removed with {security_invoker=true}",
     ),
     "materialized view, its query": (
         "drop materialized view app.counts;"
@@ -538,7 +538,7 @@ NAMED_LATER = {
 REFUSED = {
     "function, its owner": (
         "alter function app.tg_touch() owner to app_ops",
-        r"functions/touch\.sql: must be owner of function touch",
+        r"functions/.*touch\.sql: must be owner of function touch",
     ),
     "column that a policy file grants": (
         "alter table app.tasks rename column description to details",
@@ -574,10 +574,14 @@ def _by_hand(hearth: Hearth, change: str) -> None:
         connection.execute(change)
 
 
+def _status(hearth: Hearth) -> migrations.Status:
+    return migrations.status(hearth.url("hearth_deployer"), sql_directory())
+
+
 def _items(hearth: Hearth) -> list[str]:
-    """Return what `hearth status` lists; it exits with 3 unless all of that is foreign."""
-    report = migrations.status(hearth.url("hearth_deployer"), sql_directory())
-    assert report.is_consistent == all(item.action == "foreign" for item in report.items)
+    """Return what `hearth status` lists; it exits with 3 unless all of that is unmanaged."""
+    report = _status(hearth)
+    assert report.is_consistent == all(item.action == "unmanaged" for item in report.items)
     return [str(item) for item in report.items]
 
 
@@ -600,10 +604,12 @@ def test_a_change_to_what_a_file_owns_is_named_and_mended(
     before = _recorded(mended_hearth)
     _by_hand(mended_hearth, change)
 
-    named = _items(mended_hearth)
+    named = _status(mended_hearth).items
     _migrate(mended_hearth)
 
-    assert [item.partition(".sql: ")[0] for item in named] == [f"apply {file}"]
+    assert [f"{item.action} {FOLDERS[item.kind]}/{item.name}" for item in named] == [
+        f"apply {file}"
+    ]
     assert _items(mended_hearth) == []
     assert _recorded(mended_hearth) == before
 
@@ -645,7 +651,7 @@ def test_migrate_says_what_it_leaves_alone(own_hearth: Hearth) -> None:
     said = _migrate(own_hearth)
 
     left = "differs migrations/0007_tasks.sql: index app.emergency was added by hand"
-    assert said == ["apply policies/tasks.sql: changed by hand in the database", left]
+    assert said == ["apply policies/tasks.sql: it was changed by hand in the database", left]
     assert _items(own_hearth) == [left]
 
 
@@ -669,12 +675,10 @@ def test_what_is_taken_back_by_hand_is_drift_no_more(own_hearth: Hearth) -> None
     assert _items(own_hearth) == []
 
 
-def test_what_stands_beside_ours_is_foreign_and_no_difference(own_hearth: Hearth) -> None:
+def test_what_stands_beside_ours_is_unmanaged_and_no_difference(own_hearth: Hearth) -> None:
     _by_hand(own_hearth, "create table app.strays (id integer primary key)")
 
-    assert _items(own_hearth) == [
-        "foreign migrations/0002_schema.sql: table app.strays was added by hand"
-    ]
+    assert _items(own_hearth) == ["unmanaged table app.strays: no file makes it"]
 
 
 def test_new_months_of_the_audit_trail_are_no_drift(own_hearth: Hearth) -> None:

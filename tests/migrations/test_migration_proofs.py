@@ -1,9 +1,14 @@
 """What holds for every migration, proven for each by itself: no trace, no lost row, no long lock.
 
-A new migration is proven without a line here, but for the rows of its tables in ROWS and what it
-locks in LOCKS, which is there to be seen in a review.
+A new migration is proven without a line here. Where it locks a table that was there before, its own
+file says so and why, to be seen in a review:
+
+    -- locks: app.tasks access exclusive, because it gets a column
+
+Without that it may take the one lock that a foreign key to the table takes.
 """
 
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -18,65 +23,17 @@ import psycopg
 import pytest
 
 from app import migrations
-from app.migrations import MigrationError, bookkeeping
-from app.migrations.bookkeeping import LOCK_TIMEOUT
+from app.migrations import MigrationError, statements
 from app.migrations.sources import Tree
 from app.settings import sql_directory
 from tests.conftest import Cluster
 from tests.sql.schema import everything
 from tests.support.deployers import until
 from tests.support.fixtures import Hearth, bootstrap
+from tests.support.sample_rows import fill
 from tests.support.tally import tally
 
 NAMES = [file.name for file in Tree.read(sql_directory()).migrations]
-
-ANN = "'00000000-0000-4000-8000-000000000001'"
-FAMILY = "'00000000-0000-4000-8000-000000000002'"
-SESSION = "'00000000-0000-4000-8000-000000000003'"
-TALK = "'00000000-0000-4000-8000-000000000004'"
-ROUTINE = "'00000000-0000-4000-8000-000000000007'"
-HABIT = "'00000000-0000-4000-8000-000000000005'"
-EXERCISE = "'00000000-0000-4000-8000-000000000006'"
-
-# Some rows for every table, parents first. They are loaded without triggers: until the functions
-# are there, the audited tables refuse to be written.
-ROWS = {
-    "users": f"(id, email, full_name) values ({ANN}, 'ann@example.com', 'Ann')",
-    "credentials": f"(user_id, password_hash) values ({ANN}, '$argon2id$')",
-    "families": f"(id, name) values ({FAMILY}, 'The Anns')",
-    "family_memberships": "(family_id, user_id, role, display_name)"
-    f" values ({FAMILY}, {ANN}, 'owner', 'Ann')",
-    "sessions": f"(id, user_id, family_id, expires_at) values ({SESSION}, {ANN}, {FAMILY}, now())",
-    "refresh_tokens": f"(token_hash, session_id) values (sha256('token'), {SESSION})",
-    "audit_log": "(family_id, action_type, table_name, row_key, after)"
-    f" values ({FAMILY}, 'insert', 'families', '{{}}', '{{}}')",
-    "account_events": f"(user_id, event_type) values ({ANN}, 'signed_up')",
-    "tasks": f"(family_id, user_id, title) values ({FAMILY}, {ANN}, 'Water the plants')",
-    "conversations": f"(family_id, user_id, id, title) values ({FAMILY}, {ANN}, {TALK}, 'A talk')",
-    "messages": "(family_id, user_id, conversation_id, role, content)"
-    f" values ({FAMILY}, {ANN}, {TALK}, 'user', 'Hello')",
-    "idempotency_keys": "(family_id, user_id, idempotency_key, request_hash, status)"
-    f" values ({FAMILY}, {ANN}, 'saturday', sha256('flour'), 201)",
-    "exercises": f"(family_id, user_id, id, name) values ({FAMILY}, {ANN}, {EXERCISE}, 'Plank')",
-    "exercise_logs": "(family_id, user_id, exercise_id, performed_on, duration_s)"
-    f" values ({FAMILY}, {ANN}, {EXERCISE}, '2025-11-20', 60)",
-    "score_entries": "(family_id, user_id, kind, source_id, scored_on, sequence, points)"
-    f" values ({FAMILY}, {ANN}, 'task', {TALK}, '2026-03-29', 1, 5)",
-    "rate_limit_hits": "(rate_limit, subject_hash) values ('sign_in', sha256('ann'))",
-    "habits": "(family_id, user_id, id, name, type, weekdays)"
-    f" values ({FAMILY}, {ANN}, {HABIT}, 'Make the bed', 'boolean', '{{1,2}}')",
-    "habit_logs": "(family_id, habit_id, logged_on, user_id, visibility, type, is_done, entered_on)"
-    f" values ({FAMILY}, {HABIT}, '2026-03-29', {ANN}, 'private', 'boolean', true, '2026-03-29')",
-    "routines": f"(family_id, user_id, id, name) values ({FAMILY}, {ANN}, {ROUTINE}, 'Sit still')",
-    "routine_versions": "(family_id, routine_id, version, user_id, visibility, author_id)"
-    f" values ({FAMILY}, {ROUTINE}, 1, {ANN}, 'private', {ANN})",
-    "routine_steps": "(family_id, routine_id, version, position, user_id, visibility, title,"
-    f" minutes) values ({FAMILY}, {ROUTINE}, 1, 1, {ANN}, 'private', 'Breathe', 5)",
-    "routine_completions": "(family_id, routine_id, user_id, completed_on, owner_id, visibility,"
-    f" version) values ({FAMILY}, {ROUTINE}, {ANN}, '2026-03-29', {ANN}, 'private', 1)",
-    "invitations": "(family_id, user_id, email, role, token_hash)"
-    f" values ({FAMILY}, {ANN}, 'bob@example.com', 'member', sha256('token'))",
-}
 
 TABLES = """
     select c.relname, array_agg(a.attname order by a.attnum)
@@ -100,6 +57,9 @@ UNPROVEN = """
 """
 
 Columns = dict[str, list[str]]
+
+# How long a migration waits for a lock, and with it whoever has queued behind it.
+PATIENCE = re.findall(r"set lock_timeout to '(\w+)'", statements.TEXTS["session"])[0]
 
 
 @pytest.fixture(scope="module")
@@ -127,10 +87,10 @@ def _before(name: str) -> str | None:
     return NAMES[place - 1] if place else None
 
 
-def _go(hearth: Hearth, to: str | None, **options: Any) -> None:
+def _go(hearth: Hearth, to: str | None, sql: Path | None = None, **options: Any) -> None:
     """Go up or down until `to` is the last migration that stands; without one, to nothing."""
     where: dict[str, Any] = {"to": to} if to else {"rollback": len(NAMES)}
-    migrations.migrate(hearth.url("hearth_deployer"), sql_directory(), **where, **options)
+    migrations.migrate(hearth.url("hearth_deployer"), sql or sql_directory(), **where, **options)
 
 
 def _status(hearth: Hearth) -> migrations.Status:
@@ -177,15 +137,6 @@ def _tables(root: psycopg.Connection[Any]) -> Columns:
     return dict(root.execute(TABLES).fetchall())
 
 
-def _load(root: psycopg.Connection[Any]) -> None:
-    """Put rows into every table that has none."""
-    there = _tables(root)
-    assert there.keys() <= ROWS.keys(), "ROWS has no rows for a new table"
-    for table in (table for table in ROWS if table in there):
-        if root.execute(f"select from app.{table}").rowcount == 0:
-            root.execute(f"insert into app.{table} {ROWS[table]}")
-
-
 def _content(root: psycopg.Connection[Any], columns: Columns) -> dict[str, list[Any]]:
     """Return the rows of tables, in these columns."""
     return {
@@ -199,14 +150,14 @@ def test_a_migration_and_its_rollback_leave_the_rows_that_were_there(
     ladder: Hearth, root: psycopg.Connection[Any], name: str
 ) -> None:
     _go(ladder, _before(name))
-    _load(root)
+    fill(root)
     columns = _tables(root)
     before = _content(root, columns)
 
     _go(ladder, name)
     after = _content(root, columns)
     unproven = root.execute(UNPROVEN).fetchall()
-    _load(root)
+    fill(root)
     is_more = _tables(root) != columns
     _go(ladder, _before(name))
     rolled_back = _content(root, columns)
@@ -221,54 +172,34 @@ def test_a_migration_and_its_rollback_leave_the_rows_that_were_there(
 
 # No long lock.
 
-# What each migration and its rollback lock of the tables that stand before and after, until they
-# commit, and what for. What only reads a table is left out.
-WRITERS_WAIT, ALL_WAIT = "ShareRowExclusiveLock", "AccessExclusiveLock"
-LOCKS = {
-    # A new foreign key puts triggers on the table that it refers to.
-    "apply 0004_families": {"users": WRITERS_WAIT},
-    "apply 0005_sessions": {"users": WRITERS_WAIT, "family_memberships": WRITERS_WAIT},
-    "apply 0007_tasks": {"family_memberships": WRITERS_WAIT},
-    "apply 0008_conversations": {"family_memberships": WRITERS_WAIT},
-    "apply 0009_idempotency_keys": {"family_memberships": WRITERS_WAIT},
-    "apply 0013_habits": {"family_memberships": WRITERS_WAIT},
-    # It changes an index of memberships as well.
-    "apply 0011_invitations": {"family_memberships": ALL_WAIT},
-    "apply 0012_exercises": {"families": WRITERS_WAIT, "family_memberships": WRITERS_WAIT},
-    "apply 0014_routines": {
-        "family_memberships": WRITERS_WAIT,
-        "exercises": WRITERS_WAIT,
-        "habits": WRITERS_WAIT,
-    },
-    # So does any other trigger, and a new column keeps everybody out.
-    "apply 0015_scores": {
-        **dict.fromkeys(("habit_logs", "routine_completions", "exercise_logs"), WRITERS_WAIT),
-        "family_memberships": WRITERS_WAIT,
-        "tasks": ALL_WAIT,
-    },
-    # And takes them away again.
-    "roll back 0004_families": {"users": ALL_WAIT},
-    "roll back 0005_sessions": {"users": ALL_WAIT, "family_memberships": ALL_WAIT},
-    "roll back 0007_tasks": {"family_memberships": ALL_WAIT},
-    "roll back 0008_conversations": {"family_memberships": ALL_WAIT},
-    "roll back 0009_idempotency_keys": {"family_memberships": ALL_WAIT},
-    "roll back 0013_habits": {"family_memberships": ALL_WAIT},
-    "roll back 0011_invitations": {"family_memberships": ALL_WAIT},
-    "roll back 0012_exercises": {"families": ALL_WAIT, "family_memberships": ALL_WAIT},
-    "roll back 0014_routines": {
-        "family_memberships": ALL_WAIT,
-        "exercises": ALL_WAIT,
-        "habits": ALL_WAIT,
-    },
-    "roll back 0015_scores": dict.fromkeys(
-        ("family_memberships", "tasks", "habit_logs", "routine_completions", "exercise_logs"),
-        ALL_WAIT,
-    ),
+# What a foreign key takes on the table that it refers to: it puts triggers there, and its table's
+# rollback takes them away again.
+WRITERS_WAIT, ALL_WAIT = "share row exclusive", "access exclusive"
+
+# A lock, and the weakest that keeps it from being taken.
+KEPT_OUT_BY = {
+    "row share": "exclusive",
+    "row exclusive": "share",
+    "share update exclusive": "share update exclusive",
+    "share": "row exclusive",
+    "share row exclusive": "row exclusive",
+    "exclusive": "row share",
+    "access exclusive": "access share",
 }
 
-# A deployer's locks, as others see them: what it has just made is not there for them.
+# The tables that foreign keys of younger tables refer to.
+REFERRED = """
+    select distinct older.relname
+    from pg_constraint
+    join pg_class as older on older.oid = confrelid and older.relname = any(%(standing)s)
+    join pg_class as younger on younger.oid = conrelid and not younger.relname = any(%(standing)s)
+    where contype = 'f' and connamespace = to_regnamespace('app')
+"""
+
+# A deployer's locks, as others see them: what it has just made is not there for them. What only
+# reads a table, and keeps nobody out, is left out.
 HELD = """
-    select c.relname, l.mode
+    select c.relname, lower(regexp_replace(left(l.mode, -4), '(?<!^)([A-Z])', ' \\1', 'g'))
     from unnest(array['RowShareLock', 'RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock',
         'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'])
         with ordinality as modes (mode, strength)
@@ -284,6 +215,10 @@ WAITING = """
     select count(*) from pg_stat_activity
     where datname = current_database() and wait_event_type = 'Lock'
 """
+
+
+Locks = dict[str, str]  # by table
+Moves = dict[str, tuple[Locks, Locks]]  # by file
 
 
 @dataclass
@@ -316,7 +251,7 @@ class Client:
 
 @contextmanager
 def _traffic(
-    hearth: Hearth, columns: Columns, *, patience: str = LOCK_TIMEOUT
+    hearth: Hearth, columns: Columns, *, patience: str = PATIENCE
 ) -> Iterator[list[Future[None]]]:
     """Have somebody read and somebody write all these tables, before, meanwhile and after."""
     reads = [f"select count(*) from app.{table}" for table in columns]
@@ -337,31 +272,108 @@ def _traffic(
                 client.stop.set()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_who_reads_or_writes_meanwhile_waits_no_longer_than_the_migration_would(
-    ladder: Hearth, root: psycopg.Connection[Any], name: str
-) -> None:
-    _go(ladder, _before(name))
-    _load(root)
+@pytest.fixture(scope="module")
+def measured() -> dict[str, Moves]:
+    """Keep what each migration was seen to lock, so that it need not be seen twice."""
+    return {}
+
+
+def _locks(
+    ladder: Hearth, root: psycopg.Connection[Any], name: str, sql: Path | None = None
+) -> Moves:
+    """Go up and down again; return what each move locked, and what the foreign keys of it do."""
     standing = _tables(root)
 
-    def go(to: str | None) -> dict[str, str]:
-        held: dict[str, str] = {}
-        _go(ladder, to, progress=lambda _: held.update(root.execute(HELD).fetchall()))
+    def go(to: str | None) -> Locks:
+        held: Locks = {}
+        _go(ladder, to, sql, progress=lambda _: held.update(root.execute(HELD).fetchall()))
         return {table: mode for table, mode in held.items() if table in standing}
 
-    with _traffic(ladder, standing):
-        held = {f"apply {name}": go(name), f"roll back {name}": go(_before(name))}
+    up = go(name)
+    referred = [table for (table,) in root.execute(REFERRED, {"standing": [*standing]})]
+    down = go(_before(name) if name in NAMES else NAMES[-1])
+    return {
+        f"migrations/{name}.sql": (up, dict.fromkeys(referred, WRITERS_WAIT)),
+        f"migrations/{name}.rollback.sql": (down, dict.fromkeys(referred, ALL_WAIT)),
+    }
 
-    found = {(move, *lock) for move, locks in held.items() for lock in locks.items()}
-    agreed = {(move, *lock) for move in held for lock in LOCKS.get(move, {}).items()}
-    changes = [
-        *(f"{move}: now takes {mode} on {table}" for move, table, mode in found - agreed),
-        *(f"{move}: no longer takes {mode} on {table}" for move, table, mode in agreed - found),
-    ]
-    assert not changes, "\n".join(["if this is meant, say so in LOCKS:", *sorted(changes)])
-    count = sum(map(len, LOCKS.values()))
-    tally("migrations", f"{len(NAMES)} up and down, with rows, under traffic; {count} locks held")
+
+def _faults(locks: Moves, sql: Path) -> Iterator[str]:
+    """Find what a file locks without saying so, or says without need."""
+    for file, (held, expected) in locks.items():
+        text = (sql / file).read_text()
+        says = dict(re.findall(r"^-- locks: app\.(\w+) ([a-z ]+), because \S", text, re.M))
+        if text.count("-- locks:") != len(says):
+            yield f"{file}: write `-- locks: app.TABLE LOCK, because …`, one line a table"
+        for table, lock in sorted(held.items() - (expected | says).items()):
+            says_so = f"-- locks: app.{table} {lock}, because …"
+            yield f"{file}: takes {lock} on app.{table}, which was there; if it must: {says_so}"
+        for table, lock in sorted(says.items() - (held.items() - expected.items())):
+            yield f"{file}: need not say that it takes {lock} on app.{table}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_who_reads_or_writes_meanwhile_waits_no_longer_than_the_migration_would(
+    ladder: Hearth, root: psycopg.Connection[Any], measured: dict[str, Moves], name: str
+) -> None:
+    _go(ladder, _before(name))
+    fill(root)
+
+    with _traffic(ladder, _tables(root)):
+        measured[name] = _locks(ladder, root, name)
+
+    faults = list(_faults(measured[name], sql_directory()))
+    assert not faults, "\n".join(faults)
+    tally("migrations", f"{len(NAMES)} up and down, with rows, under traffic")
+
+
+@pytest.mark.parametrize(
+    ("statement", "rollback", "found"),
+    [
+        ("create table app.own (id uuid references app.users)", "drop table app.own", []),
+        (
+            "create index own on app.tasks (title)",
+            "drop index app.own",
+            ["share on app.tasks", "access exclusive on app.tasks"],
+        ),
+        (
+            "alter table app.tasks add own uuid references app.users",
+            "alter table app.tasks drop own",
+            [
+                "access exclusive on app.tasks",
+                "share row exclusive on app.users",
+                "access exclusive on app.tasks",
+                "access exclusive on app.users",
+            ],
+        ),
+        ("update app.tasks set title = title", "select 1", ["row exclusive on app.tasks"]),
+    ],
+    ids=["a foreign key", "an index", "a column", "a row"],
+)
+def test_a_lock_on_a_table_that_was_there_is_named_unless_it_is_a_foreign_keys(
+    ladder: Hearth,
+    root: psycopg.Connection[Any],
+    tmp_path: Path,
+    statement: str,
+    rollback: str,
+    found: list[str],
+) -> None:
+    sql = tmp_path / "sql"
+    shutil.copytree(sql_directory(), sql)
+    become = "set local role app_owner;\n"
+    (sql / "migrations/9999_own.sql").write_text(f"-- depends: {NAMES[-1]}\n{become}{statement};")
+    (sql / "migrations/9999_own.rollback.sql").write_text(f"{become}{rollback};")
+    _go(ladder, NAMES[-1])
+    locks = _locks(ladder, root, "9999_own", sql)
+
+    faults = list(_faults(locks, sql))
+    for file, (held, _) in locks.items():
+        heads = [f"-- locks: app.{table} {lock}, because it must\n" for table, lock in held.items()]
+        (sql / file).write_text("".join(heads) + (sql / file).read_text())
+    said = list(_faults(locks, sql))
+
+    assert [re.findall(r"^\S+: takes (.*), which", fault)[0] for fault in faults] == found
+    assert bool(said) == (not found), "what a foreign key takes is said without need"
 
 
 def test_a_migration_that_locks_for_long_is_found(
@@ -393,30 +405,33 @@ def test_a_migration_that_locks_for_long_is_found(
     assert "9999_slow.sql: division by zero" in str(end)
 
 
-@pytest.mark.parametrize(
-    ("move", "table"), [(move, table) for move, tables in LOCKS.items() for table in tables]
-)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_migration_that_cannot_have_its_lock_gives_up_and_has_done_nothing(
-    ladder: Hearth, monkeypatch: pytest.MonkeyPatch, move: str, table: str
+    ladder: Hearth,
+    root: psycopg.Connection[Any],
+    measured: dict[str, Moves],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
 ) -> None:
-    action, _, name = move.rpartition(" ")
-    begin, end = (_before(name), name) if action == "apply" else (name, _before(name))
-    in_use = "row exclusive" if LOCKS[move][table] == WRITERS_WAIT else "access share"
-    # The policies of an older table may need the migration: then they go first.
-    file = rf"(migrations/{name}(\.rollback)?|policies/{table})\.sql"
-    says = rf"^{file}: .* lock timeout; .* nothing was changed"
-    _go(ladder, begin)
-    before = _status(ladder)
+    _go(ladder, _before(name))
+    locks = measured.get(name) or _locks(ladder, root, name)
+    impatient = statements.TEXTS["session"].replace(f"'{PATIENCE}'", "'100ms'")
 
-    with psycopg.connect(ladder.superuser_url) as user, monkeypatch.context() as patch:
-        user.execute(f"lock table app.{table} in {in_use} mode")
-        impatient = bookkeeping.SESSION.replace(LOCK_TIMEOUT, "100ms")
-        patch.setattr(bookkeeping, "SESSION", impatient)
-        with pytest.raises(MigrationError, match=says):
-            _go(ladder, end)
+    for (held, _), end in zip(locks.values(), (name, _before(name)), strict=True):
+        before = _status(ladder)
+        for table, lock in held.items():
+            # The policies of an older table may need the migration: then they go first.
+            file = rf"(migrations/{name}(\.rollback)?|policies/{table})\.sql"
+            with psycopg.connect(ladder.superuser_url) as user, monkeypatch.context() as patch:
+                user.execute(f"lock table app.{table} in {KEPT_OUT_BY[lock]} mode")
+                patch.setitem(statements.TEXTS, "session", impatient)
+                with pytest.raises(
+                    MigrationError, match=rf"^{file}: .* lock timeout; .* nothing was"
+                ):
+                    _go(ladder, end)
 
-    assert _status(ladder) == before
-    _go(ladder, end)
+            assert _status(ladder) == before
+        _go(ladder, end)
 
 
 def test_who_queued_behind_a_migration_goes_on_when_it_gives_up(

@@ -1,6 +1,8 @@
 """The migration engine, on small trees of SQL files and on the real one."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +16,18 @@ import psycopg
 import pytest
 import yoyo
 
-from app.migrations import MigrationError, Status, Step, compare, migrate, plan, status
-from app.migrations.bookkeeping import LOCK
+from app import migrations
+from app.migrations import (
+    MigrationError,
+    Status,
+    Step,
+    compare,
+    lock,
+    migrate,
+    plan,
+    statements,
+    status,
+)
 from app.migrations.sources import Tree
 from app.settings import sql_directory
 from tests.conftest import Cluster
@@ -130,7 +142,7 @@ class House:
         return row and row[0]
 
     def differences(self) -> list[str]:
-        return [f"{item.action} {item.file}" for item in self.status().items]
+        return [str(item).partition(": ")[0] for item in self.status().items]
 
     def yoyo(self, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the yoyo of the command line with the repository's yoyo.ini, but on our files."""
@@ -280,7 +292,7 @@ def test_rolling_all_back_leaves_nothing(built: House) -> None:
     assert built.status().version is None
 
 
-@pytest.mark.parametrize(("to", "why"), [("0009", "no such migration"), ("000", "fits 0001")])
+@pytest.mark.parametrize(("to", "why"), [("0009", "no such migration"), ("000", "begin so: 0001")])
 def test_an_unknown_or_ambiguous_target_is_refused(house: House, to: str, why: str) -> None:
     with pytest.raises(MigrationError, match=why):
         house.migrate(to=to)
@@ -318,6 +330,20 @@ def test_an_edited_applied_file_is_refused(built: House) -> None:
     assert "refused migrations/0002_notes.sql" in built.differences()
 
 
+def test_a_repeatable_file_is_known_by_its_name_in_whatever_folder(house: House) -> None:
+    house.write("functions/words/greeting.sql", TREE["functions/greeting.sql"])
+    with pytest.raises(MigrationError, match=r"greeting\.sql and .*: two files must not have"):
+        house.migrate()
+
+    (house.sql / "functions/greeting.sql").unlink()
+    said: list[str] = []
+    house.migrate(progress=said.append)
+    (house.sql / "functions/words").rename(house.sql / "functions/phrases")
+
+    assert "apply functions/words/greeting.sql: new" in said
+    assert house.migrate() == []
+
+
 def test_line_ends_are_no_edit(built: House) -> None:
     path = built.sql / "migrations/0002_notes.sql"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
@@ -351,7 +377,9 @@ def test_a_missing_file_of_an_applied_migration_is_refused(built: House) -> None
 def test_a_gap_is_refused(built: House) -> None:
     built.by_hand("delete from yoyo._yoyo_migration where migration_id = '0002_notes'")
 
-    with pytest.raises(MigrationError, match=r"0002_notes\.sql: it is not applied, but 0003_tags"):
+    with pytest.raises(
+        MigrationError, match=r"0002_notes\.sql: it is not applied, but the later 0003_tags"
+    ):
         built.migrate()
 
 
@@ -360,6 +388,11 @@ def test_a_gap_is_refused(built: House) -> None:
     [
         ("migrations/0003_tags.sql", "-- depends: 0001_schema\nselect 1;", "must say .*0002_notes"),
         ("migrations/0003_tags.sql", "select 1;", "must say .*0002_notes"),
+        (
+            "migrations/0001_schema.sql",
+            "-- depends: 0000\nselect 1;",
+            "no `-- depends:`, as the first",
+        ),
         ("migrations/0003_tags.sql", "\ufeff-- depends: 0002_notes\n", "byte order mark"),
         ("migrations/0003_tags.sql", "/* a */\n-- depends: 0002_notes\n", "comment"),
         ("migrations/0003_tags.sql", "select 1;\n-- depends: 0002_notes\n", "below the head"),
@@ -369,8 +402,8 @@ def test_a_gap_is_refused(built: House) -> None:
             "one statement",
         ),
         ("functions/greeting.sql", "-- requires: 0009_none\nselect 1;", "requires 0009_none"),
-        ("functions/greeting.sql", "-- requires: a_sum\nselect 1;", "circle"),
-        ("functions/greeting.sql", "-- depends: 0001_schema\nselect 1;", "means nothing"),
+        ("functions/greeting.sql", "-- requires: a_sum\nselect 1;", "is circular: .* requires "),
+        ("functions/greeting.sql", "-- depends: 0001_schema\nselect 1;", "has no meaning"),
         ("functions/greeting.sql", "-- owner: postgres\nselect 1;", "starts with app_"),
     ],
 )
@@ -388,14 +421,14 @@ def test_a_file_that_could_be_misread_is_refused(
 def test_a_migration_without_a_rollback_is_refused(house: House) -> None:
     (house.sql / "migrations/0003_tags.rollback.sql").unlink()
 
-    with pytest.raises(MigrationError, match=r"0003_tags\.rollback\.sql: there is no such file"):
+    with pytest.raises(MigrationError, match=r"0003_tags\.rollback\.sql: the file does not exist"):
         house.migrate()
 
 
 def test_an_absent_folder_is_no_reason_to_drop_its_functions(built: House) -> None:
     (built.sql / "functions").rename(built.sql / "funktions")
 
-    with pytest.raises(MigrationError, match="functions: there is nothing here"):
+    with pytest.raises(MigrationError, match="functions: the directory does not exist"):
         built.migrate()
 
 
@@ -410,7 +443,7 @@ def test_an_error_in_sql_names_file_and_line(house: House) -> None:
 def test_a_file_must_not_end_the_transaction(house: House, ending: str) -> None:
     house.write("functions/greeting.sql", TREE["functions/greeting.sql"] + ending)
 
-    with pytest.raises(MigrationError, match=r"greeting\.sql: .* not a file's business"):
+    with pytest.raises(MigrationError, match=r"greeting\.sql: .* must not (end|say)"):
         house.migrate()
 
 
@@ -428,7 +461,9 @@ def test_a_changed_return_type_says_what_to_do(built: House) -> None:
 def test_a_file_must_make_what_it_is_named_for(house: House) -> None:
     house.write("functions/misnamed.sql", TREE["functions/greeting.sql"])
 
-    with pytest.raises(MigrationError, match=r"functions/misnamed\.sql: does not make"):
+    with pytest.raises(
+        MigrationError, match=r"functions/misnamed\.sql: the file must create app\.misnamed"
+    ):
         house.migrate()
 
 
@@ -498,6 +533,7 @@ def test_a_failed_index_is_applying_until_it_is_built_whole(built: House) -> Non
     with pytest.raises(MigrationError, match=r"0004_index\.sql: could not create unique index"):
         built.migrate()
     assert built.status().migrations["0004_index"] == "applying"
+    assert built.plan()[0].reason == "it was interrupted while it was applied"
     built.by_hand("delete from app.notes where id = 2")
     built.migrate()
     assert built.ask("select indisvalid from pg_index where indexrelid = 'app.by_body'::regclass")
@@ -589,7 +625,7 @@ def test_two_deployers_at_once_one_works_and_the_other_finds_nothing_to_do(built
 
 def test_status_does_not_wait_for_a_deployer_at_work(built: House) -> None:
     with psycopg.connect(built.root) as holder:
-        holder.execute("select pg_advisory_xact_lock(%s)", [LOCK])
+        holder.execute("select pg_advisory_xact_lock(%s)", [lock.KEY])
         holder.execute("lock table app.notes")
         pid = holder.info.backend_pid
 
@@ -601,11 +637,13 @@ def test_status_does_not_wait_for_a_deployer_at_work(built: House) -> None:
 
 def test_who_waits_too_long_is_told_for_whom(built: House) -> None:
     with psycopg.connect(built.root, autocommit=True) as holder:
-        holder.execute("select pg_advisory_lock(%s)", [LOCK])
+        holder.execute("select pg_advisory_lock(%s)", [lock.KEY])
         pid = holder.info.backend_pid
         heard: list[str] = []
 
-        with pytest.raises(MigrationError, match=f"^pid {pid} .* is at work; gave up after 0.3 s"):
+        with pytest.raises(
+            MigrationError, match=f"^pid {pid} .* is migrating; gave up after 0.3 s"
+        ):
             built.migrate(timeout=0.3, progress=heard.append)
     assert len(heard) == 1
     assert heard[0].startswith(f"waiting for pid {pid} ")
@@ -620,7 +658,7 @@ def test_the_text_that_was_overwritten_is_kept(built: House) -> None:
 
     newest = built.status().history[0]
 
-    assert newest.reason == "changed by hand in the database"
+    assert newest.reason == "it was changed by hand in the database"
     assert newest.overwritten is not None
     assert "id = 42" in newest.overwritten
 
@@ -635,7 +673,7 @@ def test_an_edited_function_file_is_run_again(built: House) -> None:
 def test_a_deleted_function_file_takes_its_function_along(built: House) -> None:
     (built.sql / "functions/a_sum.sql").unlink()
 
-    assert built.differences() == ["drop functions/a_sum.sql"]
+    assert built.differences() == ["drop function app.a_sum"]
     built.migrate()
     assert built.ask("select to_regprocedure('app.a_sum(integer)')") is None
     assert built.status().is_consistent
@@ -661,7 +699,7 @@ def test_a_deleted_policy_file_leaves_the_table_shut(built: House) -> None:
 def test_a_function_without_a_file_is_told_of_and_left_alone(built: House) -> None:
     built.by_hand("create function app.stray() returns int language sql as 'select 1'")
 
-    assert built.differences() == ["foreign functions/stray.sql"]
+    assert built.differences() == ["unmanaged function app.stray"]
     assert built.status().is_consistent
     assert built.migrate() == []
     assert built.ask("select app.stray()") == 1
@@ -780,12 +818,12 @@ def test_who_killed_the_deployer_between_an_index_and_its_mark_sees_no_drift(bui
     ],
     ids=["made before it was recorded", "marked by stock yoyo", "upgraded"],
 )
-def test_a_structure_not_recorded_by_this_server_is_adopted(built: House, forgotten: str) -> None:
+def test_a_structure_not_recorded_by_this_server_is_baselined(built: House, forgotten: str) -> None:
     built.by_hand(forgotten)
 
-    assert built.differences() == ["adopt migrations/0003_tags.sql"]
+    assert built.differences() == ["baseline migrations/0003_tags.sql"]
     planned = built.plan()
-    assert texts(built.migrate()) == texts(planned) == ["adopt migration 0003_tags"]
+    assert texts(built.migrate()) == texts(planned) == ["baseline migration 0003_tags"]
     assert built.differences() == []
     built.by_hand("alter table app.notes add column colour text")
     assert built.status().is_consistent is False
@@ -850,7 +888,7 @@ def test_a_login_that_the_system_does_not_know_matters_to_nobody(
     assert house.ask("select max(username) from yoyo._yoyo_log") == "hearth_deployer"
 
 
-def test_what_stock_yoyo_marked_is_adopted(house: House) -> None:
+def test_what_stock_yoyo_marked_is_baselined(house: House) -> None:
     with psycopg.connect(house.url) as connection:
         connection.execute("create schema yoyo")
     stock = house.url.replace("postgresql:", "postgresql+psycopg:") + "&schema=yoyo"
@@ -859,11 +897,14 @@ def test_what_stock_yoyo_marked_is_adopted(house: House) -> None:
         backend.apply_migrations(backend.to_apply(found))
 
     assert house.differences()[:3] == [
-        "adopt migrations/0001_schema.sql",
-        "adopt migrations/0002_notes.sql",
-        "adopt migrations/0003_tags.sql",
+        "baseline migrations/0001_schema.sql",
+        "baseline migrations/0002_notes.sql",
+        "baseline migrations/0003_tags.sql",
     ]
-    assert texts(house.migrate())[2:4] == ["adopt migration 0003_tags", "apply function greeting"]
+    assert texts(house.migrate())[2:4] == [
+        "baseline migration 0003_tags",
+        "apply function greeting",
+    ]
     assert house.status().is_consistent
 
 
@@ -880,6 +921,32 @@ def test_a_living_stock_yoyo_is_waited_for(built: House) -> None:
 
         with pytest.raises(MigrationError, match="Process 4711 has locked"):
             built.migrate(timeout=0.2)
+
+
+# The migrator's own files.
+
+
+def test_statements_longer_than_a_line_stand_in_files_that_say_what_they_are_for() -> None:
+    is_sql = re.compile(r"\s*(select|insert|update|delete|create|alter|drop|grant|with|set)\b")
+    package = Path(migrations.__file__).parent
+    strings = [
+        (path.name, node.value)
+        for path in package.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+    long = [(name, text) for name, text in strings if is_sql.match(text) and len(text) > 100]
+
+    assert long == []
+    assert [name for name, text in statements.TEXTS.items() if not text.startswith("-- ")] == []
+
+
+def test_every_statement_in_a_file_is_used() -> None:
+    package = Path(migrations.__file__).parent
+    python = "".join(path.read_text() for path in package.glob("*.py"))
+
+    assert [name for name in statements.TEXTS if f'"{name}"' not in python] == []
 
 
 # The real files.

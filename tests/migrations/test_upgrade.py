@@ -108,7 +108,7 @@ async def test_after_an_upgrade_the_next_migrate_switches_new_ids_and_leaves_the
             health.append(_health(url))
         users = _users(hearth)
 
-    assert "functions/new_id.sql" in {item.file for item in upgraded.items}
+    assert "functions/values/new_id.sql" in {item.file for item in upgraded.items}
     assert migrated.is_consistent
     assert health == [("healthy", "gen_random_uuid"), ("healthy", "uuidv7")]
     assert len(rows) > 30

@@ -823,7 +823,9 @@ async def test_who_may_not_change_a_routine_cannot_write_its_versions_either(
     assert responses == ["42501", "42501", "23503"]
 
 
-@pytest.mark.parametrize(("visibility", "response"), [("family", "INSERT 0 1"), ("private", "42501")])
+@pytest.mark.parametrize(
+    ("visibility", "response"), [("family", "INSERT 0 1"), ("private", "42501")]
+)
 async def test_who_runs_the_family_writes_versions_of_what_it_shares_and_of_nothing_else(
     root: asyncpg.Connection, home: Household, visibility: str, response: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""Functions and policies: objects that belong to a file, and are made anew from it at any time.
+"""Repeatable files, functions and policies: what they own is made anew from them at any time.
 
 Nothing is parsed. A file is sent to the server whole, and the catalog says what it made.
 """
@@ -10,10 +10,11 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from app.migrations import bookkeeping
-from app.migrations.bookkeeping import describe
+from app.migrations.session import describe
 from app.migrations.sources import OWNER, File, MigrationError, Tree
-from app.migrations.steps import Live, State, Step, changes
-from app.migrations.structure import Connection
+from app.migrations.state import Live, State
+from app.migrations.statements import Connection
+from app.migrations.steps import Step, changes
 
 Note = Callable[[Step, float, File | None, str | None], None]
 
@@ -63,7 +64,7 @@ def sync(
     after = look() if stale else after
     for file in made:
         if not (definition := after.definition(file.key)):
-            raise MigrationError(f"{file.where}: does not make app.{file.name}")
+            raise MigrationError(f"{file.where}: the file must create app.{file.name}")
         requires = tree.requires[file.key]
         bookkeeping.record(connection, file, "applied", requires, after.made_on, definition)
 
@@ -104,7 +105,7 @@ def execute(connection: Connection, sql: str, where: str, role: str | None = Non
     except psycopg.Error as error:
         raise MigrationError(describe(error, where, sql)) from error
     if connection.info.transaction_status != TransactionStatus.INTRANS:
-        raise MigrationError(f"{where}: ends the transaction, which is not a file's business")
+        raise MigrationError(f"{where}: the file must not end the transaction")
     connection.execute("reset role; set local search_path to yoyo")
 
 

@@ -1,0 +1,58 @@
+"""A deployer's session, and what the server says in it, told in one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import psycopg
+from yoyo.exceptions import LockTimeout
+
+from app.migrations import statements
+from app.migrations.sources import MigrationError
+from app.migrations.statements import Connection
+
+# SQLSTATE: what to do about it.
+ADVICE = {
+    "2BP01": "drop what depends on it in a new migration first",
+    "42P13": "if its signature changed, drop the old one in a new migration (if exists)",
+    "55P03": "another session is using it; nothing was changed, so try again",
+}
+
+
+def connect(url: str, **parts: Any) -> Connection:
+    """Open a session for migrations; raise MigrationError, whose text never holds the password."""
+    parts.pop("schema", None)  # yoyo's, not libpq's; ours is always `yoyo`
+    parts.update(autocommit=True, prepare_threshold=None, application_name="hearth-migrate")
+    try:
+        connection = psycopg.connect(url, **parts)
+    except psycopg.ProgrammingError:
+        example = "postgresql://user:password@host:5432/database"
+        raise MigrationError(f"the database URL is not valid; its form is {example}") from None
+    except psycopg.Error as error:
+        raise MigrationError(" ".join(str(error).split())) from None
+    statements.execute(connection, "session")
+    with suppress(psycopg.Error):  # not on every platform; it ends the session of a killed deployer
+        connection.execute("set client_connection_check_interval to '500ms'")
+    return connection
+
+
+def describe(error: psycopg.Error, where: str, sql: str = "") -> str:
+    """Say in one line what the server said, where, and what to do about it."""
+    diag = error.diag
+    if sql and diag.statement_position:
+        where += f":{sql.count(chr(10), 0, int(diag.statement_position) - 1) + 1}"
+    advice = ADVICE.get(error.sqlstate or "", diag.message_hint)
+    parts = [diag.message_primary or str(error), diag.message_detail, advice]
+    said = "; ".join(part for part in parts if part)
+    return " ".join(f"{where}: {said}".split())
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Let nothing out but MigrationError, in one line."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise MigrationError(describe(error, "database")) from error
+    except LockTimeout as error:
+        raise MigrationError(str(error)) from error
