@@ -1,27 +1,9 @@
 -- The whole schema as one dump, to read and to diff in a review.
 -- Written by `make schema`, from a database made by `hearth migrate` on PostgreSQL 18. Do not edit.
 
---
--- PostgreSQL database dump
---
-
---
--- Name: app; Type: SCHEMA; Schema: -; Owner: app_owner
---
-
 CREATE SCHEMA app;
-
 ALTER SCHEMA app OWNER TO app_owner;
-
---
--- Name: SCHEMA app; Type: COMMENT; Schema: -; Owner: app_owner
---
-
-COMMENT ON SCHEMA app IS 'Hearth: households and all that is theirs. Read sql/ from the migrations on.';
-
---
--- Name: account_event; Type: TYPE; Schema: app; Owner: app_owner
---
+COMMENT ON SCHEMA app IS 'Hearth: households and all that is theirs. What its tables have in common: family_id is the tenant and leads every key; new_id() makes id; user_id is the owner, who never changes; _100_touch freezes created_at, moves updated_at strictly forward and counts row_version from 1; deleted_at says when a row was retired, null while it is_active; _110_refuse_truncate lets rows leave only one by one, and _900_audit writes the audit trail of every change.';
 
 CREATE TYPE app.account_event AS ENUM (
     'signed_up',
@@ -34,107 +16,47 @@ CREATE TYPE app.account_event AS ENUM (
     'account_restored',
     'account_purged'
 );
-
 ALTER TYPE app.account_event OWNER TO app_owner;
-
---
--- Name: TYPE account_event; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TYPE app.account_event IS 'What happened to an account.';
-
---
--- Name: audit_action; Type: TYPE; Schema: app; Owner: app_owner
---
 
 CREATE TYPE app.audit_action AS ENUM (
     'insert',
     'update',
     'delete'
 );
-
 ALTER TYPE app.audit_action OWNER TO app_owner;
-
---
--- Name: TYPE audit_action; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TYPE app.audit_action IS 'What was done to a row.';
-
---
--- Name: habit_type; Type: TYPE; Schema: app; Owner: app_owner
---
 
 CREATE TYPE app.habit_type AS ENUM (
     'boolean',
     'numeric',
     'duration'
 );
-
 ALTER TYPE app.habit_type OWNER TO app_owner;
-
---
--- Name: TYPE habit_type; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TYPE app.habit_type IS 'What is logged of a habit: whether it was done, a number, or how long it took.';
-
---
--- Name: member_role; Type: TYPE; Schema: app; Owner: app_owner
---
 
 CREATE TYPE app.member_role AS ENUM (
     'owner',
     'admin',
     'member'
 );
-
 ALTER TYPE app.member_role OWNER TO app_owner;
-
---
--- Name: TYPE member_role; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TYPE app.member_role IS 'owner: everything; admin: all but what concerns owners; member: what is their own.';
-
---
--- Name: message_role; Type: TYPE; Schema: app; Owner: app_owner
---
 
 CREATE TYPE app.message_role AS ENUM (
     'user',
     'assistant'
 );
-
 ALTER TYPE app.message_role OWNER TO app_owner;
-
---
--- Name: TYPE message_role; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TYPE app.message_role IS 'Who speaks.';
-
---
--- Name: rate_limit; Type: TYPE; Schema: app; Owner: app_owner
---
 
 CREATE TYPE app.rate_limit AS ENUM (
     'sign_in',
     'sign_up',
     'password_change'
 );
-
 ALTER TYPE app.rate_limit OWNER TO app_owner;
-
---
--- Name: TYPE rate_limit; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TYPE app.rate_limit IS 'What somebody attempted.';
-
---
--- Name: score_kind; Type: TYPE; Schema: app; Owner: app_owner
---
 
 CREATE TYPE app.score_kind AS ENUM (
     'task',
@@ -142,53 +64,23 @@ CREATE TYPE app.score_kind AS ENUM (
     'routine',
     'exercise'
 );
-
 ALTER TYPE app.score_kind OWNER TO app_owner;
-
---
--- Name: TYPE score_kind; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TYPE app.score_kind IS 'What points are for.';
-
---
--- Name: score_period; Type: TYPE; Schema: app; Owner: app_owner
---
 
 CREATE TYPE app.score_period AS ENUM (
     'week',
     'month',
     'all'
 );
-
 ALTER TYPE app.score_period OWNER TO app_owner;
-
---
--- Name: TYPE score_period; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TYPE app.score_period IS 'What a leaderboard spans: from Monday to Sunday, a month of the calendar, everything.';
-
---
--- Name: visibility; Type: TYPE; Schema: app; Owner: app_owner
---
 
 CREATE TYPE app.visibility AS ENUM (
     'private',
     'family'
 );
-
 ALTER TYPE app.visibility OWNER TO app_owner;
-
---
--- Name: TYPE visibility; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TYPE app.visibility IS 'Who sees a row: its owner alone, or the family.';
-
---
--- Name: is_time_zone(text); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.is_time_zone(name text) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -207,34 +99,14 @@ exception
         return false;
 end
 $_$;
-
 ALTER FUNCTION app.is_time_zone(name text) OWNER TO app_owner;
-
---
--- Name: FUNCTION is_time_zone(name text); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.is_time_zone(name text) IS 'Whether it is UTC, or the name of a time zone such as Europe/Vienna that the server knows.';
-
---
--- Name: new_id(); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.new_id() RETURNS uuid
     LANGUAGE sql
     AS $$select pg_catalog.uuidv7()$$;
-
 ALTER FUNCTION app.new_id() OWNER TO app_owner;
-
---
--- Name: FUNCTION new_id(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.new_id() IS 'A new id: version 7 (time-ordered) where the server can make them, random otherwise.';
-
---
--- Name: families; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.families (
     id uuid DEFAULT app.new_id() NOT NULL,
@@ -248,80 +120,12 @@ CREATE TABLE app.families (
     CONSTRAINT families_name_is_1_to_100_characters CHECK (((name ~ '\S'::text) AND (length(name) <= 100))),
     CONSTRAINT families_time_zone_is_known CHECK (app.is_time_zone(time_zone))
 );
-
 ALTER TABLE ONLY app.families FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.families OWNER TO app_owner;
-
---
--- Name: TABLE families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.families IS 'A household, and the tenant: what belongs to one family no other ever sees.';
-
---
--- Name: COLUMN families.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.id IS 'The tenant key: every table of a family carries it as family_id.';
-
---
--- Name: COLUMN families.name; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.name IS 'What the family calls itself.';
-
---
--- Name: COLUMN families.time_zone; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.families.time_zone IS 'IANA name; a day of this family begins at midnight there.';
-
---
--- Name: COLUMN families.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN families.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN families.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.row_version IS 'Counts the changes of the row, from 1.';
-
---
--- Name: COLUMN families.deleted_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.deleted_at IS 'When the family was retired; null while it is active.';
-
---
--- Name: COLUMN families.is_active; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.families.is_active IS 'True until the family is retired.';
-
---
--- Name: CONSTRAINT families_name_is_1_to_100_characters ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT families_name_is_1_to_100_characters ON app.families IS 'The family name must have 1 to 100 characters and not only blanks.';
-
---
--- Name: CONSTRAINT families_time_zone_is_known ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT families_time_zone_is_known ON app.families IS 'The time zone must be a name such as Europe/Vienna.';
-
---
--- Name: accept_invitation(bytea); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.accept_invitation(token_hash bytea) RETURNS TABLE(family app.families, role app.member_role)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -336,14 +140,14 @@ begin
     into v_user
     from app.users as u
     where u.id = app.current_user_id() and u.is_active
-    -- So that the account does not retire while it joins.
+    -- The lock keeps the account from retiring while it joins.
     for share;
     if not found then
         raise exception 'the account is not active' using errcode = 'ZH001';
     end if;
 
-    -- Whoever accepts or revokes it at the same moment waits, and then finds it taken. Nor does the
-    -- family retire as a lone one while it is joined.
+    -- A request that accepts or revokes it at the same moment waits, and then finds it taken. The
+    -- lock on the family keeps it from retiring with its only member meanwhile.
     select i.family_id, i.id, i.role
     into v_invitation
     from app.invitations as i
@@ -358,7 +162,7 @@ begin
         and f.is_active
         and host.is_active
         and (host.role = 'owner' or (host.role = 'admin' and i.role <> 'owner'))
-        -- Nobody comes back by what was meant for them before they went.
+        -- An invitation from before a member left does not bring them back.
         and not exists (
             select from app.family_memberships as m
             where
@@ -397,18 +201,8 @@ begin
     where f.id = v_invitation.family_id;
 end
 $$;
-
 ALTER FUNCTION app.accept_invitation(token_hash bytea) OWNER TO app_auth;
-
---
--- Name: FUNCTION accept_invitation(token_hash bytea); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.accept_invitation(token_hash bytea) IS 'Makes the user of the context a member of the family that a token invites to.';
-
---
--- Name: assert_membership(); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.assert_membership() RETURNS void
     LANGUAGE plpgsql STABLE
@@ -448,18 +242,8 @@ begin
     end if;
 end
 $$;
-
 ALTER FUNCTION app.assert_membership() OWNER TO app_owner;
-
---
--- Name: FUNCTION assert_membership(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.assert_membership() IS 'Raises ZH001 unless user, session, family and role of the context hold right now.';
-
---
--- Name: begin_session(app.account_event, uuid, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone) RETURNS json
     LANGUAGE plpgsql
@@ -496,18 +280,8 @@ begin
     );
 end
 $$;
-
 ALTER FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
-
---
--- Name: FUNCTION begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone) IS 'Makes a session, its first refresh token and its event; for sign_up and open_session.';
-
---
--- Name: change_password(text, text); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.change_password(old_hash text, new_hash text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -529,18 +303,8 @@ begin
     return true;
 end
 $$;
-
 ALTER FUNCTION app.change_password(old_hash text, new_hash text) OWNER TO app_auth;
-
---
--- Name: FUNCTION change_password(old_hash text, new_hash text); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.change_password(old_hash text, new_hash text) IS 'Replaces the password hash of the user of the context and ends the other sessions.';
-
---
--- Name: close_session(); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.close_session() RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -563,18 +327,8 @@ begin
     return true;
 end
 $$;
-
 ALTER FUNCTION app.close_session() OWNER TO app_auth;
-
---
--- Name: FUNCTION close_session(); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.close_session() IS 'Ends the session of the context; false if there is none to end.';
-
---
--- Name: condition_holds(text, text, jsonb); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.condition_holds(condition text, table_name text, table_row jsonb) RETURNS boolean
     LANGUAGE plpgsql STABLE
@@ -593,18 +347,8 @@ begin
     return v_holds;
 end
 $_$;
-
 ALTER FUNCTION app.condition_holds(condition text, table_name text, table_row jsonb) OWNER TO app_owner;
-
---
--- Name: FUNCTION condition_holds(condition text, table_name text, table_row jsonb); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.condition_holds(condition text, table_name text, table_row jsonb) IS 'Whether a policy''s condition is true of a row; null counts as false, as for policies.';
-
---
--- Name: conditions_of(text); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.conditions_of(expression text) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE
@@ -632,18 +376,8 @@ begin
     return case when cardinality(v_conditions) > 1 then v_conditions else array[expression] end;
 end
 $_$;
-
 ALTER FUNCTION app.conditions_of(expression text) OWNER TO app_owner;
-
---
--- Name: FUNCTION conditions_of(expression text); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.conditions_of(expression text) IS 'The conditions that a policy''s expression joins by its outermost and.';
-
---
--- Name: conversations; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.conversations (
     family_id uuid NOT NULL,
@@ -656,68 +390,10 @@ CREATE TABLE app.conversations (
     CONSTRAINT conversations_title_is_1_to_200_characters CHECK (((title ~ '\S'::text) AND (length(title) <= 200)))
 );
 ALTER TABLE ONLY app.conversations ALTER COLUMN family_id SET (n_distinct=-0.001);
-
 ALTER TABLE ONLY app.conversations FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.conversations OWNER TO app_owner;
-
---
--- Name: TABLE conversations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.conversations IS 'A talk with the assistant; only its owner sees it.';
-
---
--- Name: COLUMN conversations.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.conversations.family_id IS 'The tenant.';
-
---
--- Name: COLUMN conversations.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.conversations.id IS 'Names the conversation within its family.';
-
---
--- Name: COLUMN conversations.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.conversations.user_id IS 'Whose conversation it is; it does not change hands.';
-
---
--- Name: COLUMN conversations.title; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.conversations.title IS 'In a line, 1 to 200 characters.';
-
---
--- Name: COLUMN conversations.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.conversations.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN conversations.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.conversations.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN conversations.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.conversations.row_version IS 'Counts the changes of the row, from 1.';
-
---
--- Name: CONSTRAINT conversations_title_is_1_to_200_characters ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT conversations_title_is_1_to_200_characters ON app.conversations IS 'The title must have 1 to 200 characters and not only blanks.';
-
---
--- Name: conversation_json(app.conversations); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.conversation_json(c app.conversations) RETURNS json
     LANGUAGE sql STABLE
@@ -731,18 +407,8 @@ CREATE FUNCTION app.conversation_json(c app.conversations) RETURNS json
         'row_version', c.row_version
     )
 $$;
-
 ALTER FUNCTION app.conversation_json(c app.conversations) OWNER TO app_owner;
-
---
--- Name: FUNCTION conversation_json(c app.conversations); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.conversation_json(c app.conversations) IS 'A conversation as every endpoint shows it.';
-
---
--- Name: create_family(text, text); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.create_family(name text, time_zone text) RETURNS app.families
     LANGUAGE plpgsql SECURITY DEFINER
@@ -778,114 +444,44 @@ begin
     return v_family;
 end
 $$;
-
 ALTER FUNCTION app.create_family(name text, time_zone text) OWNER TO app_auth;
-
---
--- Name: FUNCTION create_family(name text, time_zone text); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.create_family(name text, time_zone text) IS 'Makes a family owned by the user of the context; the time zone defaults to the user''s.';
-
---
--- Name: current_family_id(); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.current_family_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ select nullif(pg_catalog.current_setting('app.family_id', true), '')::uuid $$;
-
 ALTER FUNCTION app.current_family_id() OWNER TO app_owner;
-
---
--- Name: FUNCTION current_family_id(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.current_family_id() IS 'The family the transaction stands in; null outside a context.';
-
---
--- Name: current_member_role(); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.current_member_role() RETURNS app.member_role
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ select nullif(pg_catalog.current_setting('app.member_role', true), '')::app.member_role $$;
-
 ALTER FUNCTION app.current_member_role() OWNER TO app_owner;
-
---
--- Name: FUNCTION current_member_role(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.current_member_role() IS 'The role that user acts in, in that family; null outside a context.';
-
---
--- Name: current_request_id(); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.current_request_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ select nullif(pg_catalog.current_setting('app.request_id', true), '')::uuid $$;
-
 ALTER FUNCTION app.current_request_id() OWNER TO app_owner;
-
---
--- Name: FUNCTION current_request_id(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.current_request_id() IS 'The request the transaction serves; null outside a context.';
-
---
--- Name: current_session_id(); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.current_session_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ select nullif(pg_catalog.current_setting('app.session_id', true), '')::uuid $$;
-
 ALTER FUNCTION app.current_session_id() OWNER TO app_owner;
-
---
--- Name: FUNCTION current_session_id(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.current_session_id() IS 'The session that brought the request; null outside a context.';
-
---
--- Name: current_user_id(); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.current_user_id() RETURNS uuid
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ select nullif(pg_catalog.current_setting('app.user_id', true), '')::uuid $$;
-
 ALTER FUNCTION app.current_user_id() OWNER TO app_owner;
-
---
--- Name: FUNCTION current_user_id(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.current_user_id() IS 'The user the transaction acts for; null outside a context.';
-
---
--- Name: cursor_of(timestamp with time zone, uuid); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.cursor_of(at timestamp with time zone, id uuid) RETURNS text
     LANGUAGE sql STABLE
     AS $$ select (extract(epoch from at) * 1000000)::bigint || '_' || id $$;
-
 ALTER FUNCTION app.cursor_of(at timestamp with time zone, id uuid) OWNER TO app_owner;
-
---
--- Name: FUNCTION cursor_of(at timestamp with time zone, id uuid); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.cursor_of(at timestamp with time zone, id uuid) IS 'The cursor that stands after this row.';
-
---
--- Name: delete_expired_idempotency_keys(text); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -916,18 +512,8 @@ begin
     );
 end
 $$;
-
 ALTER FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) OWNER TO app_auth;
-
---
--- Name: FUNCTION delete_expired_idempotency_keys(idempotency_key text); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) IS 'Deletes kept answers that are older than a day: the one under a key, and some others.';
-
---
--- Name: ensure_audit_partitions(integer); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.ensure_audit_partitions(months_ahead integer) RETURNS SETOF text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -966,11 +552,6 @@ begin
                     v_name,
                     'The audit trail of ' || to_char(v_month, 'YYYY-MM') || ' (UTC).'
                 );
-                execute format(
-                    'comment on trigger _100_refuse_truncate on app.%I is %L',
-                    v_name,
-                    'The trail is append-only.'
-                );
                 -- Attached once it is whole: unlike `partition of`, that waits for no reader of the
                 -- trail, and so nobody who writes has to wait behind us.
                 execute format(
@@ -991,18 +572,8 @@ begin
     end loop;
 end
 $$;
-
 ALTER FUNCTION app.ensure_audit_partitions(months_ahead integer) OWNER TO app_owner;
-
---
--- Name: FUNCTION ensure_audit_partitions(months_ahead integer); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.ensure_audit_partitions(months_ahead integer) IS 'Makes the missing months of the audit trail, from this one on; returns those it made.';
-
---
--- Name: event_metadata(); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.event_metadata() RETURNS jsonb
     LANGUAGE sql STABLE
@@ -1015,18 +586,8 @@ CREATE FUNCTION app.event_metadata() RETURNS jsonb
         'request_id', app.current_request_id()
     ))
 $$;
-
 ALTER FUNCTION app.event_metadata() OWNER TO app_auth;
-
---
--- Name: FUNCTION event_metadata(); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.event_metadata() IS 'Session and request of the context, for account events.';
-
---
--- Name: exercises; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.exercises (
     family_id uuid NOT NULL,
@@ -1045,104 +606,15 @@ CREATE TABLE app.exercises (
     CONSTRAINT exercises_points_are_0_to_1000 CHECK (((points >= 0) AND (points <= 1000)))
 );
 ALTER TABLE ONLY app.exercises ALTER COLUMN family_id SET (n_distinct=-0.001);
-
 ALTER TABLE ONLY app.exercises FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.exercises OWNER TO app_owner;
-
---
--- Name: TABLE exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.exercises IS 'What the members of a family do for exercise; its catalogue.';
-
---
--- Name: COLUMN exercises.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercises.family_id IS 'The tenant.';
-
---
--- Name: COLUMN exercises.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercises.id IS 'Names the exercise within its family.';
-
---
--- Name: COLUMN exercises.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.exercises.user_id IS 'Who wrote it into the catalogue; null once they are purged.';
-
---
--- Name: COLUMN exercises.name; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercises.name IS 'Such as Bench press, 1 to 100 characters; unique among those in use, whatever its case.';
-
---
--- Name: COLUMN exercises.description; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercises.description IS 'How it is done, up to 1000 characters.';
-
---
--- Name: COLUMN exercises.points; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercises.points IS 'What doing it is worth, 0 to 1000 points.';
-
---
--- Name: COLUMN exercises.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercises.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN exercises.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercises.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN exercises.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercises.row_version IS 'Counts the changes of the row, from 1.';
-
---
--- Name: COLUMN exercises.deleted_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercises.deleted_at IS 'When the exercise was retired; null while it is in use.';
-
---
--- Name: COLUMN exercises.is_active; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercises.is_active IS 'True until the exercise is retired.';
-
---
--- Name: CONSTRAINT exercises_description_is_at_most_1000_characters ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.exercises.name IS 'Unique among the active ones, whatever its case.';
+COMMENT ON COLUMN app.exercises.points IS 'For each log of it.';
 COMMENT ON CONSTRAINT exercises_description_is_at_most_1000_characters ON app.exercises IS 'The description must have at most 1000 characters.';
-
---
--- Name: CONSTRAINT exercises_name_is_1_to_100_characters ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT exercises_name_is_1_to_100_characters ON app.exercises IS 'The name must have 1 to 100 characters and not only blanks.';
-
---
--- Name: CONSTRAINT exercises_points_are_0_to_1000 ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT exercises_points_are_0_to_1000 ON app.exercises IS 'The points must be 0 to 1000.';
-
---
--- Name: exercise_json(app.exercises); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.exercise_json(e app.exercises) RETURNS json
     LANGUAGE sql STABLE
@@ -1158,18 +630,8 @@ CREATE FUNCTION app.exercise_json(e app.exercises) RETURNS json
         'row_version', e.row_version
     )
 $$;
-
 ALTER FUNCTION app.exercise_json(e app.exercises) OWNER TO app_owner;
-
---
--- Name: FUNCTION exercise_json(e app.exercises); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.exercise_json(e app.exercises) IS 'An exercise as every endpoint shows it.';
-
---
--- Name: exercise_logs; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.exercise_logs (
     family_id uuid NOT NULL,
@@ -1198,164 +660,25 @@ CREATE TABLE app.exercise_logs (
     CONSTRAINT exercise_logs_weight_kg_is_0_01_to_2000 CHECK (((weight_kg >= 0.01) AND (weight_kg <= (2000)::numeric)))
 );
 ALTER TABLE ONLY app.exercise_logs ALTER COLUMN family_id SET (n_distinct=-0.001);
-
 ALTER TABLE ONLY app.exercise_logs FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.exercise_logs OWNER TO app_owner;
-
---
--- Name: TABLE exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.exercise_logs IS 'What somebody did of an exercise; only they see it. Measures are those of one set.';
-
---
--- Name: COLUMN exercise_logs.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercise_logs.family_id IS 'The tenant.';
-
---
--- Name: COLUMN exercise_logs.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercise_logs.id IS 'Names the log within its family.';
-
---
--- Name: COLUMN exercise_logs.exercise_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercise_logs.exercise_id IS 'What was done; it does not change.';
-
---
--- Name: COLUMN exercise_logs.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercise_logs.user_id IS 'Who did it; it does not change hands.';
-
---
--- Name: COLUMN exercise_logs.performed_on; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercise_logs.performed_on IS 'The day it was done, in the family''s time zone; not in the future.';
-
---
--- Name: COLUMN exercise_logs.sets; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercise_logs.sets IS 'How many sets, 1 to 100; null for one.';
-
---
--- Name: COLUMN exercise_logs.reps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercise_logs.reps IS 'Repetitions in each set, 1 to 10000.';
-
---
--- Name: COLUMN exercise_logs.weight_kg; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercise_logs.weight_kg IS 'Kilograms moved in each repetition, 0.01 to 2000; null without a weight.';
-
---
--- Name: COLUMN exercise_logs.duration_s; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercise_logs.duration_s IS 'Seconds that each set took, 1 to 86400.';
-
---
--- Name: COLUMN exercise_logs.distance_m; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercise_logs.distance_m IS 'Metres covered in each set, 0.01 to 2000000.';
-
---
--- Name: COLUMN exercise_logs.volume_kg; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.exercise_logs.performed_on IS 'In the family''s time zone.';
+COMMENT ON COLUMN app.exercise_logs.sets IS 'Null for one.';
+COMMENT ON COLUMN app.exercise_logs.reps IS 'Repetitions in each set.';
+COMMENT ON COLUMN app.exercise_logs.weight_kg IS 'Kilograms moved in each repetition; null without a weight.';
+COMMENT ON COLUMN app.exercise_logs.duration_s IS 'Seconds that each set took.';
+COMMENT ON COLUMN app.exercise_logs.distance_m IS 'Metres covered in each set.';
 COMMENT ON COLUMN app.exercise_logs.volume_kg IS 'Kilograms moved in all: sets x reps x weight_kg; null without reps or a weight.';
-
---
--- Name: COLUMN exercise_logs.note; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercise_logs.note IS 'How it went, up to 1000 characters.';
-
---
--- Name: COLUMN exercise_logs.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercise_logs.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN exercise_logs.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercise_logs.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN exercise_logs.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.exercise_logs.row_version IS 'Counts the changes of the row, from 1.';
-
---
--- Name: CONSTRAINT exercise_logs_distance_m_is_0_01_to_2000000 ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT exercise_logs_distance_m_is_0_01_to_2000000 ON app.exercise_logs IS 'The distance must be 0.01 to 2000000 m.';
-
---
--- Name: CONSTRAINT exercise_logs_duration_s_is_1_to_86400 ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT exercise_logs_duration_s_is_1_to_86400 ON app.exercise_logs IS 'The duration must be 1 to 86400 seconds.';
-
---
--- Name: CONSTRAINT exercise_logs_log_has_reps_duration_or_distance ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT exercise_logs_log_has_reps_duration_or_distance ON app.exercise_logs IS 'A log needs reps, a duration or a distance.';
-
---
--- Name: CONSTRAINT exercise_logs_note_is_at_most_1000_characters ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT exercise_logs_note_is_at_most_1000_characters ON app.exercise_logs IS 'The note must have at most 1000 characters.';
-
---
--- Name: CONSTRAINT exercise_logs_performed_on_is_in_the_calendar ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT exercise_logs_performed_on_is_in_the_calendar ON app.exercise_logs IS 'The day must not lie before the year 1900.';
-
---
--- Name: CONSTRAINT exercise_logs_performed_on_is_not_in_the_future ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT exercise_logs_performed_on_is_not_in_the_future ON app.exercise_logs IS 'The day on which it was performed must not lie in the future.';
-
---
--- Name: CONSTRAINT exercise_logs_reps_are_1_to_10000 ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON CONSTRAINT exercise_logs_performed_on_is_in_the_calendar ON app.exercise_logs IS 'The day must be in the year 1900 or later.';
+COMMENT ON CONSTRAINT exercise_logs_performed_on_is_not_in_the_future ON app.exercise_logs IS 'The day must not be in the future.';
 COMMENT ON CONSTRAINT exercise_logs_reps_are_1_to_10000 ON app.exercise_logs IS 'The reps must be 1 to 10000.';
-
---
--- Name: CONSTRAINT exercise_logs_sets_are_1_to_100 ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT exercise_logs_sets_are_1_to_100 ON app.exercise_logs IS 'The sets must be 1 to 100.';
-
---
--- Name: CONSTRAINT exercise_logs_weight_kg_is_0_01_to_2000 ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT exercise_logs_weight_kg_is_0_01_to_2000 ON app.exercise_logs IS 'The weight must be 0.01 to 2000 kg.';
-
---
--- Name: exercise_log_json(app.exercise_logs); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.exercise_log_json(l app.exercise_logs) RETURNS json
     LANGUAGE sql STABLE
@@ -1377,18 +700,8 @@ CREATE FUNCTION app.exercise_log_json(l app.exercise_logs) RETURNS json
         'row_version', l.row_version
     )
 $$;
-
 ALTER FUNCTION app.exercise_log_json(l app.exercise_logs) OWNER TO app_owner;
-
---
--- Name: FUNCTION exercise_log_json(l app.exercise_logs); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.exercise_log_json(l app.exercise_logs) IS 'A log of an exercise as every endpoint shows it.';
-
---
--- Name: explain_access(text, uuid, text, uuid, uuid, app.member_role); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role) RETURNS jsonb
     LANGUAGE plpgsql
@@ -1562,18 +875,8 @@ begin
     );
 end
 $_$;
-
 ALTER FUNCTION app.explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role) OWNER TO app_owner;
-
---
--- Name: FUNCTION explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role) IS 'Says of one row and one person what admits it to them, or hides it; null: no such table.';
-
---
--- Name: family_json(app.families); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.family_json(f app.families) RETURNS json
     LANGUAGE sql STABLE
@@ -1587,18 +890,8 @@ CREATE FUNCTION app.family_json(f app.families) RETURNS json
         'row_version', f.row_version
     )
 $$;
-
 ALTER FUNCTION app.family_json(f app.families) OWNER TO app_owner;
-
---
--- Name: FUNCTION family_json(f app.families); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.family_json(f app.families) IS 'A family as every endpoint shows it.';
-
---
--- Name: find_credentials(text); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.find_credentials(email text) RETURNS TABLE(user_id uuid, password_hash text)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -1609,18 +902,8 @@ CREATE FUNCTION app.find_credentials(email text) RETURNS TABLE(user_id uuid, pas
     inner join app.credentials as c on c.user_id = u.id
     where lower(u.email) = lower(find_credentials.email) and u.is_active
 $$;
-
 ALTER FUNCTION app.find_credentials(email text) OWNER TO app_auth;
-
---
--- Name: FUNCTION find_credentials(email text); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.find_credentials(email text) IS 'User and password hash of an active account, by its address; no row when there is none.';
-
---
--- Name: habits; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.habits (
     family_id uuid NOT NULL,
@@ -1652,182 +935,25 @@ CREATE TABLE app.habits (
     CONSTRAINT habits_weekdays_are_some_of_1_to_7_in_order CHECK ((((weekdays)::text ~ '^\{[1-7](,[1-7])*\}$'::text) AND (translate((weekdays)::text, '{,}'::text, ''::text) ~ '^1?2?3?4?5?6?7?$'::text)))
 );
 ALTER TABLE ONLY app.habits ALTER COLUMN family_id SET (n_distinct=-0.001);
-
 ALTER TABLE ONLY app.habits FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.habits OWNER TO app_owner;
-
---
--- Name: TABLE habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.habits IS 'What somebody means to do again and again. Retired by deleted_at; the logs stay.';
-
---
--- Name: COLUMN habits.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.family_id IS 'The tenant.';
-
---
--- Name: COLUMN habits.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.id IS 'Names the habit within its family.';
-
---
--- Name: COLUMN habits.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.user_id IS 'Whose habit it is; it does not change hands.';
-
---
--- Name: COLUMN habits.name; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.name IS 'In a line, 1 to 100 characters.';
-
---
--- Name: COLUMN habits.description; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.description IS 'More about it, up to 1000 characters.';
-
---
--- Name: COLUMN habits.type; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.habits.type IS 'What is logged of it; never changes.';
-
---
--- Name: COLUMN habits.target_value; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.target_value IS 'What a day takes to be done: in the unit, of a duration in minutes; null for yes or no.';
-
---
--- Name: COLUMN habits.unit; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.unit IS 'What the numbers count, such as pages; only of a number, for a duration is in minutes.';
-
---
--- Name: COLUMN habits.weekdays; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.weekdays IS 'The days it is due, from 1 for Monday to 7 for Sunday (ISO 8601); null if by times a week.';
-
---
--- Name: COLUMN habits.times_per_week; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.times_per_week IS 'On how many days of a week, Monday to Sunday, it is due; null if by weekdays.';
-
---
--- Name: COLUMN habits.points; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.points IS 'What a day on which it was done is worth, 0 to 1000.';
-
---
--- Name: COLUMN habits.visibility; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.visibility IS 'Whether the family sees it, with its logs.';
-
---
--- Name: COLUMN habits.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN habits.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN habits.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.row_version IS 'Counts the changes of the row, from 1.';
-
---
--- Name: COLUMN habits.deleted_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.deleted_at IS 'When the habit was retired; null while it is active.';
-
---
--- Name: COLUMN habits.is_active; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habits.is_active IS 'True until the habit is retired.';
-
---
--- Name: CONSTRAINT habits_description_is_at_most_1000_characters ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.habits.target_value IS 'What completes a day: in the unit, or in minutes for a duration; null for yes or no.';
+COMMENT ON COLUMN app.habits.unit IS 'What the numbers count, such as pages; null unless the type is numeric.';
+COMMENT ON COLUMN app.habits.weekdays IS 'The days it is due, from 1 for Monday to 7 for Sunday (ISO 8601); null if it is due some times a week.';
+COMMENT ON COLUMN app.habits.times_per_week IS 'On how many days of a week, Monday to Sunday, it is due; null if it is due on weekdays.';
+COMMENT ON COLUMN app.habits.points IS 'For each day on which it is done.';
 COMMENT ON CONSTRAINT habits_description_is_at_most_1000_characters ON app.habits IS 'The description must have at most 1000 characters.';
-
---
--- Name: CONSTRAINT habits_name_is_1_to_100_characters ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT habits_name_is_1_to_100_characters ON app.habits IS 'The name must have 1 to 100 characters and not only blanks.';
-
---
--- Name: CONSTRAINT habits_points_are_0_to_1000 ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT habits_points_are_0_to_1000 ON app.habits IS 'The points must be 0 to 1000.';
-
---
--- Name: CONSTRAINT habits_schedule_is_by_weekdays_or_by_times_per_week ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT habits_schedule_is_by_weekdays_or_by_times_per_week ON app.habits IS 'The schedule must be either by weekdays or by a number of times a week.';
-
---
--- Name: CONSTRAINT habits_target_value_is_more_than_0_and_at_most_1000000 ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON CONSTRAINT habits_schedule_is_by_weekdays_or_by_times_per_week ON app.habits IS 'The schedule must be either weekdays or a number of times a week.';
 COMMENT ON CONSTRAINT habits_target_value_is_more_than_0_and_at_most_1000000 ON app.habits IS 'The target must be more than 0 and at most 1000000.';
-
---
--- Name: CONSTRAINT habits_target_value_is_there_unless_boolean ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT habits_target_value_is_there_unless_boolean ON app.habits IS 'The target must be absent from a habit of yes or no, and there in any other.';
-
---
--- Name: CONSTRAINT habits_times_per_week_is_1_to_7 ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON CONSTRAINT habits_target_value_is_there_unless_boolean ON app.habits IS 'A yes-or-no habit has no target; every other habit needs one.';
 COMMENT ON CONSTRAINT habits_times_per_week_is_1_to_7 ON app.habits IS 'The times a week must be 1 to 7.';
-
---
--- Name: CONSTRAINT habits_unit_is_1_to_50_characters ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT habits_unit_is_1_to_50_characters ON app.habits IS 'The unit must have 1 to 50 characters and not only blanks.';
-
---
--- Name: CONSTRAINT habits_unit_is_there_if_numeric ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT habits_unit_is_there_if_numeric ON app.habits IS 'The unit must be there in a habit with a number, and absent from any other.';
-
---
--- Name: CONSTRAINT habits_weekdays_are_some_of_1_to_7_in_order ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT habits_weekdays_are_some_of_1_to_7_in_order ON app.habits IS 'The weekdays must be some of 1 to 7, each once and in this order.';
-
---
--- Name: habit_json(app.habits); Type: FUNCTION; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT habits_unit_is_there_if_numeric ON app.habits IS 'A numeric habit needs a unit; every other habit has none.';
+COMMENT ON CONSTRAINT habits_weekdays_are_some_of_1_to_7_in_order ON app.habits IS 'The weekdays must be numbers from 1 to 7, each once, in ascending order.';
 
 CREATE FUNCTION app.habit_json(h app.habits) RETURNS json
     LANGUAGE sql STABLE
@@ -1849,18 +975,8 @@ CREATE FUNCTION app.habit_json(h app.habits) RETURNS json
         'row_version', h.row_version
     )
 $$;
-
 ALTER FUNCTION app.habit_json(h app.habits) OWNER TO app_owner;
-
---
--- Name: FUNCTION habit_json(h app.habits); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.habit_json(h app.habits) IS 'A habit as every endpoint shows it.';
-
---
--- Name: habit_logs; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.habit_logs (
     family_id uuid NOT NULL,
@@ -1887,152 +1003,22 @@ CREATE TABLE app.habit_logs (
     CONSTRAINT habit_logs_value_is_there_unless_boolean CHECK (((type = 'boolean'::app.habit_type) OR (value IS NOT NULL)))
 );
 ALTER TABLE ONLY app.habit_logs ALTER COLUMN family_id SET (n_distinct=-0.001);
-
 ALTER TABLE ONLY app.habit_logs FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.habit_logs OWNER TO app_owner;
-
---
--- Name: TABLE habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.habit_logs IS 'What was done of a habit on a day. One row a day.';
-
---
--- Name: COLUMN habit_logs.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habit_logs.family_id IS 'The tenant.';
-
---
--- Name: COLUMN habit_logs.habit_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habit_logs.habit_id IS 'The habit it belongs to.';
-
---
--- Name: COLUMN habit_logs.logged_on; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habit_logs.logged_on IS 'The day, in the family''s time zone.';
-
---
--- Name: COLUMN habit_logs.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habit_logs.user_id IS 'The owner of the habit.';
-
---
--- Name: COLUMN habit_logs.visibility; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habit_logs.visibility IS 'The visibility of the habit; changes with it.';
-
---
--- Name: COLUMN habit_logs.type; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habit_logs.type IS 'The type of the habit.';
-
---
--- Name: COLUMN habit_logs.value; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habit_logs.value IS 'How much: in the unit of the habit, of a duration in minutes; null for yes or no.';
-
---
--- Name: COLUMN habit_logs.target_value; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habit_logs.target_value IS 'The target of the day, in the same; null for yes or no.';
-
---
--- Name: COLUMN habit_logs.is_done; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habit_logs.is_done IS 'Whether it was done: as said for yes or no, else whether the target was reached.';
-
---
--- Name: COLUMN habit_logs.note; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habit_logs.note IS 'What there is to say of it, up to 1000 characters.';
-
---
--- Name: COLUMN habit_logs.entered_on; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.habit_logs.logged_on IS 'In the family''s time zone.';
+COMMENT ON COLUMN app.habit_logs.value IS 'In the unit of the habit, or in minutes for a duration; null for yes or no.';
+COMMENT ON COLUMN app.habit_logs.target_value IS 'The habit''s target on that day; null for yes or no.';
+COMMENT ON COLUMN app.habit_logs.is_done IS 'What the member said for yes or no, else whether the value reached the target.';
 COMMENT ON COLUMN app.habit_logs.entered_on IS 'The day it was last written, in the family''s time zone.';
-
---
--- Name: COLUMN habit_logs.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habit_logs.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN habit_logs.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habit_logs.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN habit_logs.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.habit_logs.row_version IS 'Counts the changes of the row, from 1.';
-
---
--- Name: CONSTRAINT habit_logs_is_done_is_whether_the_target_was_reached ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT habit_logs_is_done_is_whether_the_target_was_reached ON app.habit_logs IS 'A day is done when the value has reached the target.';
-
---
--- Name: CONSTRAINT habit_logs_logged_on_is_at_most_a_day_ahead ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT habit_logs_logged_on_is_at_most_a_day_ahead ON app.habit_logs IS 'The date must not be after tomorrow: a day is logged when it has come.';
-
---
--- Name: CONSTRAINT habit_logs_logged_on_is_in_the_calendar ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT habit_logs_logged_on_is_in_the_calendar ON app.habit_logs IS 'The date must lie between the years 1900 and 2999.';
-
---
--- Name: CONSTRAINT habit_logs_note_is_at_most_1000_characters ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON CONSTRAINT habit_logs_is_done_is_whether_the_target_was_reached ON app.habit_logs IS 'A day is done if, and only if, the value reaches the target.';
+COMMENT ON CONSTRAINT habit_logs_logged_on_is_at_most_a_day_ahead ON app.habit_logs IS 'The date must not be after tomorrow.';
+COMMENT ON CONSTRAINT habit_logs_logged_on_is_in_the_calendar ON app.habit_logs IS 'The date must be between the years 1900 and 2999.';
 COMMENT ON CONSTRAINT habit_logs_note_is_at_most_1000_characters ON app.habit_logs IS 'The note must have at most 1000 characters.';
-
---
--- Name: CONSTRAINT habit_logs_target_value_is_there_unless_boolean ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT habit_logs_target_value_is_there_unless_boolean ON app.habit_logs IS 'The target must be absent from a log of yes or no, and there in any other.';
-
---
--- Name: CONSTRAINT habit_logs_value_is_0_to_1000000 ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON CONSTRAINT habit_logs_target_value_is_there_unless_boolean ON app.habit_logs IS 'The log of a yes-or-no habit has no target; every other log needs one.';
 COMMENT ON CONSTRAINT habit_logs_value_is_0_to_1000000 ON app.habit_logs IS 'The value must be 0 to 1000000.';
-
---
--- Name: CONSTRAINT habit_logs_value_is_absent_if_boolean ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT habit_logs_value_is_absent_if_boolean ON app.habit_logs IS 'The value must be absent: this habit is logged as done or not done.';
-
---
--- Name: CONSTRAINT habit_logs_value_is_there_unless_boolean ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT habit_logs_value_is_there_unless_boolean ON app.habit_logs IS 'The value must be given: whether this habit was done is told by its target.';
-
---
--- Name: habit_log_json(app.habit_logs); Type: FUNCTION; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT habit_logs_value_is_absent_if_boolean ON app.habit_logs IS 'A yes-or-no habit is logged without a value.';
+COMMENT ON CONSTRAINT habit_logs_value_is_there_unless_boolean ON app.habit_logs IS 'The log of this habit needs a value.';
 
 CREATE FUNCTION app.habit_log_json(l app.habit_logs) RETURNS json
     LANGUAGE sql STABLE
@@ -2049,18 +1035,8 @@ CREATE FUNCTION app.habit_log_json(l app.habit_logs) RETURNS json
         'row_version', l.row_version
     )
 $$;
-
 ALTER FUNCTION app.habit_log_json(l app.habit_logs) OWNER TO app_owner;
-
---
--- Name: FUNCTION habit_log_json(l app.habit_logs); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.habit_log_json(l app.habit_logs) IS 'A day of a habit as every endpoint shows it.';
-
---
--- Name: hit_rate_limit(app.rate_limit, bytea, integer, interval); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2106,18 +1082,8 @@ begin
     return null;
 end
 $$;
-
 ALTER FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) OWNER TO app_auth;
-
---
--- Name: FUNCTION hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) IS 'Notes an attempt; where there are too many already, the seconds to wait before the next.';
-
---
--- Name: idempotent_response(text); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.idempotent_response(idempotency_key text) RETURNS TABLE(request_hash bytea, status bigint, body text, etag_version bigint)
     LANGUAGE plpgsql
@@ -2141,18 +1107,8 @@ begin
         and k.idempotency_key = idempotent_response.idempotency_key;
 end
 $$;
-
 ALTER FUNCTION app.idempotent_response(idempotency_key text) OWNER TO app_owner;
-
---
--- Name: FUNCTION idempotent_response(idempotency_key text); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.idempotent_response(idempotency_key text) IS 'The answer kept under a key, after waiting for whoever is giving one.';
-
---
--- Name: invitation_json(uuid, uuid, text, app.member_role, boolean, timestamp with time zone, timestamp with time zone, uuid, timestamp with time zone, timestamp with time zone, timestamp with time zone, bigint); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) RETURNS json
     LANGUAGE sql STABLE
@@ -2172,18 +1128,8 @@ CREATE FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.
         'row_version', row_version
     )
 $$;
-
 ALTER FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) OWNER TO app_owner;
-
---
--- Name: FUNCTION invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) IS 'An invitation as every endpoint shows it.';
-
---
--- Name: family_memberships; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.family_memberships (
     family_id uuid NOT NULL,
@@ -2198,80 +1144,12 @@ CREATE TABLE app.family_memberships (
     CONSTRAINT family_memberships_display_name_is_1_to_100_characters CHECK (((display_name ~ '\S'::text) AND (length(display_name) <= 100)))
 );
 ALTER TABLE ONLY app.family_memberships ALTER COLUMN family_id SET (n_distinct=-0.01);
-
 ALTER TABLE ONLY app.family_memberships FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.family_memberships OWNER TO app_owner;
-
---
--- Name: TABLE family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.family_memberships IS 'Who belongs to which family, and as what. Everything a member makes hangs on this row.';
-
---
--- Name: COLUMN family_memberships.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.family_memberships.family_id IS 'The tenant.';
-
---
--- Name: COLUMN family_memberships.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.family_memberships.user_id IS 'The member.';
-
---
--- Name: COLUMN family_memberships.role; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.family_memberships.role IS 'What the member may do here.';
-
---
--- Name: COLUMN family_memberships.display_name; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.family_memberships.display_name IS 'What this family calls the member.';
-
---
--- Name: COLUMN family_memberships.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.family_memberships.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN family_memberships.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.family_memberships.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN family_memberships.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.family_memberships.row_version IS 'Counts the changes of the row, from 1.';
-
---
--- Name: COLUMN family_memberships.deleted_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.family_memberships.deleted_at IS 'When the member left or was removed; null while they belong.';
-
---
--- Name: COLUMN family_memberships.is_active; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.family_memberships.is_active IS 'True until the member leaves or is removed.';
-
---
--- Name: CONSTRAINT family_memberships_display_name_is_1_to_100_characters ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT family_memberships_display_name_is_1_to_100_characters ON app.family_memberships IS 'The name must have 1 to 100 characters and not only blanks.';
-
---
--- Name: member_json(app.family_memberships); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.member_json(m app.family_memberships) RETURNS json
     LANGUAGE sql STABLE
@@ -2285,18 +1163,8 @@ CREATE FUNCTION app.member_json(m app.family_memberships) RETURNS json
         'row_version', m.row_version
     )
 $$;
-
 ALTER FUNCTION app.member_json(m app.family_memberships) OWNER TO app_owner;
-
---
--- Name: FUNCTION member_json(m app.family_memberships); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.member_json(m app.family_memberships) IS 'A member as every endpoint shows it.';
-
---
--- Name: messages; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.messages (
     family_id uuid NOT NULL,
@@ -2309,68 +1177,11 @@ CREATE TABLE app.messages (
     CONSTRAINT messages_content_is_1_to_5000_characters CHECK (((length(content) >= 1) AND (length(content) <= 5000)))
 );
 ALTER TABLE ONLY app.messages ALTER COLUMN family_id SET (n_distinct=-0.001);
-
 ALTER TABLE ONLY app.messages FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.messages OWNER TO app_owner;
-
---
--- Name: TABLE messages; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.messages IS 'What was said in a conversation. Immutable.';
-
---
--- Name: COLUMN messages.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.messages.family_id IS 'The tenant.';
-
---
--- Name: COLUMN messages.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.messages.id IS 'Names the message within its family.';
-
---
--- Name: COLUMN messages.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.messages.user_id IS 'The owner of the conversation, whoever speaks.';
-
---
--- Name: COLUMN messages.conversation_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.messages.conversation_id IS 'The conversation it belongs to.';
-
---
--- Name: COLUMN messages.role; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.messages.role IS 'Who speaks.';
-
---
--- Name: COLUMN messages.content; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.messages.content IS 'What was said, 1 to 5000 characters.';
-
---
--- Name: COLUMN messages.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.messages.created_at IS 'When it was said; never changes.';
-
---
--- Name: CONSTRAINT messages_content_is_1_to_5000_characters ON messages; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT messages_content_is_1_to_5000_characters ON app.messages IS 'The content must have 1 to 5000 characters.';
-
---
--- Name: message_json(app.messages); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.message_json(m app.messages) RETURNS json
     LANGUAGE sql STABLE
@@ -2383,18 +1194,8 @@ CREATE FUNCTION app.message_json(m app.messages) RETURNS json
         'created_at', m.created_at
     )
 $$;
-
 ALTER FUNCTION app.message_json(m app.messages) OWNER TO app_owner;
-
---
--- Name: FUNCTION message_json(m app.messages); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.message_json(m app.messages) IS 'A message as every endpoint shows it.';
-
---
--- Name: my_families(); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.my_families() RETURNS TABLE(family app.families, role app.member_role)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -2405,18 +1206,8 @@ CREATE FUNCTION app.my_families() RETURNS TABLE(family app.families, role app.me
     inner join app.families as f on f.id = m.family_id
     where m.user_id = app.current_user_id() and m.is_active and f.is_active
 $$;
-
 ALTER FUNCTION app.my_families() OWNER TO app_auth;
-
---
--- Name: FUNCTION my_families(); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.my_families() IS 'The active families of the user of the context, with the role in each.';
-
---
--- Name: new_token(); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.new_token() RETURNS text
     LANGUAGE sql
@@ -2428,18 +1219,8 @@ CREATE FUNCTION app.new_token() RETURNS text
         '-_'
     )
 $$;
-
 ALTER FUNCTION app.new_token() OWNER TO app_owner;
-
---
--- Name: FUNCTION new_token(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.new_token() IS 'A random token of 43 characters.';
-
---
--- Name: occurrence_of(date, integer[]); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.occurrence_of(day date, weekdays integer[]) RETURNS integer
     LANGUAGE sql IMMUTABLE
@@ -2447,18 +1228,8 @@ CREATE FUNCTION app.occurrence_of(day date, weekdays integer[]) RETURNS integer
     select (day - date '0001-01-01') / 7 * coalesce(cardinality(weekdays), 1)
         + coalesce(width_bucket(extract(isodow from day)::integer, weekdays), 0)
 $$;
-
 ALTER FUNCTION app.occurrence_of(day date, weekdays integer[]) OWNER TO app_owner;
-
---
--- Name: FUNCTION occurrence_of(day date, weekdays integer[]); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.occurrence_of(day date, weekdays integer[]) IS 'The number of the last turn of a schedule that has begun by this day.';
-
---
--- Name: open_session(uuid, text, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2480,18 +1251,8 @@ begin
         'signed_in', open_session.user_id, open_session.token_hash, open_session.expires_at);
 end
 $$;
-
 ALTER FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
-
---
--- Name: FUNCTION open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) IS 'Signs in a user whose password was checked against this hash; null if it is not current.';
-
---
--- Name: own_credentials(); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.own_credentials() RETURNS TABLE(user_id uuid, password_hash text)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -2501,18 +1262,8 @@ CREATE FUNCTION app.own_credentials() RETURNS TABLE(user_id uuid, password_hash 
     from app.credentials as c
     where c.user_id = app.current_user_id()
 $$;
-
 ALTER FUNCTION app.own_credentials() OWNER TO app_auth;
-
---
--- Name: FUNCTION own_credentials(); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.own_credentials() IS 'The password hash of the user of the context.';
-
---
--- Name: refresh_session(bytea, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2573,18 +1324,8 @@ begin
     );
 end
 $$;
-
 ALTER FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
-
---
--- Name: FUNCTION refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) IS 'Appends a link to a session''s chain; null for a token unknown, expired or used already.';
-
---
--- Name: reset_rate_limit(app.rate_limit, bytea, integer); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) RETURNS void
     LANGUAGE sql SECURITY DEFINER
@@ -2601,18 +1342,8 @@ CREATE FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash byt
         limit most
     )
 $$;
-
 ALTER FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) OWNER TO app_auth;
-
---
--- Name: FUNCTION reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) IS 'Forgets the newest attempts on a subject; all of them where no number is given.';
-
---
--- Name: resolve_membership(uuid, uuid); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.resolve_membership(user_id uuid, preferred_family_id uuid) RETURNS TABLE(family_id uuid, role app.member_role)
     LANGUAGE sql STABLE
@@ -2628,18 +1359,8 @@ CREATE FUNCTION app.resolve_membership(user_id uuid, preferred_family_id uuid) R
         m.family_id
     limit 1
 $$;
-
 ALTER FUNCTION app.resolve_membership(user_id uuid, preferred_family_id uuid) OWNER TO app_auth;
-
---
--- Name: FUNCTION resolve_membership(user_id uuid, preferred_family_id uuid); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.resolve_membership(user_id uuid, preferred_family_id uuid) IS 'The preferred family of a user if still a member, else the first; for the session functions.';
-
---
--- Name: restore_account(uuid); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.restore_account(user_id uuid) RETURNS boolean
     LANGUAGE plpgsql
@@ -2678,18 +1399,8 @@ begin
     return true;
 end
 $$;
-
 ALTER FUNCTION app.restore_account(user_id uuid) OWNER TO app_owner;
-
---
--- Name: FUNCTION restore_account(user_id uuid); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.restore_account(user_id uuid) IS 'Brings a retired account back, with what retired with it; false if it is not retired.';
-
---
--- Name: restore_family(uuid); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.restore_family(family_id uuid) RETURNS boolean
     LANGUAGE plpgsql
@@ -2713,18 +1424,8 @@ begin
     return true;
 end
 $$;
-
 ALTER FUNCTION app.restore_family(family_id uuid) OWNER TO app_owner;
-
---
--- Name: FUNCTION restore_family(family_id uuid); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.restore_family(family_id uuid) IS 'Brings a retired family back; false if it is not retired.';
-
---
--- Name: retire_account(); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.retire_account() RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2779,18 +1480,8 @@ begin
     return true;
 end
 $$;
-
 ALTER FUNCTION app.retire_account() OWNER TO app_auth;
-
---
--- Name: FUNCTION retire_account(); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.retire_account() IS 'Retires the user of the context with memberships and lone families, and ends all sessions.';
-
---
--- Name: retire_family(); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.retire_family() RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2831,18 +1522,8 @@ begin
     return true;
 end
 $$;
-
 ALTER FUNCTION app.retire_family() OWNER TO app_auth;
-
---
--- Name: FUNCTION retire_family(); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.retire_family() IS 'Retires the family of the context and ends the sessions that stand in it; owners only.';
-
---
--- Name: revoke_sessions(uuid, uuid); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.revoke_sessions(user_id uuid, kept_session_id uuid) RETURNS void
     LANGUAGE sql
@@ -2864,18 +1545,8 @@ CREATE FUNCTION app.revoke_sessions(user_id uuid, kept_session_id uuid) RETURNS 
         app.event_metadata() || jsonb_build_object('session_id', r.id)
     from revoked as r
 $$;
-
 ALTER FUNCTION app.revoke_sessions(user_id uuid, kept_session_id uuid) OWNER TO app_auth;
-
---
--- Name: FUNCTION revoke_sessions(user_id uuid, kept_session_id uuid); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.revoke_sessions(user_id uuid, kept_session_id uuid) IS 'Ends the sessions of a user, but for the one named; for the account functions.';
-
---
--- Name: routine_completions; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.routine_completions (
     family_id uuid NOT NULL,
@@ -2892,92 +1563,14 @@ CREATE TABLE app.routine_completions (
     CONSTRAINT routine_completions_completed_on_is_not_in_the_future CHECK ((completed_on <= (((updated_at AT TIME ZONE 'UTC'::text))::date + 1)))
 );
 ALTER TABLE ONLY app.routine_completions ALTER COLUMN family_id SET (n_distinct=-0.001);
-
 ALTER TABLE ONLY app.routine_completions FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.routine_completions OWNER TO app_owner;
-
---
--- Name: TABLE routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.routine_completions IS 'Who has done a routine on which day.';
-
---
--- Name: COLUMN routine_completions.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_completions.family_id IS 'The tenant.';
-
---
--- Name: COLUMN routine_completions.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_completions.user_id IS 'Who has done it.';
-
---
--- Name: COLUMN routine_completions.routine_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_completions.routine_id IS 'The routine.';
-
---
--- Name: COLUMN routine_completions.completed_on; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_completions.completed_on IS 'The day on which it was done, in the family''s time zone.';
-
---
--- Name: COLUMN routine_completions.owner_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_completions.owner_id IS 'The owner of the routine.';
-
---
--- Name: COLUMN routine_completions.visibility; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_completions.visibility IS 'The visibility of the routine; follows it.';
-
---
--- Name: COLUMN routine_completions.version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_completions.version IS 'The version that the routine had when it was last marked done.';
-
---
--- Name: COLUMN routine_completions.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_completions.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN routine_completions.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_completions.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN routine_completions.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_completions.row_version IS 'Counts the changes of the row, from 1.';
-
---
--- Name: CONSTRAINT routine_completions_completed_on_is_in_the_calendar ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.routine_completions.completed_on IS 'In the family''s time zone.';
+COMMENT ON COLUMN app.routine_completions.owner_id IS 'The owner of the routine, who need not be who has done it.';
+COMMENT ON COLUMN app.routine_completions.version IS 'The version of the routine when it was last marked as done.';
 COMMENT ON CONSTRAINT routine_completions_completed_on_is_in_the_calendar ON app.routine_completions IS 'The day must be in the year 1900 or later.';
-
---
--- Name: CONSTRAINT routine_completions_completed_on_is_not_in_the_future ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT routine_completions_completed_on_is_not_in_the_future ON app.routine_completions IS 'The day must have begun: what will be done is not done yet.';
-
---
--- Name: routine_completion_json(app.routine_completions); Type: FUNCTION; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT routine_completions_completed_on_is_not_in_the_future ON app.routine_completions IS 'The day must not be in the future.';
 
 CREATE FUNCTION app.routine_completion_json(c app.routine_completions) RETURNS json
     LANGUAGE sql STABLE
@@ -2992,18 +1585,8 @@ CREATE FUNCTION app.routine_completion_json(c app.routine_completions) RETURNS j
         'row_version', c.row_version
     )
 $$;
-
 ALTER FUNCTION app.routine_completion_json(c app.routine_completions) OWNER TO app_owner;
-
---
--- Name: FUNCTION routine_completion_json(c app.routine_completions); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.routine_completion_json(c app.routine_completions) IS 'A completion of a routine as every endpoint shows it.';
-
---
--- Name: routines; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.routines (
     family_id uuid NOT NULL,
@@ -3024,116 +1607,15 @@ CREATE TABLE app.routines (
     CONSTRAINT routines_points_are_0_to_1000 CHECK (((points >= 0) AND (points <= 1000)))
 );
 ALTER TABLE ONLY app.routines ALTER COLUMN family_id SET (n_distinct=-0.001);
-
 ALTER TABLE ONLY app.routines FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.routines OWNER TO app_owner;
-
---
--- Name: TABLE routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.routines IS 'What is done again and again, in the same steps.';
-
---
--- Name: COLUMN routines.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routines.family_id IS 'The tenant.';
-
---
--- Name: COLUMN routines.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routines.id IS 'Names the routine within its family.';
-
---
--- Name: COLUMN routines.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routines.user_id IS 'Whose routine it is; it does not change hands.';
-
---
--- Name: COLUMN routines.name; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routines.name IS 'What it is called, 1 to 100 characters.';
-
---
--- Name: COLUMN routines.description; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routines.description IS 'More about it, up to 1000 characters.';
-
---
--- Name: COLUMN routines.visibility; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routines.visibility IS 'Whether the family sees it.';
-
---
--- Name: COLUMN routines.points; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routines.points IS 'What it is worth to do it on a day, 0 to 1000.';
-
---
--- Name: COLUMN routines.version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routines.version IS 'The newest version of its steps, from 1.';
-
---
--- Name: COLUMN routines.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routines.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN routines.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routines.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN routines.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routines.row_version IS 'Counts the changes of the row, from 1; those of the steps as well.';
-
---
--- Name: COLUMN routines.deleted_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routines.deleted_at IS 'When the routine was retired; null while it is active.';
-
---
--- Name: COLUMN routines.is_active; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routines.is_active IS 'True until the routine is retired.';
-
---
--- Name: CONSTRAINT routines_description_is_at_most_1000_characters ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.routines.points IS 'For each day, to each member who has done it.';
+COMMENT ON COLUMN app.routines.version IS 'The newest version of its steps.';
+COMMENT ON COLUMN app.routines.row_version IS 'Counts the changes of the steps as well.';
 COMMENT ON CONSTRAINT routines_description_is_at_most_1000_characters ON app.routines IS 'The description must have at most 1000 characters.';
-
---
--- Name: CONSTRAINT routines_name_is_1_to_100_characters ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT routines_name_is_1_to_100_characters ON app.routines IS 'The name must have 1 to 100 characters and not only blanks.';
-
---
--- Name: CONSTRAINT routines_points_are_0_to_1000 ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT routines_points_are_0_to_1000 ON app.routines IS 'The points must be 0 to 1000.';
-
---
--- Name: routine_json(app.routines); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.routine_json(r app.routines) RETURNS json
     LANGUAGE sql STABLE
@@ -3151,18 +1633,8 @@ CREATE FUNCTION app.routine_json(r app.routines) RETURNS json
         'row_version', r.row_version
     )
 $$;
-
 ALTER FUNCTION app.routine_json(r app.routines) OWNER TO app_owner;
-
---
--- Name: FUNCTION routine_json(r app.routines); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.routine_json(r app.routines) IS 'A routine as every list shows it.';
-
---
--- Name: routine_steps; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.routine_steps (
     family_id uuid NOT NULL,
@@ -3182,110 +1654,16 @@ CREATE TABLE app.routine_steps (
     CONSTRAINT routine_steps_title_is_1_to_200_characters CHECK (((title ~ '\S'::text) AND (length(title) <= 200)))
 );
 ALTER TABLE ONLY app.routine_steps ALTER COLUMN family_id SET (n_distinct=-0.001);
-
 ALTER TABLE ONLY app.routine_steps FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.routine_steps OWNER TO app_owner;
-
---
--- Name: TABLE routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.routine_steps IS 'What is done in a version of a routine. Immutable.';
-
---
--- Name: COLUMN routine_steps.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_steps.family_id IS 'The tenant.';
-
---
--- Name: COLUMN routine_steps.routine_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_steps.routine_id IS 'The routine.';
-
---
--- Name: COLUMN routine_steps.version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_steps.version IS 'The version of the routine.';
-
---
--- Name: COLUMN routine_steps."position"; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_steps."position" IS 'Its place among the steps, from 1.';
-
---
--- Name: COLUMN routine_steps.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_steps.user_id IS 'The owner of the routine, whoever saved the step.';
-
---
--- Name: COLUMN routine_steps.visibility; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_steps.visibility IS 'The visibility of the routine; follows it.';
-
---
--- Name: COLUMN routine_steps.title; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_steps.title IS 'In a line, 1 to 200 characters.';
-
---
--- Name: COLUMN routine_steps.minutes; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_steps.minutes IS 'How long it takes, in minutes.';
-
---
--- Name: COLUMN routine_steps.habit_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_steps.habit_id IS 'The habit that it is about, if any; empties when that is purged.';
-
---
--- Name: COLUMN routine_steps.exercise_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_steps.exercise_id IS 'The exercise that it is about, if any; empties when that is purged.';
-
---
--- Name: COLUMN routine_steps.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_steps.created_at IS 'When it was saved; never changes.';
-
---
--- Name: CONSTRAINT routine_steps_minutes_are_1_to_1440 ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT routine_steps_minutes_are_1_to_1440 ON app.routine_steps IS 'The minutes must be 1 to 1440, which is a day.';
-
---
--- Name: CONSTRAINT routine_steps_position_is_1_to_100 ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.routine_steps."position" IS 'From 1.';
+COMMENT ON COLUMN app.routine_steps.habit_id IS 'The habit that it is about; null without one, or once it is purged.';
+COMMENT ON COLUMN app.routine_steps.exercise_id IS 'The exercise that it is about; null without one, or once it is purged.';
+COMMENT ON CONSTRAINT routine_steps_minutes_are_1_to_1440 ON app.routine_steps IS 'The minutes must be 1 to 1440 (one day).';
 COMMENT ON CONSTRAINT routine_steps_position_is_1_to_100 ON app.routine_steps IS 'A routine must have at most 100 steps.';
-
---
--- Name: CONSTRAINT routine_steps_subject_is_a_habit_or_an_exercise ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT routine_steps_subject_is_a_habit_or_an_exercise ON app.routine_steps IS 'A step must name a habit or an exercise, not both.';
-
---
--- Name: CONSTRAINT routine_steps_title_is_1_to_200_characters ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON CONSTRAINT routine_steps_subject_is_a_habit_or_an_exercise ON app.routine_steps IS 'A step may name a habit or an exercise, not both.';
 COMMENT ON CONSTRAINT routine_steps_title_is_1_to_200_characters ON app.routine_steps IS 'The title must have 1 to 200 characters and not only blanks.';
-
---
--- Name: routine_step_json(app.routine_steps); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.routine_step_json(s app.routine_steps) RETURNS json
     LANGUAGE sql STABLE
@@ -3297,18 +1675,8 @@ CREATE FUNCTION app.routine_step_json(s app.routine_steps) RETURNS json
         'exercise_id', s.exercise_id
     )
 $$;
-
 ALTER FUNCTION app.routine_step_json(s app.routine_steps) OWNER TO app_owner;
-
---
--- Name: FUNCTION routine_step_json(s app.routine_steps); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.routine_step_json(s app.routine_steps) IS 'A step of a routine as every endpoint shows it.';
-
---
--- Name: routine_versions; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.routine_versions (
     family_id uuid NOT NULL,
@@ -3323,80 +1691,14 @@ CREATE TABLE app.routine_versions (
     CONSTRAINT routine_versions_version_is_at_least_1 CHECK ((version >= 1))
 );
 ALTER TABLE ONLY app.routine_versions ALTER COLUMN family_id SET (n_distinct=-0.001);
-
 ALTER TABLE ONLY app.routine_versions FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.routine_versions OWNER TO app_owner;
-
---
--- Name: TABLE routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.routine_versions IS 'The steps of a routine, as they were saved at one time. Immutable.';
-
---
--- Name: COLUMN routine_versions.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_versions.family_id IS 'The tenant.';
-
---
--- Name: COLUMN routine_versions.routine_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_versions.routine_id IS 'The routine.';
-
---
--- Name: COLUMN routine_versions.version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_versions.version IS 'Counts the versions of the routine, from 1.';
-
---
--- Name: COLUMN routine_versions.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_versions.user_id IS 'The owner of the routine, whoever saved it.';
-
---
--- Name: COLUMN routine_versions.visibility; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_versions.visibility IS 'The visibility of the routine; follows it.';
-
---
--- Name: COLUMN routine_versions.author_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_versions.author_id IS 'Who saved it; null when they were purged.';
-
---
--- Name: COLUMN routine_versions.restored_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.routine_versions.user_id IS 'The owner of the routine, whoever saved this version.';
+COMMENT ON COLUMN app.routine_versions.author_id IS 'Who saved it; null once they are purged.';
 COMMENT ON COLUMN app.routine_versions.restored_version IS 'The version that it brought back; null where the steps were written anew.';
-
---
--- Name: COLUMN routine_versions.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.routine_versions.created_at IS 'When it was saved; never changes.';
-
---
--- Name: CONSTRAINT routine_versions_restored_version_is_an_earlier_one ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT routine_versions_restored_version_is_an_earlier_one ON app.routine_versions IS 'A version restores one that was before it.';
-
---
--- Name: CONSTRAINT routine_versions_version_is_at_least_1 ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON CONSTRAINT routine_versions_restored_version_is_an_earlier_one ON app.routine_versions IS 'A version can only restore an earlier one.';
 COMMENT ON CONSTRAINT routine_versions_version_is_at_least_1 ON app.routine_versions IS 'The version must be at least 1.';
-
---
--- Name: routine_version_json(app.routine_versions); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.routine_version_json(v app.routine_versions) RETURNS json
     LANGUAGE sql STABLE
@@ -3409,18 +1711,8 @@ CREATE FUNCTION app.routine_version_json(v app.routine_versions) RETURNS json
         'created_at', v.created_at
     )
 $$;
-
 ALTER FUNCTION app.routine_version_json(v app.routine_versions) OWNER TO app_owner;
-
---
--- Name: FUNCTION routine_version_json(v app.routine_versions); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.routine_version_json(v app.routine_versions) IS 'A version of a routine as every list shows it.';
-
---
--- Name: score_entries; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.score_entries (
     family_id uuid NOT NULL,
@@ -3441,92 +1733,16 @@ END),
     CONSTRAINT score_entries_sequence_is_positive CHECK ((sequence > 0))
 );
 ALTER TABLE ONLY app.score_entries ALTER COLUMN family_id SET (n_distinct=-0.001);
-
 ALTER TABLE ONLY app.score_entries FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.score_entries OWNER TO app_owner;
-
---
--- Name: TABLE score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.score_entries IS 'Points, awarded and reversed. Append-only.';
-
---
--- Name: COLUMN score_entries.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.score_entries.family_id IS 'The tenant.';
-
---
--- Name: COLUMN score_entries.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.score_entries.id IS 'Names the entry within its family.';
-
---
--- Name: COLUMN score_entries.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.score_entries.user_id IS 'Whose points they are.';
-
---
--- Name: COLUMN score_entries.kind; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.score_entries.kind IS 'What they are for.';
-
---
--- Name: COLUMN score_entries.source_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.score_entries.source_id IS 'The task, habit, routine or log of an exercise; no foreign key, for points outlive it.';
-
---
--- Name: COLUMN score_entries.scored_on; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.score_entries.scored_on IS 'The day they count for, in the family''s time zone as it was.';
-
---
--- Name: COLUMN score_entries.sequence; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.score_entries.source_id IS 'The task, habit, routine or log of an exercise; no foreign key: points outlive it.';
+COMMENT ON COLUMN app.score_entries.scored_on IS 'In the family''s time zone as it was.';
 COMMENT ON COLUMN app.score_entries.sequence IS 'Counts the entries for one thing, from 1: an odd one awards, the even one after it reverses.';
-
---
--- Name: COLUMN score_entries.points; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.score_entries.points IS 'How many; below zero where they are taken back.';
-
---
--- Name: COLUMN score_entries.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.score_entries.created_at IS 'When the entry was made; never changes.';
-
---
--- Name: CONSTRAINT score_entries_points_fit_the_sequence ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT score_entries_points_fit_the_sequence ON app.score_entries IS 'An award has 1 to 1000 points, and its reversal has as many below zero.';
-
---
--- Name: CONSTRAINT score_entries_scored_on_is_in_the_calendar ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT score_entries_scored_on_is_in_the_calendar ON app.score_entries IS 'The day must lie between the years 1900 and 2999.';
-
---
--- Name: CONSTRAINT score_entries_sequence_is_positive ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT score_entries_sequence_is_positive ON app.score_entries IS 'The entries for one thing are counted from 1.';
-
---
--- Name: score_json(app.score_entries); Type: FUNCTION; Schema: app; Owner: app_owner
---
+COMMENT ON COLUMN app.score_entries.points IS 'Negative when they are taken back.';
+COMMENT ON CONSTRAINT score_entries_points_fit_the_sequence ON app.score_entries IS 'An award has 1 to 1000 points; its reversal has -1000 to -1.';
+COMMENT ON CONSTRAINT score_entries_scored_on_is_in_the_calendar ON app.score_entries IS 'The day must be between the years 1900 and 2999.';
+COMMENT ON CONSTRAINT score_entries_sequence_is_positive ON app.score_entries IS 'The entries for one thing count from 1.';
 
 CREATE FUNCTION app.score_json(e app.score_entries) RETURNS json
     LANGUAGE sql STABLE
@@ -3541,18 +1757,8 @@ CREATE FUNCTION app.score_json(e app.score_entries) RETURNS json
         'created_at', e.created_at
     )
 $$;
-
 ALTER FUNCTION app.score_json(e app.score_entries) OWNER TO app_owner;
-
---
--- Name: FUNCTION score_json(e app.score_entries); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.score_json(e app.score_entries) IS 'An entry of the ledger of points as every endpoint shows it.';
-
---
--- Name: sign_up(text, text, text, text, text, bytea, bytea, timestamp with time zone); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3594,18 +1800,8 @@ begin
     return app.begin_session('signed_up', v_user_id, sign_up.token_hash, sign_up.expires_at);
 end
 $$;
-
 ALTER FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
-
---
--- Name: FUNCTION sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) IS 'Makes an account, with a family of its own or an invitation to one, and signs it in.';
-
---
--- Name: switch_family(uuid); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.switch_family(family_id uuid) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3640,18 +1836,8 @@ begin
     );
 end
 $$;
-
 ALTER FUNCTION app.switch_family(family_id uuid) OWNER TO app_auth;
-
---
--- Name: FUNCTION switch_family(family_id uuid); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.switch_family(family_id uuid) IS 'Moves the session to another family of the user; null if the user is no member there.';
-
---
--- Name: tasks; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.tasks (
     family_id uuid NOT NULL,
@@ -3673,122 +1859,15 @@ CREATE TABLE app.tasks (
     CONSTRAINT tasks_title_is_1_to_200_characters CHECK (((title ~ '\S'::text) AND (length(title) <= 200)))
 );
 ALTER TABLE ONLY app.tasks ALTER COLUMN family_id SET (n_distinct=-0.001);
-
 ALTER TABLE ONLY app.tasks FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.tasks OWNER TO app_owner;
-
---
--- Name: TABLE tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.tasks IS 'What somebody means to do.';
-
---
--- Name: COLUMN tasks.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.tasks.family_id IS 'The tenant.';
-
---
--- Name: COLUMN tasks.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.tasks.id IS 'Names the task within its family.';
-
---
--- Name: COLUMN tasks.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.tasks.user_id IS 'Whose task it is; it does not change hands.';
-
---
--- Name: COLUMN tasks.title; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.tasks.title IS 'In a line, 1 to 200 characters.';
-
---
--- Name: COLUMN tasks.description; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.tasks.description IS 'More about it, up to 1000 characters.';
-
---
--- Name: COLUMN tasks.due_on; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.tasks.due_on IS 'The day it is due, in the family''s time zone.';
-
---
--- Name: COLUMN tasks.visibility; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.tasks.visibility IS 'Whether the family sees it.';
-
---
--- Name: COLUMN tasks.completed_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.tasks.completed_at IS 'When it was done; null while it is open.';
-
---
--- Name: COLUMN tasks.is_completed; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.tasks.is_completed IS 'True once it is done.';
-
---
--- Name: COLUMN tasks.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.tasks.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN tasks.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.tasks.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN tasks.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.tasks.row_version IS 'Counts the changes of the row, from 1.';
-
---
--- Name: COLUMN tasks.points; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.tasks.points IS 'What it is worth to complete it, 0 to 1000.';
-
---
--- Name: CONSTRAINT tasks_description_is_at_most_1000_characters ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.tasks.due_on IS 'In the family''s time zone.';
+COMMENT ON COLUMN app.tasks.completed_at IS 'Null while it is open.';
 COMMENT ON CONSTRAINT tasks_description_is_at_most_1000_characters ON app.tasks IS 'The description must have at most 1000 characters.';
-
---
--- Name: CONSTRAINT tasks_due_on_is_in_the_calendar ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT tasks_due_on_is_in_the_calendar ON app.tasks IS 'The due date must lie between the years 1900 and 2999.';
-
---
--- Name: CONSTRAINT tasks_points_are_0_to_1000 ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON CONSTRAINT tasks_due_on_is_in_the_calendar ON app.tasks IS 'The due date must be between the years 1900 and 2999.';
 COMMENT ON CONSTRAINT tasks_points_are_0_to_1000 ON app.tasks IS 'The points must be 0 to 1000.';
-
---
--- Name: CONSTRAINT tasks_title_is_1_to_200_characters ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT tasks_title_is_1_to_200_characters ON app.tasks IS 'The title must have 1 to 200 characters and not only blanks.';
-
---
--- Name: task_json(app.tasks); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.task_json(t app.tasks) RETURNS json
     LANGUAGE sql STABLE
@@ -3808,18 +1887,8 @@ CREATE FUNCTION app.task_json(t app.tasks) RETURNS json
         'row_version', t.row_version
     )
 $$;
-
 ALTER FUNCTION app.task_json(t app.tasks) OWNER TO app_owner;
-
---
--- Name: FUNCTION task_json(t app.tasks); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.task_json(t app.tasks) IS 'A task as every endpoint shows it.';
-
---
--- Name: tg_check_step(); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.tg_check_step() RETURNS trigger
     LANGUAGE plpgsql
@@ -3873,25 +1942,15 @@ begin
     return NEW;
 end
 $$;
-
 ALTER FUNCTION app.tg_check_step() OWNER TO app_owner;
-
---
--- Name: FUNCTION tg_check_step(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.tg_check_step() IS 'Trigger: a step comes with its version, and names only what its writer sees.';
-
---
--- Name: tg_keep_an_owner(); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.tg_keep_an_owner() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 begin
-    -- Of interest is an owner who ceases to be one.
+    -- Only an owner who ceases to be one matters.
     if OLD.role <> 'owner' or OLD.deleted_at is not null
         or (NEW.role = 'owner' and NEW.deleted_at is null)
     then
@@ -3926,18 +1985,8 @@ begin
     return NEW;
 end
 $$;
-
 ALTER FUNCTION app.tg_keep_an_owner() OWNER TO app_auth;
-
---
--- Name: FUNCTION tg_keep_an_owner(); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.tg_keep_an_owner() IS 'Trigger: refuses to take a family its last owner.';
-
---
--- Name: tg_record_audit(); Type: FUNCTION; Schema: app; Owner: app_audit
---
 
 CREATE FUNCTION app.tg_record_audit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4024,18 +2073,8 @@ begin
     return null;
 end
 $$;
-
 ALTER FUNCTION app.tg_record_audit() OWNER TO app_audit;
-
---
--- Name: FUNCTION tg_record_audit(); Type: COMMENT; Schema: app; Owner: app_audit
---
-
 COMMENT ON FUNCTION app.tg_record_audit() IS 'Trigger: appends a record of the write to the audit trail.';
-
---
--- Name: tg_refuse_change(); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.tg_refuse_change() RETURNS trigger
     LANGUAGE plpgsql
@@ -4046,18 +2085,8 @@ begin
         using errcode = 'ZH003', schema = TG_TABLE_SCHEMA, table = TG_TABLE_NAME;
 end
 $$;
-
 ALTER FUNCTION app.tg_refuse_change() OWNER TO app_owner;
-
---
--- Name: FUNCTION tg_refuse_change(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.tg_refuse_change() IS 'Trigger: refuses the change; its argument says why.';
-
---
--- Name: tg_refuse_members(); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.tg_refuse_members() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4081,18 +2110,8 @@ begin
     return null;
 end
 $$;
-
 ALTER FUNCTION app.tg_refuse_members() OWNER TO app_auth;
-
---
--- Name: FUNCTION tg_refuse_members(); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.tg_refuse_members() IS 'Trigger: refuses to invite somebody who is a member already.';
-
---
--- Name: tg_require_active_user(); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.tg_require_active_user() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4108,7 +2127,7 @@ begin
                 constraint = 'family_memberships_user_id_fkey';
     end if;
 
-    -- Nor does the family retire as a lone one meanwhile (retire_account).
+    -- The lock keeps the family from retiring with its only member meanwhile (retire_account).
     perform from app.families as f
     where f.id = NEW.family_id
     for share;
@@ -4116,18 +2135,8 @@ begin
     return NEW;
 end
 $$;
-
 ALTER FUNCTION app.tg_require_active_user() OWNER TO app_auth;
-
---
--- Name: FUNCTION tg_require_active_user(); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.tg_require_active_user() IS 'Trigger: refuses to bring back a membership without an active account.';
-
---
--- Name: tg_require_visible_parent(); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.tg_require_visible_parent() RETURNS trigger
     LANGUAGE plpgsql
@@ -4156,18 +2165,8 @@ begin
     return NEW;
 end
 $$;
-
 ALTER FUNCTION app.tg_require_visible_parent() OWNER TO app_owner;
-
---
--- Name: FUNCTION tg_require_visible_parent(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.tg_require_visible_parent() IS 'Trigger: refuses a part of a habit or a routine that its writer does not see.';
-
---
--- Name: tg_score(); Type: FUNCTION; Schema: app; Owner: app_auth
---
 
 CREATE FUNCTION app.tg_score() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -4286,18 +2285,8 @@ begin
     return null;
 end
 $$;
-
 ALTER FUNCTION app.tg_score() OWNER TO app_auth;
-
---
--- Name: FUNCTION tg_score(); Type: COMMENT; Schema: app; Owner: app_auth
---
-
 COMMENT ON FUNCTION app.tg_score() IS 'Trigger: awards the points of what was completed, or reverses what was awarded.';
-
---
--- Name: tg_touch(); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.tg_touch() RETURNS trigger
     LANGUAGE plpgsql
@@ -4311,18 +2300,8 @@ begin
     return NEW;
 end
 $$;
-
 ALTER FUNCTION app.tg_touch() OWNER TO app_owner;
-
---
--- Name: FUNCTION tg_touch(); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.tg_touch() IS 'Trigger: freezes created_at, moves updated_at strictly forward, counts row_version.';
-
---
--- Name: users; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.users (
     id uuid DEFAULT app.new_id() NOT NULL,
@@ -4339,98 +2318,15 @@ CREATE TABLE app.users (
     CONSTRAINT users_full_name_is_1_to_200_characters CHECK (((full_name ~ '\S'::text) AND (length(full_name) <= 200))),
     CONSTRAINT users_time_zone_is_known CHECK (app.is_time_zone(time_zone))
 );
-
 ALTER TABLE ONLY app.users FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.users OWNER TO app_owner;
-
---
--- Name: TABLE users; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.users IS 'A person with an account. Retired by deleted_at, removed for good by a purge.';
-
---
--- Name: COLUMN users.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.users.id IS 'Time-ordered (version 7) where the server can make such ids, random otherwise.';
-
---
--- Name: COLUMN users.email; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.users.email IS 'As the person wrote it; unique without regard to case.';
-
---
--- Name: COLUMN users.full_name; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.users.full_name IS 'The person''s own name.';
-
---
--- Name: COLUMN users.time_zone; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.users.time_zone IS 'IANA name, such as Europe/Vienna.';
-
---
--- Name: COLUMN users.is_notified; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.users.is_notified IS 'Whether the person wants notifications.';
-
---
--- Name: COLUMN users.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.users.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN users.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.users.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN users.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.users.row_version IS 'Counts the changes of the row, from 1.';
-
---
--- Name: COLUMN users.deleted_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.users.deleted_at IS 'When the account was retired; null while it is active.';
-
---
--- Name: COLUMN users.is_active; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.users.is_active IS 'True until the account is retired.';
-
---
--- Name: CONSTRAINT users_email_looks_like_an_address ON users; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT users_email_looks_like_an_address ON app.users IS 'The e-mail address must look like name@host and have at most 254 characters.';
-
---
--- Name: CONSTRAINT users_full_name_is_1_to_200_characters ON users; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT users_full_name_is_1_to_200_characters ON app.users IS 'The full name must have 1 to 200 characters and not only blanks.';
-
---
--- Name: CONSTRAINT users_time_zone_is_known ON users; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT users_time_zone_is_known ON app.users IS 'The time zone must be a name such as Europe/Vienna.';
-
---
--- Name: user_json(app.users); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.user_json(u app.users) RETURNS json
     LANGUAGE sql STABLE
@@ -4446,36 +2342,16 @@ CREATE FUNCTION app.user_json(u app.users) RETURNS json
         'row_version', u.row_version
     )
 $$;
-
 ALTER FUNCTION app.user_json(u app.users) OWNER TO app_owner;
-
---
--- Name: FUNCTION user_json(u app.users); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.user_json(u app.users) IS 'A user as every endpoint shows it.';
-
---
--- Name: with_steps(json, json); Type: FUNCTION; Schema: app; Owner: app_owner
---
 
 CREATE FUNCTION app.with_steps(thing json, steps json) RETURNS json
     LANGUAGE sql STABLE
     AS $$
     select (thing::jsonb || jsonb_build_object('steps', coalesce(steps, '[]')))::json
 $$;
-
 ALTER FUNCTION app.with_steps(thing json, steps json) OWNER TO app_owner;
-
---
--- Name: FUNCTION with_steps(thing json, steps json); Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON FUNCTION app.with_steps(thing json, steps json) IS 'A routine or a version with its steps, as every endpoint shows one of them.';
-
---
--- Name: account_events; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.account_events (
     id uuid DEFAULT app.new_id() NOT NULL,
@@ -4484,50 +2360,11 @@ CREATE TABLE app.account_events (
     occurred_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL
 );
-
 ALTER TABLE ONLY app.account_events FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.account_events OWNER TO app_owner;
-
---
--- Name: TABLE account_events; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.account_events IS 'What happened to accounts, which belong to no family: sign-ups, sign-ins. Append-only.';
-
---
--- Name: COLUMN account_events.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.account_events.id IS 'Names the event.';
-
---
--- Name: COLUMN account_events.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.account_events.user_id IS 'Whose account; no foreign key, for the event outlives the account.';
-
---
--- Name: COLUMN account_events.event_type; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.account_events.event_type IS 'What happened.';
-
---
--- Name: COLUMN account_events.occurred_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.account_events.occurred_at IS 'When it happened.';
-
---
--- Name: COLUMN account_events.metadata; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.account_events.user_id IS 'No foreign key: the event outlives the account.';
 COMMENT ON COLUMN app.account_events.metadata IS 'login, database_role, session_id and request_id, as far as they are known.';
-
---
--- Name: audit_log; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.audit_log (
     family_id uuid NOT NULL,
@@ -4551,98 +2388,19 @@ CASE action_type
 END)
 )
 PARTITION BY RANGE (occurred_at);
-
 ALTER TABLE ONLY app.audit_log FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.audit_log OWNER TO app_owner;
-
---
--- Name: TABLE audit_log; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.audit_log IS 'Every write to a family''s rows, whichever client made it. Append-only, a partition a month.';
-
---
--- Name: COLUMN audit_log.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.audit_log.family_id IS 'The tenant.';
-
---
--- Name: COLUMN audit_log.occurred_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.audit_log.occurred_at IS 'When the row was written (not when its transaction began).';
-
---
--- Name: COLUMN audit_log.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.audit_log.id IS 'Tells apart what happened in one microsecond.';
-
---
--- Name: COLUMN audit_log.action_type; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.audit_log.action_type IS 'insert, update or delete.';
-
---
--- Name: COLUMN audit_log.table_name; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.audit_log.table_name IS 'The table, without its schema.';
-
---
--- Name: COLUMN audit_log.row_key; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.audit_log.row_key IS 'The primary key of the row, without family_id.';
-
---
--- Name: COLUMN audit_log.before; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.audit_log.before IS 'The changed columns before: all of them for a delete, null for an insert.';
-
---
--- Name: COLUMN audit_log.after; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.audit_log.after IS 'The changed columns after: all of them for an insert, null for a delete.';
-
---
--- Name: COLUMN audit_log.actor_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.audit_log.actor_id IS 'The user in whose context it was done; null when there was none.';
-
---
--- Name: COLUMN audit_log.actor_role; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.audit_log.actor_role IS 'The role that user acted in; null when there was none.';
-
---
--- Name: COLUMN audit_log.private_to; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.audit_log.private_to IS 'Whose private row it is: nobody else reads the record, not even an owner. Null when shared.';
-
---
--- Name: COLUMN audit_log.metadata; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.audit_log.private_to IS 'The user whose private row it is: nobody else reads the record. Null when shared.';
 COMMENT ON COLUMN app.audit_log.metadata IS 'login, database_role, application and request_id, as far as they are known.';
-
---
--- Name: CONSTRAINT audit_log_before_and_after_fit_the_action ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT audit_log_before_and_after_fit_the_action ON app.audit_log IS 'An insert has no before, a delete no after, an update both.';
-
---
--- Name: audit_log_default; Type: TABLE; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT audit_log_before_and_after_fit_the_action ON app.audit_log IS 'An insert has only an after, a delete only a before, an update both.';
 
 CREATE TABLE app.audit_log_default (
     family_id uuid CONSTRAINT audit_log_family_id_not_null NOT NULL,
@@ -4665,20 +2423,9 @@ CASE action_type
     ELSE NULL::boolean
 END)
 );
-
 ALTER TABLE ONLY app.audit_log_default FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.audit_log_default OWNER TO app_owner;
-
---
--- Name: TABLE audit_log_default; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.audit_log_default IS 'What no month''s partition takes. Should be empty: hearth migrate makes the months ahead.';
-
---
--- Name: credentials; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.credentials (
     user_id uuid NOT NULL,
@@ -4688,56 +2435,11 @@ CREATE TABLE app.credentials (
     row_version bigint DEFAULT 1 NOT NULL,
     CONSTRAINT credentials_password_hash_is_argon2id CHECK ((password_hash ~~ '$argon2id$%'::text))
 );
-
 ALTER TABLE ONLY app.credentials FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.credentials OWNER TO app_owner;
-
---
--- Name: TABLE credentials; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.credentials IS 'The password hash of a user. Only app_auth can read it.';
-
---
--- Name: COLUMN credentials.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.credentials.user_id IS 'Whose password it is.';
-
---
--- Name: COLUMN credentials.password_hash; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.credentials.password_hash IS 'argon2id in its encoded form: parameters, salt and hash.';
-
---
--- Name: COLUMN credentials.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.credentials.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN credentials.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.credentials.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN credentials.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.credentials.row_version IS 'Counts the changes of the row, from 1.';
-
---
--- Name: CONSTRAINT credentials_password_hash_is_argon2id ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT credentials_password_hash_is_argon2id ON app.credentials IS 'Passwords are stored as argon2id hashes only.';
-
---
--- Name: idempotency_keys; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.idempotency_keys (
     family_id uuid NOT NULL,
@@ -4753,92 +2455,16 @@ CREATE TABLE app.idempotency_keys (
     CONSTRAINT idempotency_keys_request_hash_is_a_sha256 CHECK ((length(request_hash) = 32)),
     CONSTRAINT idempotency_keys_status_is_one_of_success CHECK (((status >= 200) AND (status <= 299)))
 );
-
 ALTER TABLE ONLY app.idempotency_keys FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.idempotency_keys OWNER TO app_owner;
-
---
--- Name: TABLE idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.idempotency_keys IS 'What a request with an Idempotency-Key was answered; kept for a day.';
-
---
--- Name: COLUMN idempotency_keys.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.idempotency_keys.family_id IS 'The tenant.';
-
---
--- Name: COLUMN idempotency_keys.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.idempotency_keys.user_id IS 'Who asked.';
-
---
--- Name: COLUMN idempotency_keys.idempotency_key; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.idempotency_keys.idempotency_key IS 'What the client called the request.';
-
---
--- Name: COLUMN idempotency_keys.request_hash; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.idempotency_keys.request_hash IS 'SHA-256 of path, role and body: another request may not use the same key.';
-
---
--- Name: COLUMN idempotency_keys.status; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.idempotency_keys.status IS 'The HTTP status; only success is kept.';
-
---
--- Name: COLUMN idempotency_keys.body; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.idempotency_keys.body IS 'The JSON text of the response; null where it was empty.';
-
---
--- Name: COLUMN idempotency_keys.etag_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.idempotency_keys.etag_version IS 'The version in the answer''s ETag; null where it had none.';
-
---
--- Name: COLUMN idempotency_keys.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.idempotency_keys.created_at IS 'When it was given; never changes.';
-
---
--- Name: CONSTRAINT idempotency_keys_body_has_at_most_4_mebibytes ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT idempotency_keys_body_has_at_most_4_mebibytes ON app.idempotency_keys IS 'The answer must have at most 4 MiB.';
-
---
--- Name: CONSTRAINT idempotency_keys_idempotency_key_is_1_to_255_characters ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT idempotency_keys_idempotency_key_is_1_to_255_characters ON app.idempotency_keys IS 'The Idempotency-Key must have 1 to 255 characters.';
-
---
--- Name: CONSTRAINT idempotency_keys_request_hash_is_a_sha256 ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT idempotency_keys_request_hash_is_a_sha256 ON app.idempotency_keys IS 'The hash of a request has 32 bytes.';
-
---
--- Name: CONSTRAINT idempotency_keys_status_is_one_of_success ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT idempotency_keys_status_is_one_of_success ON app.idempotency_keys IS 'Only answers of success are kept.';
-
---
--- Name: invitations; Type: TABLE; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT idempotency_keys_status_is_one_of_success ON app.idempotency_keys IS 'Only successful answers are kept.';
 
 CREATE TABLE app.invitations (
     family_id uuid NOT NULL,
@@ -4861,128 +2487,19 @@ CREATE TABLE app.invitations (
     CONSTRAINT invitations_token_hash_is_sha256 CHECK ((length(token_hash) = 32))
 );
 ALTER TABLE ONLY app.invitations ALTER COLUMN family_id SET (n_distinct=-0.001);
-
 ALTER TABLE ONLY app.invitations FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.invitations OWNER TO app_owner;
-
---
--- Name: TABLE invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.invitations IS 'An address asked into the family. Seen by owners and admins; accepted once, within 7 days.';
-
---
--- Name: COLUMN invitations.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.invitations.family_id IS 'The tenant.';
-
---
--- Name: COLUMN invitations.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.invitations.id IS 'Names the invitation within its family.';
-
---
--- Name: COLUMN invitations.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.invitations.user_id IS 'Who invited; while they could, it counts.';
-
---
--- Name: COLUMN invitations.email; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.invitations.email IS 'Whom: only an account with this address may accept, in whatever case it is written.';
-
---
--- Name: COLUMN invitations.role; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.invitations.role IS 'What they will be in the family.';
-
---
--- Name: COLUMN invitations.token_hash; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.invitations.token_hash IS 'SHA-256 of the token; the token itself is stored nowhere.';
-
---
--- Name: COLUMN invitations.expires_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.invitations.expires_at IS '7 days after it was made; never changes.';
-
---
--- Name: COLUMN invitations.accepted_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.invitations.accepted_at IS 'When it was accepted; null until then.';
-
---
--- Name: COLUMN invitations.member_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.invitations.member_id IS 'Who came, a user; null until it is accepted.';
-
---
--- Name: COLUMN invitations.revoked_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.invitations.revoked_at IS 'When it was taken back, or another took its place; null if it was not.';
-
---
--- Name: COLUMN invitations.is_pending; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.invitations.is_pending IS 'True until it is accepted or revoked; it may have expired.';
-
---
--- Name: COLUMN invitations.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.invitations.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN invitations.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.invitations.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN invitations.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.invitations.row_version IS 'Counts the changes of the row, from 1.';
-
---
--- Name: CONSTRAINT invitations_acceptance_has_a_member ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT invitations_acceptance_has_a_member ON app.invitations IS 'An invitation is accepted by somebody.';
-
---
--- Name: CONSTRAINT invitations_email_looks_like_an_address ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.invitations.user_id IS 'Who invited; it counts only while they could still invite.';
+COMMENT ON COLUMN app.invitations.email IS 'Only an account with this address may accept; case does not matter.';
+COMMENT ON COLUMN app.invitations.token_hash IS 'SHA-256 of the token, which is told once to the one who invites.';
+COMMENT ON COLUMN app.invitations.member_id IS 'The user who accepted; null until then.';
+COMMENT ON COLUMN app.invitations.revoked_at IS 'When it was revoked, or replaced by a newer one; null if neither.';
+COMMENT ON COLUMN app.invitations.is_pending IS 'True until it is accepted or revoked, also when it has expired.';
+COMMENT ON CONSTRAINT invitations_acceptance_has_a_member ON app.invitations IS 'An accepted invitation must name the member.';
 COMMENT ON CONSTRAINT invitations_email_looks_like_an_address ON app.invitations IS 'The e-mail address must look like name@host and have at most 254 characters.';
-
---
--- Name: CONSTRAINT invitations_end_is_acceptance_or_revocation ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT invitations_end_is_acceptance_or_revocation ON app.invitations IS 'An invitation is accepted or revoked, not both.';
-
---
--- Name: CONSTRAINT invitations_token_hash_is_sha256 ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON CONSTRAINT invitations_end_is_acceptance_or_revocation ON app.invitations IS 'An invitation cannot be both accepted and revoked.';
 COMMENT ON CONSTRAINT invitations_token_hash_is_sha256 ON app.invitations IS 'Tokens are stored as SHA-256.';
-
---
--- Name: rate_limit_hits; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.rate_limit_hits (
     id uuid DEFAULT app.new_id() NOT NULL,
@@ -4991,50 +2508,11 @@ CREATE TABLE app.rate_limit_hits (
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     CONSTRAINT rate_limit_hits_subject_hash_is_a_sha256 CHECK ((length(subject_hash) = 32))
 );
-
 ALTER TABLE ONLY app.rate_limit_hits FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.rate_limit_hits OWNER TO app_owner;
-
---
--- Name: TABLE rate_limit_hits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.rate_limit_hits IS 'Attempts to sign in or up; kept for a day.';
-
---
--- Name: COLUMN rate_limit_hits.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.rate_limit_hits.id IS 'Names the attempt.';
-
---
--- Name: COLUMN rate_limit_hits.rate_limit; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.rate_limit_hits.rate_limit IS 'What was attempted.';
-
---
--- Name: COLUMN rate_limit_hits.subject_hash; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.rate_limit_hits.subject_hash IS 'HMAC-SHA-256 of what is counted together: an address of mail, a network, both, or a user.';
-
---
--- Name: COLUMN rate_limit_hits.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.rate_limit_hits.created_at IS 'When it was made; never changes.';
-
---
--- Name: CONSTRAINT rate_limit_hits_subject_hash_is_a_sha256 ON rate_limit_hits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.rate_limit_hits.subject_hash IS 'HMAC-SHA-256 of what is counted together: an e-mail address, a network, both, or a user.';
 COMMENT ON CONSTRAINT rate_limit_hits_subject_hash_is_a_sha256 ON app.rate_limit_hits IS 'The hash of a subject has 32 bytes.';
-
---
--- Name: refresh_tokens; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.refresh_tokens (
     token_hash bytea NOT NULL,
@@ -5043,50 +2521,12 @@ CREATE TABLE app.refresh_tokens (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT refresh_tokens_token_hash_is_sha256 CHECK ((length(token_hash) = 32))
 );
-
 ALTER TABLE ONLY app.refresh_tokens FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.refresh_tokens OWNER TO app_owner;
-
---
--- Name: TABLE refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.refresh_tokens IS 'The links of a session''s chain, the newest without successor. Only app_auth can read it.';
-
---
--- Name: COLUMN refresh_tokens.token_hash; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.refresh_tokens.token_hash IS 'SHA-256 of the token; the token itself is stored nowhere.';
-
---
--- Name: COLUMN refresh_tokens.session_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.refresh_tokens.session_id IS 'The session it prolongs.';
-
---
--- Name: COLUMN refresh_tokens.replaces_hash; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.refresh_tokens.replaces_hash IS 'The link before; null for the first.';
-
---
--- Name: COLUMN refresh_tokens.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.refresh_tokens.created_at IS 'When the token was given out; never changes.';
-
---
--- Name: CONSTRAINT refresh_tokens_token_hash_is_sha256 ON refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.refresh_tokens.token_hash IS 'SHA-256 of the token, which is stored nowhere.';
+COMMENT ON COLUMN app.refresh_tokens.replaces_hash IS 'The token before it in the chain; null for the first.';
 COMMENT ON CONSTRAINT refresh_tokens_token_hash_is_sha256 ON app.refresh_tokens IS 'Tokens are stored as SHA-256.';
-
---
--- Name: sessions; Type: TABLE; Schema: app; Owner: app_owner
---
 
 CREATE TABLE app.sessions (
     id uuid DEFAULT app.new_id() NOT NULL,
@@ -5098,4093 +2538,793 @@ CREATE TABLE app.sessions (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     row_version bigint DEFAULT 1 NOT NULL
 );
-
 ALTER TABLE ONLY app.sessions FORCE ROW LEVEL SECURITY;
-
 ALTER TABLE app.sessions OWNER TO app_owner;
-
---
--- Name: TABLE sessions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON TABLE app.sessions IS 'A sign-in, from its first token to its revocation or expiry.';
-
---
--- Name: COLUMN sessions.id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.sessions.id IS 'Stands in the access token as sid.';
-
---
--- Name: COLUMN sessions.user_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.sessions.user_id IS 'Who signed in.';
-
---
--- Name: COLUMN sessions.family_id; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.sessions.family_id IS 'The family the session stands in; null when the user has none.';
-
---
--- Name: COLUMN sessions.expires_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
+COMMENT ON COLUMN app.sessions.family_id IS 'The family the session acts in; null when the user has none.';
 COMMENT ON COLUMN app.sessions.expires_at IS 'When the newest refresh token of the session stops working.';
-
---
--- Name: COLUMN sessions.revoked_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON COLUMN app.sessions.revoked_at IS 'When the session was ended before its time; null while it lives.';
 
---
--- Name: COLUMN sessions.created_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.sessions.created_at IS 'When the row was made; never changes.';
-
---
--- Name: COLUMN sessions.updated_at; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.sessions.updated_at IS 'When the row last changed; strictly increasing.';
-
---
--- Name: COLUMN sessions.row_version; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON COLUMN app.sessions.row_version IS 'Counts the changes of the row, from 1.';
-
---
--- Name: audit_log_default; Type: TABLE ATTACH; Schema: app; Owner: app_owner
---
-
 ALTER TABLE ONLY app.audit_log ATTACH PARTITION app.audit_log_default DEFAULT;
-
---
--- Name: account_events account_events_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.account_events
     ADD CONSTRAINT account_events_pkey PRIMARY KEY (id);
 
---
--- Name: CONSTRAINT account_events_pkey ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT account_events_pkey ON app.account_events IS 'This event exists already.';
-
---
--- Name: audit_log audit_log_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
-
 ALTER TABLE ONLY app.audit_log
     ADD CONSTRAINT audit_log_pkey PRIMARY KEY (family_id, id, occurred_at);
-
---
--- Name: CONSTRAINT audit_log_pkey ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT audit_log_pkey ON app.audit_log IS 'This record exists already.';
-
---
--- Name: audit_log_default audit_log_default_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.audit_log_default
     ADD CONSTRAINT audit_log_default_pkey PRIMARY KEY (family_id, id, occurred_at);
 
---
--- Name: conversations conversations_family_id_id_user_id_key; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
-
 ALTER TABLE ONLY app.conversations
     ADD CONSTRAINT conversations_family_id_id_user_id_key UNIQUE (family_id, id, user_id);
-
---
--- Name: CONSTRAINT conversations_family_id_id_user_id_key ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT conversations_family_id_id_user_id_key ON app.conversations IS 'This conversation exists already.';
-
---
--- Name: conversations conversations_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.conversations
     ADD CONSTRAINT conversations_pkey PRIMARY KEY (family_id, id);
 
---
--- Name: CONSTRAINT conversations_pkey ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT conversations_pkey ON app.conversations IS 'This conversation exists already.';
-
---
--- Name: credentials credentials_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
-
 ALTER TABLE ONLY app.credentials
     ADD CONSTRAINT credentials_pkey PRIMARY KEY (user_id);
-
---
--- Name: CONSTRAINT credentials_pkey ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT credentials_pkey ON app.credentials IS 'This user has a password already.';
-
---
--- Name: exercise_logs exercise_logs_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT credentials_pkey ON app.credentials IS 'This user already has a password.';
 
 ALTER TABLE ONLY app.exercise_logs
     ADD CONSTRAINT exercise_logs_pkey PRIMARY KEY (family_id, id);
 
---
--- Name: CONSTRAINT exercise_logs_pkey ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT exercise_logs_pkey ON app.exercise_logs IS 'This log exists already.';
-
---
--- Name: exercises exercises_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
-
 ALTER TABLE ONLY app.exercises
     ADD CONSTRAINT exercises_pkey PRIMARY KEY (family_id, id);
-
---
--- Name: CONSTRAINT exercises_pkey ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT exercises_pkey ON app.exercises IS 'This exercise exists already.';
-
---
--- Name: families families_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.families
     ADD CONSTRAINT families_pkey PRIMARY KEY (id);
 
---
--- Name: CONSTRAINT families_pkey ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT families_pkey ON app.families IS 'This family exists already.';
-
---
--- Name: family_memberships family_memberships_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
-
 ALTER TABLE ONLY app.family_memberships
     ADD CONSTRAINT family_memberships_pkey PRIMARY KEY (family_id, user_id);
-
---
--- Name: CONSTRAINT family_memberships_pkey ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT family_memberships_pkey ON app.family_memberships IS 'This person belongs to the family already.';
-
---
--- Name: habit_logs habit_logs_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT family_memberships_pkey ON app.family_memberships IS 'This person already belongs to the family.';
 
 ALTER TABLE ONLY app.habit_logs
     ADD CONSTRAINT habit_logs_pkey PRIMARY KEY (family_id, habit_id, logged_on);
-
---
--- Name: CONSTRAINT habit_logs_pkey ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT habit_logs_pkey ON app.habit_logs IS 'This day is logged already.';
-
---
--- Name: habits habits_family_id_user_id_id_visibility_type_key; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT habit_logs_pkey ON app.habit_logs IS 'This day is already logged.';
 
 ALTER TABLE ONLY app.habits
     ADD CONSTRAINT habits_family_id_user_id_id_visibility_type_key UNIQUE (family_id, user_id, id, visibility, type);
 
---
--- Name: CONSTRAINT habits_family_id_user_id_id_visibility_type_key ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT habits_family_id_user_id_id_visibility_type_key ON app.habits IS 'This habit exists already.';
-
---
--- Name: habits habits_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
-
 ALTER TABLE ONLY app.habits
     ADD CONSTRAINT habits_pkey PRIMARY KEY (family_id, id);
 
---
--- Name: CONSTRAINT habits_pkey ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT habits_pkey ON app.habits IS 'This habit exists already.';
-
---
--- Name: idempotency_keys idempotency_keys_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
-
 ALTER TABLE ONLY app.idempotency_keys
     ADD CONSTRAINT idempotency_keys_pkey PRIMARY KEY (family_id, user_id, idempotency_key);
-
---
--- Name: CONSTRAINT idempotency_keys_pkey ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT idempotency_keys_pkey ON app.idempotency_keys IS 'This Idempotency-Key has been used already.';
-
---
--- Name: invitations invitations_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT idempotency_keys_pkey ON app.idempotency_keys IS 'This Idempotency-Key has already been used.';
 
 ALTER TABLE ONLY app.invitations
     ADD CONSTRAINT invitations_pkey PRIMARY KEY (family_id, id);
 
---
--- Name: CONSTRAINT invitations_pkey ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT invitations_pkey ON app.invitations IS 'This invitation exists already.';
-
---
--- Name: messages messages_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
-
 ALTER TABLE ONLY app.messages
     ADD CONSTRAINT messages_pkey PRIMARY KEY (family_id, id);
-
---
--- Name: CONSTRAINT messages_pkey ON messages; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT messages_pkey ON app.messages IS 'This message exists already.';
-
---
--- Name: rate_limit_hits rate_limit_hits_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.rate_limit_hits
     ADD CONSTRAINT rate_limit_hits_pkey PRIMARY KEY (id);
 
---
--- Name: CONSTRAINT rate_limit_hits_pkey ON rate_limit_hits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT rate_limit_hits_pkey ON app.rate_limit_hits IS 'This attempt exists already.';
-
---
--- Name: refresh_tokens refresh_tokens_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
-
 ALTER TABLE ONLY app.refresh_tokens
     ADD CONSTRAINT refresh_tokens_pkey PRIMARY KEY (token_hash);
-
---
--- Name: CONSTRAINT refresh_tokens_pkey ON refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT refresh_tokens_pkey ON app.refresh_tokens IS 'This token exists already.';
-
---
--- Name: refresh_tokens refresh_tokens_replaces_hash_key; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT refresh_tokens_pkey ON app.refresh_tokens IS 'This token already exists.';
 
 ALTER TABLE ONLY app.refresh_tokens
     ADD CONSTRAINT refresh_tokens_replaces_hash_key UNIQUE (replaces_hash);
-
---
--- Name: CONSTRAINT refresh_tokens_replaces_hash_key ON refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT refresh_tokens_replaces_hash_key ON app.refresh_tokens IS 'This token was used already.';
-
---
--- Name: routine_completions routine_completions_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT refresh_tokens_replaces_hash_key ON app.refresh_tokens IS 'This token has already been used.';
 
 ALTER TABLE ONLY app.routine_completions
     ADD CONSTRAINT routine_completions_pkey PRIMARY KEY (family_id, user_id, routine_id, completed_on);
-
---
--- Name: CONSTRAINT routine_completions_pkey ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT routine_completions_pkey ON app.routine_completions IS 'The routine is marked done for this day already.';
-
---
--- Name: routine_steps routine_steps_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT routine_completions_pkey ON app.routine_completions IS 'The routine is already marked as done for this day.';
 
 ALTER TABLE ONLY app.routine_steps
     ADD CONSTRAINT routine_steps_pkey PRIMARY KEY (family_id, routine_id, version, "position");
-
---
--- Name: CONSTRAINT routine_steps_pkey ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT routine_steps_pkey ON app.routine_steps IS 'This step exists already.';
-
---
--- Name: routine_versions routine_versions_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT routine_steps_pkey ON app.routine_steps IS 'This step already exists.';
 
 ALTER TABLE ONLY app.routine_versions
     ADD CONSTRAINT routine_versions_pkey PRIMARY KEY (family_id, routine_id, version);
-
---
--- Name: CONSTRAINT routine_versions_pkey ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT routine_versions_pkey ON app.routine_versions IS 'This version exists already.';
-
---
--- Name: routines routines_family_id_user_id_id_visibility_key; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT routine_versions_pkey ON app.routine_versions IS 'This version already exists.';
 
 ALTER TABLE ONLY app.routines
     ADD CONSTRAINT routines_family_id_user_id_id_visibility_key UNIQUE (family_id, user_id, id, visibility);
 
---
--- Name: CONSTRAINT routines_family_id_user_id_id_visibility_key ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT routines_family_id_user_id_id_visibility_key ON app.routines IS 'This routine exists already.';
-
---
--- Name: routines routines_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
-
 ALTER TABLE ONLY app.routines
     ADD CONSTRAINT routines_pkey PRIMARY KEY (family_id, id);
-
---
--- Name: CONSTRAINT routines_pkey ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT routines_pkey ON app.routines IS 'This routine exists already.';
-
---
--- Name: score_entries score_entries_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.score_entries
     ADD CONSTRAINT score_entries_pkey PRIMARY KEY (family_id, id);
 
---
--- Name: CONSTRAINT score_entries_pkey ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT score_entries_pkey ON app.score_entries IS 'This entry exists already.';
-
---
--- Name: sessions sessions_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
-
 ALTER TABLE ONLY app.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (id);
-
---
--- Name: CONSTRAINT sessions_pkey ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT sessions_pkey ON app.sessions IS 'This session exists already.';
-
---
--- Name: tasks tasks_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.tasks
     ADD CONSTRAINT tasks_pkey PRIMARY KEY (family_id, id);
 
---
--- Name: CONSTRAINT tasks_pkey ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT tasks_pkey ON app.tasks IS 'This task exists already.';
-
---
--- Name: users users_pkey; Type: CONSTRAINT; Schema: app; Owner: app_owner
---
-
 ALTER TABLE ONLY app.users
     ADD CONSTRAINT users_pkey PRIMARY KEY (id);
 
---
--- Name: CONSTRAINT users_pkey ON users; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT users_pkey ON app.users IS 'This user exists already.';
-
---
--- Name: account_events_user_id_occurred_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX account_events_user_id_occurred_at_idx ON app.account_events USING btree (user_id, occurred_at);
-
---
--- Name: INDEX account_events_user_id_occurred_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.account_events_user_id_occurred_at_idx IS 'For the people who look into one account.';
-
---
--- Name: audit_log_shared_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX audit_log_shared_idx ON ONLY app.audit_log USING btree (family_id, occurred_at, id) WHERE (private_to IS NULL);
-
---
--- Name: INDEX audit_log_shared_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.audit_log_shared_idx IS 'Serves list_audit: what the family shares.';
-
---
--- Name: audit_log_default_family_id_occurred_at_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX audit_log_default_family_id_occurred_at_id_idx ON app.audit_log_default USING btree (family_id, occurred_at, id) WHERE (private_to IS NULL);
-
---
--- Name: audit_log_private_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX audit_log_private_idx ON ONLY app.audit_log USING btree (family_id, private_to, occurred_at, id) WHERE (private_to IS NOT NULL);
-
---
--- Name: INDEX audit_log_private_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.audit_log_private_idx IS 'Serves list_audit: what is private to the reader.';
-
---
--- Name: audit_log_default_family_id_private_to_occurred_at_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX audit_log_default_family_id_private_to_occurred_at_id_idx ON app.audit_log_default USING btree (family_id, private_to, occurred_at, id) WHERE (private_to IS NOT NULL);
-
---
--- Name: conversations_family_id_user_id_created_at_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX conversations_family_id_user_id_created_at_id_idx ON app.conversations USING btree (family_id, user_id, created_at, id);
-
---
--- Name: INDEX conversations_family_id_user_id_created_at_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.conversations_family_id_user_id_created_at_id_idx IS 'Serves list_conversations, and the cascade from family_memberships.';
-
---
--- Name: exercise_logs_days_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX exercise_logs_days_idx ON app.exercise_logs USING btree (family_id, user_id, exercise_id, performed_on, id);
-
---
--- Name: INDEX exercise_logs_days_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.exercise_logs_days_idx IS 'Serves list_exercise_logs, get_exercise_records, get_exercise_volume, and the cascade from family_memberships.';
-
---
--- Name: exercises_deleted_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX exercises_deleted_at_idx ON app.exercises USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
-
---
--- Name: INDEX exercises_deleted_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.exercises_deleted_at_idx IS 'Serves count_purgeable and purge_exercises.';
-
---
--- Name: exercises_family_id_is_active_created_at_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX exercises_family_id_is_active_created_at_id_idx ON app.exercises USING btree (family_id, is_active, created_at, id);
-
---
--- Name: INDEX exercises_family_id_is_active_created_at_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.exercises_family_id_is_active_created_at_id_idx IS 'Serves list_exercises: those in use, or those retired.';
-
---
--- Name: exercises_family_id_lower_name_key; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE UNIQUE INDEX exercises_family_id_lower_name_key ON app.exercises USING btree (family_id, lower(name)) WHERE is_active;
-
---
--- Name: INDEX exercises_family_id_lower_name_key; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.exercises_family_id_lower_name_key IS 'There is already an exercise with this name.';
-
---
--- Name: exercises_family_id_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
+COMMENT ON INDEX app.exercises_family_id_lower_name_key IS 'An exercise with this name already exists.';
 
 CREATE INDEX exercises_family_id_user_id_idx ON app.exercises USING btree (family_id, user_id);
-
---
--- Name: INDEX exercises_family_id_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.exercises_family_id_user_id_idx IS 'Serves the foreign key to the membership.';
-
---
--- Name: families_deleted_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX families_deleted_at_idx ON app.families USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
-
---
--- Name: INDEX families_deleted_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.families_deleted_at_idx IS 'Serves count_purgeable and purge_families.';
-
---
--- Name: family_memberships_deleted_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX family_memberships_deleted_at_idx ON app.family_memberships USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
-
---
--- Name: INDEX family_memberships_deleted_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.family_memberships_deleted_at_idx IS 'Serves count_purgeable and purge_memberships.';
-
---
--- Name: family_memberships_family_id_is_active_created_at_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX family_memberships_family_id_is_active_created_at_user_id_idx ON app.family_memberships USING btree (family_id, is_active, created_at, user_id);
-
---
--- Name: INDEX family_memberships_family_id_is_active_created_at_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.family_memberships_family_id_is_active_created_at_user_id_idx IS 'Serves list_members.';
-
---
--- Name: family_memberships_user_id_family_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX family_memberships_user_id_family_id_idx ON app.family_memberships USING btree (user_id, family_id);
-
---
--- Name: INDEX family_memberships_user_id_family_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.family_memberships_user_id_family_id_idx IS 'Serves my_families, and the cascade from users.';
-
---
--- Name: habits_deleted_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX habits_deleted_at_idx ON app.habits USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
-
---
--- Name: INDEX habits_deleted_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.habits_deleted_at_idx IS 'Serves count_purgeable and purge_habits.';
-
---
--- Name: habits_private_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX habits_private_idx ON app.habits USING btree (family_id, user_id, is_active, created_at, id) WHERE (visibility = 'private'::app.visibility);
-
---
--- Name: INDEX habits_private_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.habits_private_idx IS 'Serves list_habits: what is private to the reader.';
-
---
--- Name: habits_shared_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX habits_shared_idx ON app.habits USING btree (family_id, is_active, created_at, id) WHERE (visibility = 'family'::app.visibility);
-
---
--- Name: INDEX habits_shared_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.habits_shared_idx IS 'Serves list_habits: what the family shares.';
-
---
--- Name: idempotency_keys_created_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX idempotency_keys_created_at_idx ON app.idempotency_keys USING btree (created_at);
-
---
--- Name: INDEX idempotency_keys_created_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.idempotency_keys_created_at_idx IS 'Serves delete_expired_idempotency_keys.';
-
---
--- Name: invitations_expires_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX invitations_expires_at_idx ON app.invitations USING btree (expires_at);
-
---
--- Name: INDEX invitations_expires_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.invitations_expires_at_idx IS 'Serves count_purgeable and purge_invitations.';
-
---
--- Name: invitations_family_id_is_pending_created_at_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX invitations_family_id_is_pending_created_at_id_idx ON app.invitations USING btree (family_id, is_pending, created_at, id);
-
---
--- Name: INDEX invitations_family_id_is_pending_created_at_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.invitations_family_id_is_pending_created_at_id_idx IS 'Serves list_invitations and create_invitation.';
-
---
--- Name: invitations_family_id_lower_email_key; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE UNIQUE INDEX invitations_family_id_lower_email_key ON app.invitations USING btree (family_id, lower(email)) WHERE is_pending;
-
---
--- Name: INDEX invitations_family_id_lower_email_key; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.invitations_family_id_lower_email_key IS 'There is an invitation for this e-mail address already.';
-
---
--- Name: invitations_family_id_member_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
+COMMENT ON INDEX app.invitations_family_id_lower_email_key IS 'This e-mail address already has a pending invitation.';
 
 CREATE INDEX invitations_family_id_member_id_idx ON app.invitations USING btree (family_id, member_id);
-
---
--- Name: INDEX invitations_family_id_member_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.invitations_family_id_member_id_idx IS 'Serves the cascade from family_memberships, of who came.';
-
---
--- Name: invitations_family_id_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX invitations_family_id_user_id_idx ON app.invitations USING btree (family_id, user_id);
-
---
--- Name: INDEX invitations_family_id_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.invitations_family_id_user_id_idx IS 'Serves the cascade from family_memberships, of who invited.';
-
---
--- Name: invitations_token_hash_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX invitations_token_hash_idx ON app.invitations USING btree (token_hash);
-
---
--- Name: INDEX invitations_token_hash_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.invitations_token_hash_idx IS 'Serves accept_invitation.';
-
---
--- Name: messages_conversation_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX messages_conversation_idx ON app.messages USING btree (family_id, user_id, conversation_id, created_at, id);
-
---
--- Name: INDEX messages_conversation_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.messages_conversation_idx IS 'Serves list_messages, and the cascade from conversations.';
-
---
--- Name: rate_limit_hits_created_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX rate_limit_hits_created_at_idx ON app.rate_limit_hits USING btree (created_at);
-
---
--- Name: INDEX rate_limit_hits_created_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.rate_limit_hits_created_at_idx IS 'Serves hit_rate_limit, which forgets what is old.';
-
---
--- Name: rate_limit_hits_rate_limit_subject_hash_created_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX rate_limit_hits_rate_limit_subject_hash_created_at_idx ON app.rate_limit_hits USING btree (rate_limit, subject_hash, created_at);
-
---
--- Name: INDEX rate_limit_hits_rate_limit_subject_hash_created_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.rate_limit_hits_rate_limit_subject_hash_created_at_idx IS 'Serves hit_rate_limit and reset_rate_limit.';
-
---
--- Name: refresh_tokens_session_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX refresh_tokens_session_id_idx ON app.refresh_tokens USING btree (session_id);
-
---
--- Name: INDEX refresh_tokens_session_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.refresh_tokens_session_id_idx IS 'Serves the cascade from sessions.';
-
---
--- Name: routine_completions_routine_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX routine_completions_routine_idx ON app.routine_completions USING btree (family_id, routine_id, completed_on, user_id);
-
---
--- Name: INDEX routine_completions_routine_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.routine_completions_routine_idx IS 'Serves list_routine_completions, and the cascade from routines.';
-
---
--- Name: routine_completions_today_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX routine_completions_today_idx ON app.routine_completions USING btree (family_id, completed_on);
-
---
--- Name: INDEX routine_completions_today_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.routine_completions_today_idx IS 'Serves get_today: who has done which routine.';
-
---
--- Name: routine_completions_version_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX routine_completions_version_idx ON app.routine_completions USING btree (family_id, routine_id, version, completed_on, user_id);
-
---
--- Name: INDEX routine_completions_version_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.routine_completions_version_idx IS 'Serves the cascade from routine_versions.';
-
---
--- Name: routine_steps_family_id_exercise_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX routine_steps_family_id_exercise_id_idx ON app.routine_steps USING btree (family_id, exercise_id);
-
---
--- Name: INDEX routine_steps_family_id_exercise_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.routine_steps_family_id_exercise_id_idx IS 'Serves the foreign key to exercises, and tg_check_step.';
-
---
--- Name: routine_steps_family_id_habit_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX routine_steps_family_id_habit_id_idx ON app.routine_steps USING btree (family_id, habit_id);
-
---
--- Name: INDEX routine_steps_family_id_habit_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.routine_steps_family_id_habit_id_idx IS 'Serves the foreign key to habits, and tg_check_step.';
-
---
--- Name: routine_versions_family_id_author_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX routine_versions_family_id_author_id_idx ON app.routine_versions USING btree (family_id, author_id);
-
---
--- Name: INDEX routine_versions_family_id_author_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.routine_versions_family_id_author_id_idx IS 'Serves the foreign key to family_memberships.';
-
---
--- Name: routines_deleted_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX routines_deleted_at_idx ON app.routines USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
-
---
--- Name: INDEX routines_deleted_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.routines_deleted_at_idx IS 'Serves count_purgeable and purge_routines.';
-
---
--- Name: routines_private_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX routines_private_idx ON app.routines USING btree (family_id, user_id, is_active, created_at, id) WHERE (visibility = 'private'::app.visibility);
-
---
--- Name: INDEX routines_private_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.routines_private_idx IS 'Serves list_routines: what is private to the reader.';
-
---
--- Name: routines_shared_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX routines_shared_idx ON app.routines USING btree (family_id, is_active, created_at, id) WHERE (visibility = 'family'::app.visibility);
-
---
--- Name: INDEX routines_shared_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.routines_shared_idx IS 'Serves list_routines: what the family shares.';
-
---
--- Name: score_entries_daily_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE UNIQUE INDEX score_entries_daily_idx ON app.score_entries USING btree (family_id, kind, source_id, user_id, scored_on, sequence) WHERE (kind = ANY (ARRAY['habit'::app.score_kind, 'routine'::app.score_kind]));
-
---
--- Name: INDEX score_entries_daily_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.score_entries_daily_idx IS 'These points were awarded or reversed for this day already.';
-
---
--- Name: score_entries_days_idx; Type: INDEX; Schema: app; Owner: app_owner
---
+COMMENT ON INDEX app.score_entries_daily_idx IS 'These points have already been awarded or reversed for this day.';
 
 CREATE INDEX score_entries_days_idx ON app.score_entries USING btree (family_id, user_id, scored_on) INCLUDE (points);
-
---
--- Name: INDEX score_entries_days_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.score_entries_days_idx IS 'Serves get_leaderboard, and list_scores: its sum, and its days.';
-
---
--- Name: score_entries_list_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX score_entries_list_idx ON app.score_entries USING btree (family_id, user_id, created_at, id);
-
---
--- Name: INDEX score_entries_list_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.score_entries_list_idx IS 'Serves list_scores, and the cascade from family_memberships.';
-
---
--- Name: score_entries_once_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE UNIQUE INDEX score_entries_once_idx ON app.score_entries USING btree (family_id, kind, source_id, sequence) WHERE (kind = ANY (ARRAY['task'::app.score_kind, 'exercise'::app.score_kind]));
-
---
--- Name: INDEX score_entries_once_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.score_entries_once_idx IS 'These points were awarded or reversed already.';
-
---
--- Name: sessions_expires_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
+COMMENT ON INDEX app.score_entries_once_idx IS 'These points have already been awarded or reversed.';
 
 CREATE INDEX sessions_expires_at_idx ON app.sessions USING btree (expires_at);
-
---
--- Name: INDEX sessions_expires_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.sessions_expires_at_idx IS 'Serves count_purgeable and purge_sessions.';
-
---
--- Name: sessions_family_id_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX sessions_family_id_user_id_idx ON app.sessions USING btree (family_id, user_id);
-
---
--- Name: INDEX sessions_family_id_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.sessions_family_id_user_id_idx IS 'Serves retire_family, and the foreign key to the membership.';
-
---
--- Name: sessions_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX sessions_user_id_idx ON app.sessions USING btree (user_id);
-
---
--- Name: INDEX sessions_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.sessions_user_id_idx IS 'Serves change_password and retire_account, and the cascade from users.';
-
---
--- Name: tasks_family_id_due_on_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX tasks_family_id_due_on_idx ON app.tasks USING btree (family_id, due_on) WHERE (due_on IS NOT NULL);
-
---
--- Name: INDEX tasks_family_id_due_on_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.tasks_family_id_due_on_idx IS 'Serves list_tasks when it is asked for a due date.';
-
---
--- Name: tasks_family_id_user_id_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX tasks_family_id_user_id_idx ON app.tasks USING btree (family_id, user_id);
-
---
--- Name: INDEX tasks_family_id_user_id_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.tasks_family_id_user_id_idx IS 'Serves the cascade from family_memberships.';
-
---
--- Name: tasks_private_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX tasks_private_idx ON app.tasks USING btree (family_id, user_id, created_at, id) WHERE (visibility = 'private'::app.visibility);
-
---
--- Name: INDEX tasks_private_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.tasks_private_idx IS 'Serves list_tasks: what is private to the reader.';
-
---
--- Name: tasks_private_today_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX tasks_private_today_idx ON app.tasks USING btree (family_id, user_id, completed_at, due_on) WHERE (visibility = 'private'::app.visibility);
-
---
--- Name: INDEX tasks_private_today_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.tasks_private_today_idx IS 'Serves get_today: what is private to the reader.';
-
---
--- Name: tasks_shared_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX tasks_shared_idx ON app.tasks USING btree (family_id, created_at, id) WHERE (visibility = 'family'::app.visibility);
-
---
--- Name: INDEX tasks_shared_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.tasks_shared_idx IS 'Serves list_tasks: what the family shares.';
-
---
--- Name: tasks_shared_today_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX tasks_shared_today_idx ON app.tasks USING btree (family_id, completed_at, due_on) WHERE (visibility = 'family'::app.visibility);
-
---
--- Name: INDEX tasks_shared_today_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.tasks_shared_today_idx IS 'Serves get_today: what the family shares.';
-
---
--- Name: users_deleted_at_idx; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE INDEX users_deleted_at_idx ON app.users USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
-
---
--- Name: INDEX users_deleted_at_idx; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.users_deleted_at_idx IS 'Serves count_purgeable and purge_accounts.';
-
---
--- Name: users_lower_email_key; Type: INDEX; Schema: app; Owner: app_owner
---
-
 CREATE UNIQUE INDEX users_lower_email_key ON app.users USING btree (lower(email));
-
---
--- Name: INDEX users_lower_email_key; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON INDEX app.users_lower_email_key IS 'There is already an account with this e-mail address.';
-
---
--- Name: audit_log_default_family_id_occurred_at_id_idx; Type: INDEX ATTACH; Schema: app; Owner: app_owner
---
+COMMENT ON INDEX app.users_lower_email_key IS 'This e-mail address already has an account.';
 
 ALTER INDEX app.audit_log_shared_idx ATTACH PARTITION app.audit_log_default_family_id_occurred_at_id_idx;
-
---
--- Name: audit_log_default_family_id_private_to_occurred_at_id_idx; Type: INDEX ATTACH; Schema: app; Owner: app_owner
---
-
 ALTER INDEX app.audit_log_private_idx ATTACH PARTITION app.audit_log_default_family_id_private_to_occurred_at_id_idx;
-
---
--- Name: audit_log_default_pkey; Type: INDEX ATTACH; Schema: app; Owner: app_owner
---
-
 ALTER INDEX app.audit_log_pkey ATTACH PARTITION app.audit_log_default_pkey;
 
---
--- Name: account_events _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.account_events FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('account events are append-only');
-
---
--- Name: TRIGGER _100_refuse_change ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_refuse_change ON app.account_events IS 'Events are append-only.';
-
---
--- Name: audit_log _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.audit_log FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('the audit trail is append-only');
-
---
--- Name: TRIGGER _100_refuse_change ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_refuse_change ON app.audit_log IS 'The trail is append-only.';
-
---
--- Name: idempotency_keys _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.idempotency_keys FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('an answer was given and stays what it was');
-
---
--- Name: TRIGGER _100_refuse_change ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_refuse_change ON app.idempotency_keys IS 'An answer was given and stays.';
-
---
--- Name: messages _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.messages FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('messages are immutable');
-
---
--- Name: TRIGGER _100_refuse_change ON messages; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_refuse_change ON app.messages IS 'Messages are immutable.';
-
---
--- Name: rate_limit_hits _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.rate_limit_hits FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('an attempt was made or was not');
-
---
--- Name: TRIGGER _100_refuse_change ON rate_limit_hits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_refuse_change ON app.rate_limit_hits IS 'Attempts are counted, not changed.';
-
---
--- Name: routine_steps _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.routine_steps FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('steps are immutable');
-
---
--- Name: TRIGGER _100_refuse_change ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_refuse_change ON app.routine_steps IS 'Lets the cascades through and nothing else.';
-
---
--- Name: routine_versions _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.routine_versions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('versions are immutable');
-
---
--- Name: TRIGGER _100_refuse_change ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_refuse_change ON app.routine_versions IS 'Lets the cascades through and nothing else.';
-
---
--- Name: score_entries _100_refuse_change; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.score_entries FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('the ledger of points is append-only');
-
---
--- Name: TRIGGER _100_refuse_change ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_refuse_change ON app.score_entries IS 'The ledger is append-only.';
-
---
--- Name: account_events _100_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_refuse_truncate BEFORE TRUNCATE ON app.account_events FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('account events are append-only');
-
---
--- Name: TRIGGER _100_refuse_truncate ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_refuse_truncate ON app.account_events IS 'Events are append-only.';
-
---
--- Name: audit_log _100_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_refuse_truncate BEFORE TRUNCATE ON app.audit_log FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('the audit trail is append-only');
-
---
--- Name: TRIGGER _100_refuse_truncate ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_refuse_truncate ON app.audit_log IS 'The trail is append-only.';
-
---
--- Name: audit_log_default _100_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_refuse_truncate BEFORE TRUNCATE ON app.audit_log_default FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('the audit trail is append-only');
-
---
--- Name: TRIGGER _100_refuse_truncate ON audit_log_default; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_refuse_truncate ON app.audit_log_default IS 'The trail is append-only.';
-
---
--- Name: conversations _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.conversations FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
-
---
--- Name: TRIGGER _100_touch ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_touch ON app.conversations IS 'Keeps created_at, updated_at and row_version.';
-
---
--- Name: credentials _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.credentials FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
-
---
--- Name: TRIGGER _100_touch ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_touch ON app.credentials IS 'Keeps created_at, updated_at and row_version.';
-
---
--- Name: exercise_logs _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
-
---
--- Name: TRIGGER _100_touch ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_touch ON app.exercise_logs IS 'Keeps created_at, updated_at and row_version.';
-
---
--- Name: exercises _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.exercises FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
-
---
--- Name: TRIGGER _100_touch ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_touch ON app.exercises IS 'Keeps created_at, updated_at and row_version.';
-
---
--- Name: families _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.families FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
-
---
--- Name: TRIGGER _100_touch ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_touch ON app.families IS 'Keeps created_at, updated_at and row_version.';
-
---
--- Name: family_memberships _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
-
---
--- Name: TRIGGER _100_touch ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_touch ON app.family_memberships IS 'Keeps created_at, updated_at and row_version.';
-
---
--- Name: habit_logs _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
-
---
--- Name: TRIGGER _100_touch ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_touch ON app.habit_logs IS 'Keeps created_at, updated_at and row_version.';
-
---
--- Name: habits _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.habits FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
-
---
--- Name: TRIGGER _100_touch ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_touch ON app.habits IS 'Keeps created_at, updated_at and row_version.';
-
---
--- Name: invitations _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
-
---
--- Name: TRIGGER _100_touch ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_touch ON app.invitations IS 'Keeps created_at, updated_at and row_version.';
-
---
--- Name: routine_completions _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
-
---
--- Name: TRIGGER _100_touch ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_touch ON app.routine_completions IS 'Keeps created_at, updated_at and row_version.';
-
---
--- Name: routines _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.routines FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
-
---
--- Name: TRIGGER _100_touch ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_touch ON app.routines IS 'Keeps created_at, updated_at and row_version.';
-
---
--- Name: sessions _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.sessions FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
-
---
--- Name: TRIGGER _100_touch ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_touch ON app.sessions IS 'Keeps created_at, updated_at and row_version.';
-
---
--- Name: tasks _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.tasks FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
-
---
--- Name: TRIGGER _100_touch ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_touch ON app.tasks IS 'Keeps created_at, updated_at and row_version.';
-
---
--- Name: users _100_touch; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.users FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
-
---
--- Name: TRIGGER _100_touch ON users; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _100_touch ON app.users IS 'Keeps created_at, updated_at and row_version.';
-
---
--- Name: messages _110_refuse_delete; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.messages FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('a message goes only with its conversation');
-
---
--- Name: TRIGGER _110_refuse_delete ON messages; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_delete ON app.messages IS 'Lets the cascade from conversations through and nothing else.';
-
---
--- Name: routine_steps _110_refuse_delete; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.routine_steps FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('a step goes only with its routine');
-
---
--- Name: TRIGGER _110_refuse_delete ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_delete ON app.routine_steps IS 'Lets the cascade from routines through and nothing else.';
-
---
--- Name: routine_versions _110_refuse_delete; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.routine_versions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('a version goes only with its routine');
-
---
--- Name: TRIGGER _110_refuse_delete ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_delete ON app.routine_versions IS 'Lets the cascade from routines through and nothing else.';
-
---
--- Name: score_entries _110_refuse_delete; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.score_entries FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('points go only with their member');
-
---
--- Name: TRIGGER _110_refuse_delete ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_delete ON app.score_entries IS 'Points go only with their member.';
-
---
--- Name: conversations _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.conversations FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-
---
--- Name: TRIGGER _110_refuse_truncate ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_truncate ON app.conversations IS 'Rows leave one by one, so that the audit trail sees them.';
-
---
--- Name: exercise_logs _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.exercise_logs FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-
---
--- Name: TRIGGER _110_refuse_truncate ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_truncate ON app.exercise_logs IS 'Rows leave one by one, so that the audit trail sees them.';
-
---
--- Name: exercises _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.exercises FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-
---
--- Name: TRIGGER _110_refuse_truncate ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_truncate ON app.exercises IS 'Rows leave one by one, so that the audit trail sees them.';
-
---
--- Name: families _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.families FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-
---
--- Name: TRIGGER _110_refuse_truncate ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_truncate ON app.families IS 'Rows leave one by one, so that the audit trail sees them.';
-
---
--- Name: family_memberships _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.family_memberships FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-
---
--- Name: TRIGGER _110_refuse_truncate ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_truncate ON app.family_memberships IS 'Rows leave one by one, so that the audit trail sees them.';
-
---
--- Name: habit_logs _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.habit_logs FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-
---
--- Name: TRIGGER _110_refuse_truncate ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_truncate ON app.habit_logs IS 'Rows leave one by one, so that the audit trail sees them.';
-
---
--- Name: habits _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.habits FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-
---
--- Name: TRIGGER _110_refuse_truncate ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_truncate ON app.habits IS 'Rows leave one by one, so that the audit trail sees them.';
-
---
--- Name: invitations _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.invitations FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-
---
--- Name: TRIGGER _110_refuse_truncate ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_truncate ON app.invitations IS 'Rows leave one by one, so that the audit trail sees them.';
-
---
--- Name: routine_completions _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.routine_completions FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-
---
--- Name: TRIGGER _110_refuse_truncate ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_truncate ON app.routine_completions IS 'Rows leave one by one, so that the audit trail sees them.';
-
---
--- Name: routines _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.routines FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-
---
--- Name: TRIGGER _110_refuse_truncate ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_truncate ON app.routines IS 'Rows leave one by one, so that the audit trail sees them.';
-
---
--- Name: tasks _110_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.tasks FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-
---
--- Name: TRIGGER _110_refuse_truncate ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _110_refuse_truncate ON app.tasks IS 'Rows leave one by one, so that the audit trail sees them.';
-
---
--- Name: messages _120_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.messages FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('messages are immutable');
-
---
--- Name: TRIGGER _120_refuse_truncate ON messages; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _120_refuse_truncate ON app.messages IS 'Messages are immutable.';
-
---
--- Name: routine_steps _120_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_steps FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('steps are immutable');
-
---
--- Name: TRIGGER _120_refuse_truncate ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _120_refuse_truncate ON app.routine_steps IS 'Steps are immutable.';
-
---
--- Name: routine_versions _120_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_versions FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('versions are immutable');
-
---
--- Name: TRIGGER _120_refuse_truncate ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _120_refuse_truncate ON app.routine_versions IS 'Versions are immutable.';
-
---
--- Name: score_entries _120_refuse_truncate; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.score_entries FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('the ledger of points is append-only');
-
---
--- Name: TRIGGER _120_refuse_truncate ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _120_refuse_truncate ON app.score_entries IS 'The ledger is append-only.';
-
---
--- Name: habit_logs _150_refuse_unseen; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('habit');
-
---
--- Name: TRIGGER _150_refuse_unseen ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _150_refuse_unseen ON app.habit_logs IS 'Nobody adds to a habit that they do not see.';
-
---
--- Name: routine_steps _150_refuse_unseen; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('routine');
-
---
--- Name: TRIGGER _150_refuse_unseen ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _150_refuse_unseen ON app.routine_steps IS 'Nobody adds to a routine that they do not see.';
-
---
--- Name: routine_versions _150_refuse_unseen; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.routine_versions FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('routine');
-
---
--- Name: TRIGGER _150_refuse_unseen ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _150_refuse_unseen ON app.routine_versions IS 'Nobody adds to a routine that they do not see.';
-
---
--- Name: routine_steps _200_check_step; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _200_check_step BEFORE INSERT ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.tg_check_step();
-
---
--- Name: TRIGGER _200_check_step ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _200_check_step ON app.routine_steps IS 'A step comes with its version, and names only what its writer sees.';
-
---
--- Name: family_memberships _200_keep_an_owner; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _200_keep_an_owner BEFORE UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.tg_keep_an_owner();
-
---
--- Name: TRIGGER _200_keep_an_owner ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _200_keep_an_owner ON app.family_memberships IS 'A family keeps at least one owner.';
-
---
--- Name: invitations _200_refuse_members; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _200_refuse_members AFTER INSERT ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_members();
-
---
--- Name: TRIGGER _200_refuse_members ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _200_refuse_members ON app.invitations IS 'Who is a member already is not invited.';
-
---
--- Name: habits _200_refuse_others; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
-CREATE TRIGGER _200_refuse_others BEFORE UPDATE OF name, description, target_value, unit, weekdays, times_per_week, points, visibility ON app.habits FOR EACH ROW WHEN ((old.user_id <> (NULLIF(current_setting('app.user_id'::text, true), ''::text))::uuid)) EXECUTE FUNCTION app.tg_refuse_change('a habit is changed by its owner');
-
---
--- Name: TRIGGER _200_refuse_others ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _200_refuse_others ON app.habits IS 'Others than its owner may retire and restore a habit, and change nothing else.';
-
---
--- Name: family_memberships _210_need_an_account; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
+CREATE TRIGGER _200_refuse_others BEFORE UPDATE OF name, description, target_value, unit, weekdays, times_per_week, points, visibility ON app.habits FOR EACH ROW WHEN ((old.user_id <> app.current_user_id())) EXECUTE FUNCTION app.tg_refuse_change('a habit is changed by its owner');
 CREATE TRIGGER _210_need_an_account BEFORE UPDATE ON app.family_memberships FOR EACH ROW WHEN (((old.deleted_at IS NOT NULL) AND (new.deleted_at IS NULL))) EXECUTE FUNCTION app.tg_require_active_user();
-
---
--- Name: TRIGGER _210_need_an_account ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _210_need_an_account ON app.family_memberships IS 'A membership comes back only where the account is active.';
-
---
--- Name: exercise_logs _500_score_insert; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _500_score_insert AFTER INSERT ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_score('exercise');
-
---
--- Name: TRIGGER _500_score_insert ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _500_score_insert ON app.exercise_logs IS 'Awards points.';
-
---
--- Name: habit_logs _500_score_insert; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _500_score_insert AFTER INSERT ON app.habit_logs FOR EACH ROW WHEN (new.is_done) EXECUTE FUNCTION app.tg_score('habit');
-
---
--- Name: TRIGGER _500_score_insert ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _500_score_insert ON app.habit_logs IS 'Awards points.';
-
---
--- Name: routine_completions _500_score_insert; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _500_score_insert AFTER INSERT ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.tg_score('routine');
-
---
--- Name: TRIGGER _500_score_insert ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _500_score_insert ON app.routine_completions IS 'Awards points.';
-
---
--- Name: tasks _500_score_insert; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _500_score_insert AFTER INSERT ON app.tasks FOR EACH ROW WHEN (new.is_completed) EXECUTE FUNCTION app.tg_score('task');
-
---
--- Name: TRIGGER _500_score_insert ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _500_score_insert ON app.tasks IS 'Awards points.';
-
---
--- Name: exercise_logs _510_score_update; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _510_score_update AFTER UPDATE ON app.exercise_logs FOR EACH ROW WHEN ((old.performed_on <> new.performed_on)) EXECUTE FUNCTION app.tg_score('exercise');
-
---
--- Name: TRIGGER _510_score_update ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _510_score_update ON app.exercise_logs IS 'Moves the award to the day on which it was done.';
-
---
--- Name: habit_logs _510_score_update; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _510_score_update AFTER UPDATE ON app.habit_logs FOR EACH ROW WHEN ((old.is_done <> new.is_done)) EXECUTE FUNCTION app.tg_score('habit');
-
---
--- Name: TRIGGER _510_score_update ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _510_score_update ON app.habit_logs IS 'Awards points, or reverses the award.';
-
---
--- Name: tasks _510_score_update; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _510_score_update AFTER UPDATE ON app.tasks FOR EACH ROW WHEN ((old.is_completed <> new.is_completed)) EXECUTE FUNCTION app.tg_score('task');
-
---
--- Name: TRIGGER _510_score_update ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _510_score_update ON app.tasks IS 'Awards points, or reverses the award.';
-
---
--- Name: exercise_logs _520_score_delete; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _520_score_delete AFTER DELETE ON app.exercise_logs FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_score('exercise');
-
---
--- Name: TRIGGER _520_score_delete ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _520_score_delete ON app.exercise_logs IS 'Reverses the award.';
-
---
--- Name: habit_logs _520_score_delete; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _520_score_delete AFTER DELETE ON app.habit_logs FOR EACH ROW WHEN ((old.is_done AND (pg_trigger_depth() = 0))) EXECUTE FUNCTION app.tg_score('habit');
-
---
--- Name: TRIGGER _520_score_delete ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _520_score_delete ON app.habit_logs IS 'Reverses the award.';
-
---
--- Name: routine_completions _520_score_delete; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _520_score_delete AFTER DELETE ON app.routine_completions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_score('routine');
-
---
--- Name: TRIGGER _520_score_delete ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _520_score_delete ON app.routine_completions IS 'Reverses the award.';
-
---
--- Name: conversations _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.conversations FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit('private');
-
---
--- Name: TRIGGER _900_audit ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.conversations IS 'Writes the audit trail; private to the owner.';
-
---
--- Name: exercise_logs _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit('private');
-
---
--- Name: TRIGGER _900_audit ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.exercise_logs IS 'Writes the audit trail; private to the owner.';
-
---
--- Name: exercises _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.exercises FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
-
---
--- Name: TRIGGER _900_audit ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.exercises IS 'Writes the audit trail.';
-
---
--- Name: families _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.families FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
-
---
--- Name: TRIGGER _900_audit ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.families IS 'Writes the audit trail.';
-
---
--- Name: family_memberships _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
-
---
--- Name: TRIGGER _900_audit ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.family_memberships IS 'Writes the audit trail.';
-
---
--- Name: habit_logs _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
-
---
--- Name: TRIGGER _900_audit ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.habit_logs IS 'Writes the audit trail.';
-
---
--- Name: habits _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.habits FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
-
---
--- Name: TRIGGER _900_audit ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.habits IS 'Writes the audit trail.';
-
---
--- Name: invitations _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit('family', 'email', 'token_hash');
-
---
--- Name: TRIGGER _900_audit ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.invitations IS 'Writes the audit trail, of address and token only the hash.';
-
---
--- Name: messages _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.messages FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit('private', 'content');
-
---
--- Name: TRIGGER _900_audit ON messages; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.messages IS 'Writes the audit trail, with a hash in the place of the content; private to the owner.';
-
---
--- Name: routine_completions _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
-
---
--- Name: TRIGGER _900_audit ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.routine_completions IS 'Writes the audit trail.';
-
---
--- Name: routine_steps _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
-
---
--- Name: TRIGGER _900_audit ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.routine_steps IS 'Writes the audit trail.';
-
---
--- Name: routine_versions _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.routine_versions FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
-
---
--- Name: TRIGGER _900_audit ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.routine_versions IS 'Writes the audit trail.';
-
---
--- Name: routines _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.routines FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
-
---
--- Name: TRIGGER _900_audit ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.routines IS 'Writes the audit trail.';
-
---
--- Name: score_entries _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE ON app.score_entries FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
-
---
--- Name: TRIGGER _900_audit ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.score_entries IS 'Writes the audit trail.';
-
---
--- Name: tasks _900_audit; Type: TRIGGER; Schema: app; Owner: app_owner
---
-
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.tasks FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
-
---
--- Name: TRIGGER _900_audit ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON TRIGGER _900_audit ON app.tasks IS 'Writes the audit trail.';
-
---
--- Name: conversations conversations_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.conversations
     ADD CONSTRAINT conversations_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT conversations_family_id_user_id_fkey ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT conversations_family_id_user_id_fkey ON app.conversations IS 'The user does not belong to this family.';
-
---
--- Name: credentials credentials_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.credentials
     ADD CONSTRAINT credentials_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users(id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT credentials_user_id_fkey ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT credentials_user_id_fkey ON app.credentials IS 'The user does not exist.';
-
---
--- Name: exercise_logs exercise_logs_family_id_exercise_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.exercise_logs
     ADD CONSTRAINT exercise_logs_family_id_exercise_id_fkey FOREIGN KEY (family_id, exercise_id) REFERENCES app.exercises(family_id, id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT exercise_logs_family_id_exercise_id_fkey ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT exercise_logs_family_id_exercise_id_fkey ON app.exercise_logs IS 'The exercise does not exist.';
-
---
--- Name: exercise_logs exercise_logs_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.exercise_logs
     ADD CONSTRAINT exercise_logs_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT exercise_logs_family_id_user_id_fkey ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT exercise_logs_family_id_user_id_fkey ON app.exercise_logs IS 'The user does not belong to this family.';
-
---
--- Name: exercises exercises_family_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.exercises
     ADD CONSTRAINT exercises_family_id_fkey FOREIGN KEY (family_id) REFERENCES app.families(id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT exercises_family_id_fkey ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT exercises_family_id_fkey ON app.exercises IS 'The family does not exist.';
-
---
--- Name: exercises exercises_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.exercises
     ADD CONSTRAINT exercises_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE SET NULL (user_id);
-
---
--- Name: CONSTRAINT exercises_family_id_user_id_fkey ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT exercises_family_id_user_id_fkey ON app.exercises IS 'The user does not belong to this family.';
-
---
--- Name: family_memberships family_memberships_family_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.family_memberships
     ADD CONSTRAINT family_memberships_family_id_fkey FOREIGN KEY (family_id) REFERENCES app.families(id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT family_memberships_family_id_fkey ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT family_memberships_family_id_fkey ON app.family_memberships IS 'The family does not exist.';
-
---
--- Name: family_memberships family_memberships_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.family_memberships
     ADD CONSTRAINT family_memberships_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users(id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT family_memberships_user_id_fkey ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT family_memberships_user_id_fkey ON app.family_memberships IS 'The user does not exist.';
-
---
--- Name: habit_logs habit_logs_family_id_habit_id_user_id_visibility_type_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.habit_logs
     ADD CONSTRAINT habit_logs_family_id_habit_id_user_id_visibility_type_fkey FOREIGN KEY (family_id, habit_id, user_id, visibility, type) REFERENCES app.habits(family_id, id, user_id, visibility, type) ON UPDATE CASCADE ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT habit_logs_family_id_habit_id_user_id_visibility_type_fkey ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT habit_logs_family_id_habit_id_user_id_visibility_type_fkey ON app.habit_logs IS 'The habit does not exist.';
-
---
--- Name: habits habits_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.habits
     ADD CONSTRAINT habits_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT habits_family_id_user_id_fkey ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT habits_family_id_user_id_fkey ON app.habits IS 'The user does not belong to this family.';
-
---
--- Name: idempotency_keys idempotency_keys_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.idempotency_keys
     ADD CONSTRAINT idempotency_keys_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT idempotency_keys_family_id_user_id_fkey ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT idempotency_keys_family_id_user_id_fkey ON app.idempotency_keys IS 'The user does not belong to this family.';
-
---
--- Name: invitations invitations_family_id_member_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.invitations
     ADD CONSTRAINT invitations_family_id_member_id_fkey FOREIGN KEY (family_id, member_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT invitations_family_id_member_id_fkey ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT invitations_family_id_member_id_fkey ON app.invitations IS 'Who accepts does not belong to this family.';
-
---
--- Name: invitations invitations_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT invitations_family_id_member_id_fkey ON app.invitations IS 'The invited user does not belong to this family.';
 
 ALTER TABLE ONLY app.invitations
     ADD CONSTRAINT invitations_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT invitations_family_id_user_id_fkey ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT invitations_family_id_user_id_fkey ON app.invitations IS 'The user does not belong to this family.';
-
---
--- Name: messages messages_family_id_user_id_conversation_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.messages
     ADD CONSTRAINT messages_family_id_user_id_conversation_id_fkey FOREIGN KEY (family_id, user_id, conversation_id) REFERENCES app.conversations(family_id, user_id, id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT messages_family_id_user_id_conversation_id_fkey ON messages; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT messages_family_id_user_id_conversation_id_fkey ON app.messages IS 'The conversation does not exist.';
-
---
--- Name: refresh_tokens refresh_tokens_replaces_hash_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.refresh_tokens
     ADD CONSTRAINT refresh_tokens_replaces_hash_fkey FOREIGN KEY (replaces_hash) REFERENCES app.refresh_tokens(token_hash) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT refresh_tokens_replaces_hash_fkey ON refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
---
-
-COMMENT ON CONSTRAINT refresh_tokens_replaces_hash_fkey ON app.refresh_tokens IS 'The token before does not exist.';
-
---
--- Name: refresh_tokens refresh_tokens_session_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
+COMMENT ON CONSTRAINT refresh_tokens_replaces_hash_fkey ON app.refresh_tokens IS 'The previous token does not exist.';
 
 ALTER TABLE ONLY app.refresh_tokens
     ADD CONSTRAINT refresh_tokens_session_id_fkey FOREIGN KEY (session_id) REFERENCES app.sessions(id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT refresh_tokens_session_id_fkey ON refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT refresh_tokens_session_id_fkey ON app.refresh_tokens IS 'The session does not exist.';
-
---
--- Name: routine_completions routine_completions_family_id_routine_id_owner_id_visibili_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.routine_completions
     ADD CONSTRAINT routine_completions_family_id_routine_id_owner_id_visibili_fkey FOREIGN KEY (family_id, routine_id, owner_id, visibility) REFERENCES app.routines(family_id, id, user_id, visibility) ON UPDATE CASCADE ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT routine_completions_family_id_routine_id_owner_id_visibili_fkey ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT routine_completions_family_id_routine_id_owner_id_visibili_fkey ON app.routine_completions IS 'The routine does not exist, or was just shared or made private.';
-
---
--- Name: routine_completions routine_completions_family_id_routine_id_version_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.routine_completions
     ADD CONSTRAINT routine_completions_family_id_routine_id_version_fkey FOREIGN KEY (family_id, routine_id, version) REFERENCES app.routine_versions(family_id, routine_id, version) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT routine_completions_family_id_routine_id_version_fkey ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT routine_completions_family_id_routine_id_version_fkey ON app.routine_completions IS 'The version does not exist.';
-
---
--- Name: routine_completions routine_completions_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.routine_completions
     ADD CONSTRAINT routine_completions_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT routine_completions_family_id_user_id_fkey ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT routine_completions_family_id_user_id_fkey ON app.routine_completions IS 'The user does not belong to this family.';
-
---
--- Name: routine_steps routine_steps_family_id_exercise_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.routine_steps
     ADD CONSTRAINT routine_steps_family_id_exercise_id_fkey FOREIGN KEY (family_id, exercise_id) REFERENCES app.exercises(family_id, id) ON DELETE SET NULL (exercise_id);
-
---
--- Name: CONSTRAINT routine_steps_family_id_exercise_id_fkey ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT routine_steps_family_id_exercise_id_fkey ON app.routine_steps IS 'The exercise does not exist.';
-
---
--- Name: routine_steps routine_steps_family_id_habit_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.routine_steps
     ADD CONSTRAINT routine_steps_family_id_habit_id_fkey FOREIGN KEY (family_id, habit_id) REFERENCES app.habits(family_id, id) ON DELETE SET NULL (habit_id);
-
---
--- Name: CONSTRAINT routine_steps_family_id_habit_id_fkey ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT routine_steps_family_id_habit_id_fkey ON app.routine_steps IS 'The habit does not exist.';
-
---
--- Name: routine_steps routine_steps_family_id_routine_id_user_id_visibility_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.routine_steps
     ADD CONSTRAINT routine_steps_family_id_routine_id_user_id_visibility_fkey FOREIGN KEY (family_id, routine_id, user_id, visibility) REFERENCES app.routines(family_id, id, user_id, visibility) ON UPDATE CASCADE ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT routine_steps_family_id_routine_id_user_id_visibility_fkey ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT routine_steps_family_id_routine_id_user_id_visibility_fkey ON app.routine_steps IS 'The routine does not exist, or was just shared or made private.';
-
---
--- Name: routine_steps routine_steps_family_id_routine_id_version_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.routine_steps
     ADD CONSTRAINT routine_steps_family_id_routine_id_version_fkey FOREIGN KEY (family_id, routine_id, version) REFERENCES app.routine_versions(family_id, routine_id, version) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT routine_steps_family_id_routine_id_version_fkey ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT routine_steps_family_id_routine_id_version_fkey ON app.routine_steps IS 'The version does not exist.';
-
---
--- Name: routine_versions routine_versions_family_id_author_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.routine_versions
     ADD CONSTRAINT routine_versions_family_id_author_id_fkey FOREIGN KEY (family_id, author_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE SET NULL (author_id);
-
---
--- Name: CONSTRAINT routine_versions_family_id_author_id_fkey ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT routine_versions_family_id_author_id_fkey ON app.routine_versions IS 'The user does not belong to this family.';
-
---
--- Name: routine_versions routine_versions_family_id_routine_id_user_id_visibility_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.routine_versions
     ADD CONSTRAINT routine_versions_family_id_routine_id_user_id_visibility_fkey FOREIGN KEY (family_id, routine_id, user_id, visibility) REFERENCES app.routines(family_id, id, user_id, visibility) ON UPDATE CASCADE ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT routine_versions_family_id_routine_id_user_id_visibility_fkey ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT routine_versions_family_id_routine_id_user_id_visibility_fkey ON app.routine_versions IS 'The routine does not exist, or was just shared or made private.';
-
---
--- Name: routines routines_family_id_id_version_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.routines
     ADD CONSTRAINT routines_family_id_id_version_fkey FOREIGN KEY (family_id, id, version) REFERENCES app.routine_versions(family_id, routine_id, version) ON DELETE RESTRICT;
-
---
--- Name: CONSTRAINT routines_family_id_id_version_fkey ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT routines_family_id_id_version_fkey ON app.routines IS 'The newest version does not exist.';
-
---
--- Name: routines routines_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.routines
     ADD CONSTRAINT routines_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT routines_family_id_user_id_fkey ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT routines_family_id_user_id_fkey ON app.routines IS 'The user does not belong to this family.';
-
---
--- Name: score_entries score_entries_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.score_entries
     ADD CONSTRAINT score_entries_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT score_entries_family_id_user_id_fkey ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT score_entries_family_id_user_id_fkey ON app.score_entries IS 'The user does not belong to this family.';
-
---
--- Name: sessions sessions_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.sessions
     ADD CONSTRAINT sessions_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE SET NULL (family_id);
-
---
--- Name: CONSTRAINT sessions_family_id_user_id_fkey ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT sessions_family_id_user_id_fkey ON app.sessions IS 'The user does not belong to this family.';
-
---
--- Name: sessions sessions_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.sessions
     ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES app.users(id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT sessions_user_id_fkey ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT sessions_user_id_fkey ON app.sessions IS 'The user does not exist.';
-
---
--- Name: tasks tasks_family_id_user_id_fkey; Type: FK CONSTRAINT; Schema: app; Owner: app_owner
---
 
 ALTER TABLE ONLY app.tasks
     ADD CONSTRAINT tasks_family_id_user_id_fkey FOREIGN KEY (family_id, user_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE CASCADE;
-
---
--- Name: CONSTRAINT tasks_family_id_user_id_fkey ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON CONSTRAINT tasks_family_id_user_id_fkey ON app.tasks IS 'The user does not belong to this family.';
 
---
--- Name: account_events; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.account_events ENABLE ROW LEVEL SECURITY;
-
---
--- Name: audit_log; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.audit_log ENABLE ROW LEVEL SECURITY;
-
---
--- Name: audit_log_default; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.audit_log_default ENABLE ROW LEVEL SECURITY;
-
---
--- Name: conversations; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.conversations ENABLE ROW LEVEL SECURITY;
-
---
--- Name: credentials; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.credentials ENABLE ROW LEVEL SECURITY;
 
---
--- Name: idempotency_keys delete_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_auth ON app.idempotency_keys FOR DELETE TO app_auth USING (true);
-
---
--- Name: POLICY delete_auth ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_auth ON app.idempotency_keys IS 'The functions of app_auth forget what is old.';
 
---
--- Name: rate_limit_hits delete_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_auth ON app.rate_limit_hits FOR DELETE TO app_auth USING (true);
-
---
--- Name: POLICY delete_auth ON rate_limit_hits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_auth ON app.rate_limit_hits IS 'The functions of app_auth forget and forgive.';
 
---
--- Name: exercises delete_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_ops ON app.exercises FOR DELETE TO app_ops USING ((NOT is_active));
-
---
--- Name: POLICY delete_ops ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_ops ON app.exercises IS 'Maintenance purges what was retired, and nothing else.';
 
---
--- Name: families delete_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_ops ON app.families FOR DELETE TO app_ops USING ((NOT is_active));
-
---
--- Name: POLICY delete_ops ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_ops ON app.families IS 'Maintenance purges what was retired, and nothing else.';
 
---
--- Name: family_memberships delete_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_ops ON app.family_memberships FOR DELETE TO app_ops USING ((NOT is_active));
-
---
--- Name: POLICY delete_ops ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_ops ON app.family_memberships IS 'Maintenance purges what was retired, and nothing else.';
 
---
--- Name: habits delete_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_ops ON app.habits FOR DELETE TO app_ops USING ((NOT is_active));
-
---
--- Name: POLICY delete_ops ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_ops ON app.habits IS 'Maintenance purges what was retired, and nothing else.';
 
---
--- Name: invitations delete_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_ops ON app.invitations FOR DELETE TO app_ops USING ((expires_at < CURRENT_TIMESTAMP));
-
---
--- Name: POLICY delete_ops ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_ops ON app.invitations IS 'Maintenance purges what has expired, and nothing else.';
 
---
--- Name: routines delete_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_ops ON app.routines FOR DELETE TO app_ops USING ((NOT is_active));
-
---
--- Name: POLICY delete_ops ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_ops ON app.routines IS 'Maintenance purges what was retired, and nothing else.';
 
---
--- Name: sessions delete_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_ops ON app.sessions FOR DELETE TO app_ops USING ((expires_at < CURRENT_TIMESTAMP));
-
---
--- Name: POLICY delete_ops ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_ops ON app.sessions IS 'Maintenance purges what has expired, and nothing else.';
 
---
--- Name: users delete_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_ops ON app.users FOR DELETE TO app_ops USING ((NOT is_active));
-
---
--- Name: POLICY delete_ops ON users; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_ops ON app.users IS 'Maintenance purges what was retired, and nothing else.';
 
---
--- Name: conversations delete_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_own ON app.conversations FOR DELETE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY delete_own ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_own ON app.conversations IS 'Their own.';
 
---
--- Name: exercise_logs delete_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_own ON app.exercise_logs FOR DELETE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY delete_own ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_own ON app.exercise_logs IS 'Their own.';
 
---
--- Name: habit_logs delete_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_own ON app.habit_logs FOR DELETE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY delete_own ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_own ON app.habit_logs IS 'Their own.';
 
---
--- Name: routine_completions delete_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_own ON app.routine_completions FOR DELETE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY delete_own ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_own ON app.routine_completions IS 'Their own.';
 
---
--- Name: tasks delete_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY delete_own_or_admin ON app.tasks FOR DELETE TO app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
-
---
--- Name: POLICY delete_own_or_admin ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY delete_own_or_admin ON app.tasks IS 'Their own; what the family shares also by who runs the family.';
 
---
--- Name: exercise_logs; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.exercise_logs ENABLE ROW LEVEL SECURITY;
-
---
--- Name: exercises; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.exercises ENABLE ROW LEVEL SECURITY;
-
---
--- Name: families; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.families ENABLE ROW LEVEL SECURITY;
-
---
--- Name: family_memberships; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.family_memberships ENABLE ROW LEVEL SECURITY;
-
---
--- Name: habit_logs; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.habit_logs ENABLE ROW LEVEL SECURITY;
-
---
--- Name: habits; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.habits ENABLE ROW LEVEL SECURITY;
-
---
--- Name: idempotency_keys; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.idempotency_keys ENABLE ROW LEVEL SECURITY;
 
---
--- Name: audit_log insert_audit; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_audit ON app.audit_log FOR INSERT TO app_audit WITH CHECK (true);
-
---
--- Name: POLICY insert_audit ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_audit ON app.audit_log IS 'The trigger function appends.';
 
---
--- Name: account_events insert_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_auth ON app.account_events FOR INSERT TO app_auth WITH CHECK (true);
-
---
--- Name: POLICY insert_auth ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_auth ON app.account_events IS 'The functions of app_auth append.';
 
---
--- Name: credentials insert_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_auth ON app.credentials FOR INSERT TO app_auth WITH CHECK (true);
-
---
--- Name: POLICY insert_auth ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_auth ON app.credentials IS 'The functions of app_auth make the rows.';
 
---
--- Name: families insert_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_auth ON app.families FOR INSERT TO app_auth WITH CHECK (is_active);
-
---
--- Name: POLICY insert_auth ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_auth ON app.families IS 'The functions of app_auth make the rows.';
 
---
--- Name: family_memberships insert_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_auth ON app.family_memberships FOR INSERT TO app_auth WITH CHECK (is_active);
-
---
--- Name: POLICY insert_auth ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_auth ON app.family_memberships IS 'The functions of app_auth make the rows.';
 
---
--- Name: rate_limit_hits insert_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_auth ON app.rate_limit_hits FOR INSERT TO app_auth WITH CHECK (true);
-
---
--- Name: POLICY insert_auth ON rate_limit_hits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_auth ON app.rate_limit_hits IS 'The functions of app_auth note attempts.';
 
---
--- Name: refresh_tokens insert_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_auth ON app.refresh_tokens FOR INSERT TO app_auth WITH CHECK (true);
-
---
--- Name: POLICY insert_auth ON refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_auth ON app.refresh_tokens IS 'The functions of app_auth append links.';
 
---
--- Name: score_entries insert_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_auth ON app.score_entries FOR INSERT TO app_auth WITH CHECK (true);
-
---
--- Name: POLICY insert_auth ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_auth ON app.score_entries IS 'The trigger function appends.';
 
---
--- Name: sessions insert_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_auth ON app.sessions FOR INSERT TO app_auth WITH CHECK ((revoked_at IS NULL));
-
---
--- Name: POLICY insert_auth ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_auth ON app.sessions IS 'The functions of app_auth begin sessions, never an ended one.';
 
---
--- Name: users insert_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_auth ON app.users FOR INSERT TO app_auth WITH CHECK (is_active);
-
---
--- Name: POLICY insert_auth ON users; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_auth ON app.users IS 'The functions of app_auth make the rows.';
 
---
--- Name: account_events insert_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_ops ON app.account_events FOR INSERT TO app_ops WITH CHECK ((event_type = ANY (ARRAY['account_restored'::app.account_event, 'account_purged'::app.account_event])));
-
---
--- Name: POLICY insert_ops ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_ops ON app.account_events IS 'Only the record of a restore or a purge.';
 
---
--- Name: conversations insert_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_own ON app.conversations FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY insert_own ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_own ON app.conversations IS 'Only in their own name and in the family they act in.';
 
---
--- Name: exercise_logs insert_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_own ON app.exercise_logs FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY insert_own ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_own ON app.exercise_logs IS 'Only in their own name and in the family they act in.';
 
---
--- Name: exercises insert_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_own ON app.exercises FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY insert_own ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_own ON app.exercises IS 'Only in their own name and in the family they act in.';
 
---
--- Name: habit_logs insert_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_own ON app.habit_logs FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY insert_own ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_own ON app.habit_logs IS 'Only in their own name and in the family they act in.';
 
---
--- Name: habits insert_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_own ON app.habits FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY insert_own ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_own ON app.habits IS 'Only in their own name and in the family they act in.';
 
---
--- Name: idempotency_keys insert_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_own ON app.idempotency_keys FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY insert_own ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_own ON app.idempotency_keys IS 'Only in their own name and in the family they act in.';
 
---
--- Name: messages insert_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_own ON app.messages FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY insert_own ON messages; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_own ON app.messages IS 'Only in their own name and in the family they act in.';
 
---
--- Name: routines insert_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_own ON app.routines FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY insert_own ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_own ON app.routines IS 'Only in their own name and in the family they act in.';
 
---
--- Name: tasks insert_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_own ON app.tasks FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY insert_own ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_own ON app.tasks IS 'Only in their own name and in the family they act in.';
 
---
--- Name: invitations insert_own_as_admin; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_own_as_admin ON app.invitations FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()) AND ((app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role)))));
-
---
--- Name: POLICY insert_own_as_admin ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_own_as_admin ON app.invitations IS 'Owners into every role, admins into all but theirs; only in their own name.';
 
---
--- Name: routine_steps insert_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_own_or_admin ON app.routine_steps FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
-
---
--- Name: POLICY insert_own_or_admin ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_own_or_admin ON app.routine_steps IS 'Of their own routines; of shared ones also by who runs the family.';
 
---
--- Name: routine_versions insert_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_own_or_admin ON app.routine_versions FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (author_id = app.current_user_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
-
---
--- Name: POLICY insert_own_or_admin ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_own_or_admin ON app.routine_versions IS 'In their own name: of their own routines, of shared ones also by who runs the family.';
 
---
--- Name: routine_completions insert_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY insert_own_or_shared ON app.routine_completions FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()) AND ((owner_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
-
---
--- Name: POLICY insert_own_or_shared ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY insert_own_or_shared ON app.routine_completions IS 'Only in their own name: of their own routines, and of those the family shares.';
 
---
--- Name: invitations; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.invitations ENABLE ROW LEVEL SECURITY;
-
---
--- Name: messages; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.messages ENABLE ROW LEVEL SECURITY;
-
---
--- Name: rate_limit_hits; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.rate_limit_hits ENABLE ROW LEVEL SECURITY;
-
---
--- Name: refresh_tokens; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.refresh_tokens ENABLE ROW LEVEL SECURITY;
-
---
--- Name: routine_completions; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.routine_completions ENABLE ROW LEVEL SECURITY;
-
---
--- Name: routine_steps; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.routine_steps ENABLE ROW LEVEL SECURITY;
-
---
--- Name: routine_versions; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.routine_versions ENABLE ROW LEVEL SECURITY;
-
---
--- Name: routines; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.routines ENABLE ROW LEVEL SECURITY;
-
---
--- Name: score_entries; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.score_entries ENABLE ROW LEVEL SECURITY;
 
---
--- Name: invitations select_above_member; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_above_member ON app.invitations FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND (app.current_member_role() <> 'member'::app.member_role)));
-
---
--- Name: POLICY select_above_member ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_above_member ON app.invitations IS 'Owners and admins.';
 
---
--- Name: audit_log select_admin; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_admin ON app.audit_log FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role])) AND ((private_to IS NULL) OR (private_to = app.current_user_id()))));
-
---
--- Name: POLICY select_admin ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_admin ON app.audit_log IS 'Owners and admins, but for what is private to somebody else.';
 
---
--- Name: credentials select_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_auth ON app.credentials FOR SELECT TO app_auth USING (true);
-
---
--- Name: POLICY select_auth ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_auth ON app.credentials IS 'The functions of app_auth hand a hash to sign-in.';
 
---
--- Name: exercises select_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_auth ON app.exercises FOR SELECT TO app_auth USING (true);
-
---
--- Name: POLICY select_auth ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_auth ON app.exercises IS 'The trigger function of the ledger of points sees what doing it is worth.';
 
---
--- Name: families select_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_auth ON app.families FOR SELECT TO app_auth USING (true);
-
---
--- Name: POLICY select_auth ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_auth ON app.families IS 'The functions of app_auth look across families.';
 
---
--- Name: family_memberships select_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_auth ON app.family_memberships FOR SELECT TO app_auth USING (true);
-
---
--- Name: POLICY select_auth ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_auth ON app.family_memberships IS 'The functions of app_auth look across families.';
 
---
--- Name: habits select_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_auth ON app.habits FOR SELECT TO app_auth USING (true);
-
---
--- Name: POLICY select_auth ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_auth ON app.habits IS 'The trigger function of the ledger of points sees what doing it is worth.';
 
---
--- Name: idempotency_keys select_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_auth ON app.idempotency_keys FOR SELECT TO app_auth USING (true);
-
---
--- Name: POLICY select_auth ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_auth ON app.idempotency_keys IS 'The functions of app_auth find what is old.';
 
---
--- Name: invitations select_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_auth ON app.invitations FOR SELECT TO app_auth USING (true);
-
---
--- Name: POLICY select_auth ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_auth ON app.invitations IS 'The functions of app_auth find an invitation by its token.';
 
---
--- Name: rate_limit_hits select_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_auth ON app.rate_limit_hits FOR SELECT TO app_auth USING (true);
-
---
--- Name: POLICY select_auth ON rate_limit_hits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_auth ON app.rate_limit_hits IS 'The functions of app_auth count.';
 
---
--- Name: refresh_tokens select_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_auth ON app.refresh_tokens FOR SELECT TO app_auth USING (true);
-
---
--- Name: POLICY select_auth ON refresh_tokens; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_auth ON app.refresh_tokens IS 'The functions of app_auth follow the chain.';
 
---
--- Name: routines select_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_auth ON app.routines FOR SELECT TO app_auth USING (true);
-
---
--- Name: POLICY select_auth ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_auth ON app.routines IS 'The trigger function of the ledger of points sees what doing it is worth.';
 
---
--- Name: score_entries select_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_auth ON app.score_entries FOR SELECT TO app_auth USING (true);
-
---
--- Name: POLICY select_auth ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_auth ON app.score_entries IS 'The trigger function finds what was awarded.';
 
---
--- Name: sessions select_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_auth ON app.sessions FOR SELECT TO app_auth USING (true);
-
---
--- Name: POLICY select_auth ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_auth ON app.sessions IS 'The functions of app_auth find sessions.';
 
---
--- Name: users select_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_auth ON app.users FOR SELECT TO app_auth USING (true);
-
---
--- Name: POLICY select_auth ON users; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_auth ON app.users IS 'The functions of app_auth find accounts.';
 
---
--- Name: exercises select_family; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_family ON app.exercises FOR SELECT TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY select_family ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_family ON app.exercises IS 'Every member sees it.';
 
---
--- Name: families select_family; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_family ON app.families FOR SELECT TO app_reader, app_api USING ((id = app.current_family_id()));
-
---
--- Name: POLICY select_family ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_family ON app.families IS 'Every member sees it.';
 
---
--- Name: family_memberships select_family; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_family ON app.family_memberships FOR SELECT TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY select_family ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_family ON app.family_memberships IS 'Every member sees it.';
 
---
--- Name: score_entries select_family; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_family ON app.score_entries FOR SELECT TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY select_family ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_family ON app.score_entries IS 'Every member sees it.';
 
---
--- Name: account_events select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.account_events FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON account_events; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.account_events IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: audit_log select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.audit_log FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.audit_log IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: conversations select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.conversations FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.conversations IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: exercise_logs select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.exercise_logs FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.exercise_logs IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: exercises select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.exercises FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.exercises IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: families select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.families FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.families IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: family_memberships select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.family_memberships FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.family_memberships IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: habit_logs select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.habit_logs FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.habit_logs IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: habits select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.habits FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.habits IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: idempotency_keys select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.idempotency_keys FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.idempotency_keys IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: invitations select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.invitations FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.invitations IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: messages select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.messages FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON messages; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.messages IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: routine_completions select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.routine_completions FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.routine_completions IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: routine_steps select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.routine_steps FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.routine_steps IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: routine_versions select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.routine_versions FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.routine_versions IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: routines select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.routines FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.routines IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: score_entries select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.score_entries FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.score_entries IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: sessions select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.sessions FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.sessions IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: tasks select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.tasks FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.tasks IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: users select_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_ops ON app.users FOR SELECT TO app_ops USING (true);
-
---
--- Name: POLICY select_ops ON users; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_ops ON app.users IS 'Maintenance sees every row, in the columns it is granted.';
 
---
--- Name: conversations select_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_own ON app.conversations FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY select_own ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_own ON app.conversations IS 'Their own rows.';
 
---
--- Name: exercise_logs select_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_own ON app.exercise_logs FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY select_own ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_own ON app.exercise_logs IS 'Their own rows.';
 
---
--- Name: idempotency_keys select_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_own ON app.idempotency_keys FOR SELECT TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY select_own ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_own ON app.idempotency_keys IS 'Their own answers.';
 
---
--- Name: messages select_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_own ON app.messages FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY select_own ON messages; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_own ON app.messages IS 'Their own rows.';
 
---
--- Name: sessions select_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_own ON app.sessions FOR SELECT TO app_reader, app_api USING ((user_id = app.current_user_id()));
-
---
--- Name: POLICY select_own ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_own ON app.sessions IS 'Their own sessions.';
 
---
--- Name: users select_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_own ON app.users FOR SELECT TO app_reader, app_api USING ((id = app.current_user_id()));
-
---
--- Name: POLICY select_own ON users; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_own ON app.users IS 'Everybody their own row.';
 
---
--- Name: habit_logs select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_own_or_shared ON app.habit_logs FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
-
---
--- Name: POLICY select_own_or_shared ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_own_or_shared ON app.habit_logs IS 'Their own, and what the family shares.';
 
---
--- Name: habits select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_own_or_shared ON app.habits FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
-
---
--- Name: POLICY select_own_or_shared ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_own_or_shared ON app.habits IS 'Their own, and what the family shares.';
 
---
--- Name: routine_completions select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_own_or_shared ON app.routine_completions FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
-
---
--- Name: POLICY select_own_or_shared ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_own_or_shared ON app.routine_completions IS 'Their own, and what the family shares.';
 
---
--- Name: routine_steps select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_own_or_shared ON app.routine_steps FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
-
---
--- Name: POLICY select_own_or_shared ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_own_or_shared ON app.routine_steps IS 'Their own, and what the family shares.';
 
---
--- Name: routine_versions select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_own_or_shared ON app.routine_versions FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
-
---
--- Name: POLICY select_own_or_shared ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_own_or_shared ON app.routine_versions IS 'Their own, and what the family shares.';
 
---
--- Name: routines select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_own_or_shared ON app.routines FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
-
---
--- Name: POLICY select_own_or_shared ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_own_or_shared ON app.routines IS 'Their own, and what the family shares.';
 
---
--- Name: tasks select_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY select_own_or_shared ON app.tasks FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
-
---
--- Name: POLICY select_own_or_shared ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY select_own_or_shared ON app.tasks IS 'Their own, and what the family shares.';
 
---
--- Name: sessions; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.sessions ENABLE ROW LEVEL SECURITY;
-
---
--- Name: tasks; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.tasks ENABLE ROW LEVEL SECURITY;
 
---
--- Name: audit_log tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.audit_log AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON audit_log; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.audit_log IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: conversations tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.conversations AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.conversations IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: exercise_logs tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.exercise_logs AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.exercise_logs IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: exercises tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.exercises AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.exercises IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: families tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.families AS RESTRICTIVE TO app_reader, app_api USING ((id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.families IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: family_memberships tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.family_memberships AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.family_memberships IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: habit_logs tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.habit_logs AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.habit_logs IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: habits tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.habits AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.habits IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: idempotency_keys tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.idempotency_keys AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON idempotency_keys; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.idempotency_keys IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: invitations tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.invitations AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.invitations IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: messages tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.messages AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON messages; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.messages IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: routine_completions tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.routine_completions AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.routine_completions IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: routine_steps tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.routine_steps AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON routine_steps; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.routine_steps IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: routine_versions tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.routine_versions AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON routine_versions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.routine_versions IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: routines tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.routines AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.routines IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: score_entries tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.score_entries AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON score_entries; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.score_entries IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: tasks tenant_floor; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY tenant_floor ON app.tasks AS RESTRICTIVE TO app_reader, app_api USING ((family_id = app.current_family_id()));
-
---
--- Name: POLICY tenant_floor ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY tenant_floor ON app.tasks IS 'Whatever the other policies allow, never a row of another family.';
 
---
--- Name: families update_admin; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_admin ON app.families FOR UPDATE TO app_api USING (((id = app.current_family_id()) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role])))) WITH CHECK (((id = app.current_family_id()) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))));
-
---
--- Name: POLICY update_admin ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_admin ON app.families IS 'Owners and admins.';
 
---
--- Name: invitations update_admin; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_admin ON app.invitations FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND is_pending AND ((app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role))))) WITH CHECK (((family_id = app.current_family_id()) AND (NOT is_pending) AND ((app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role)))));
-
---
--- Name: POLICY update_admin ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_admin ON app.invitations IS 'Owners revoke every pending one, admins all but those of owners.';
 
---
--- Name: credentials update_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_auth ON app.credentials FOR UPDATE TO app_auth USING (true) WITH CHECK (true);
-
---
--- Name: POLICY update_auth ON credentials; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_auth ON app.credentials IS 'The functions of app_auth change the hash.';
 
---
--- Name: families update_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_auth ON app.families FOR UPDATE TO app_auth USING (is_active) WITH CHECK ((NOT is_active));
-
---
--- Name: POLICY update_auth ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_auth ON app.families IS 'The functions of app_auth retire what is still active.';
 
---
--- Name: family_memberships update_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_auth ON app.family_memberships FOR UPDATE TO app_auth USING ((is_active OR (user_id = app.current_user_id()))) WITH CHECK (((NOT is_active) OR (user_id = app.current_user_id())));
-
---
--- Name: POLICY update_auth ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_auth ON app.family_memberships IS 'The functions of app_auth retire what is still active, and take back in who asks for it.';
 
---
--- Name: invitations update_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_auth ON app.invitations FOR UPDATE TO app_auth USING (is_pending) WITH CHECK ((NOT is_pending));
-
---
--- Name: POLICY update_auth ON invitations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_auth ON app.invitations IS 'The functions of app_auth accept what is pending.';
 
---
--- Name: sessions update_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_auth ON app.sessions FOR UPDATE TO app_auth USING ((revoked_at IS NULL)) WITH CHECK (true);
-
---
--- Name: POLICY update_auth ON sessions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_auth ON app.sessions IS 'The functions of app_auth move and end what is not yet ended.';
 
---
--- Name: users update_auth; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_auth ON app.users FOR UPDATE TO app_auth USING (is_active) WITH CHECK ((NOT is_active));
-
---
--- Name: POLICY update_auth ON users; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_auth ON app.users IS 'The functions of app_auth retire what is still active.';
 
---
--- Name: families update_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_ops ON app.families FOR UPDATE TO app_ops USING ((NOT is_active)) WITH CHECK (is_active);
-
---
--- Name: POLICY update_ops ON families; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_ops ON app.families IS 'Maintenance restores what was retired.';
 
---
--- Name: family_memberships update_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_ops ON app.family_memberships FOR UPDATE TO app_ops USING ((NOT is_active)) WITH CHECK (is_active);
-
---
--- Name: POLICY update_ops ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_ops ON app.family_memberships IS 'Maintenance restores what was retired.';
 
---
--- Name: users update_ops; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_ops ON app.users FOR UPDATE TO app_ops USING ((NOT is_active)) WITH CHECK (is_active);
-
---
--- Name: POLICY update_ops ON users; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_ops ON app.users IS 'Maintenance restores what was retired.';
 
---
--- Name: conversations update_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_own ON app.conversations FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()))) WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY update_own ON conversations; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_own ON app.conversations IS 'Their own rows, which stay their own.';
 
---
--- Name: exercise_logs update_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_own ON app.exercise_logs FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()))) WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY update_own ON exercise_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_own ON app.exercise_logs IS 'Their own rows, which stay their own.';
 
---
--- Name: habit_logs update_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_own ON app.habit_logs FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()))) WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY update_own ON habit_logs; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_own ON app.habit_logs IS 'Their own rows, which stay their own.';
 
---
--- Name: routine_completions update_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_own ON app.routine_completions FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()))) WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-
---
--- Name: POLICY update_own ON routine_completions; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_own ON app.routine_completions IS 'Their own rows, which stay their own.';
 
---
--- Name: users update_own; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_own ON app.users FOR UPDATE TO app_api USING ((id = app.current_user_id())) WITH CHECK ((id = app.current_user_id()));
-
---
--- Name: POLICY update_own ON users; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_own ON app.users IS 'Everybody their own row.';
 
---
--- Name: exercises update_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_own_or_admin ON app.exercises FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))) WITH CHECK (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role])))));
-
---
--- Name: POLICY update_own_or_admin ON exercises; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_own_or_admin ON app.exercises IS 'Their own; every one by who runs the family.';
 
---
--- Name: family_memberships update_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_own_or_admin ON app.family_memberships FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND (((user_id = app.current_user_id()) AND is_active) OR (app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role))))) WITH CHECK (((family_id = app.current_family_id()) AND (((user_id = app.current_user_id()) AND (role = app.current_member_role())) OR (app.current_member_role() = 'owner'::app.member_role) OR ((app.current_member_role() = 'admin'::app.member_role) AND (role <> 'owner'::app.member_role)))));
-
---
--- Name: POLICY update_own_or_admin ON family_memberships; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_own_or_admin ON app.family_memberships IS 'Owners change every member, admins all but owners, members themselves while they are active.';
 
---
--- Name: habits update_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_own_or_admin ON app.habits FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role])))))) WITH CHECK (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
-
---
--- Name: POLICY update_own_or_admin ON habits; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_own_or_admin ON app.habits IS 'Their own; what the family shares also by who runs the family.';
 
---
--- Name: routines update_own_or_admin; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_own_or_admin ON app.routines FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role])))))) WITH CHECK (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
-
---
--- Name: POLICY update_own_or_admin ON routines; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_own_or_admin ON app.routines IS 'Their own; what the family shares also by who runs the family, and it stays shared.';
 
---
--- Name: tasks update_own_or_shared; Type: POLICY; Schema: app; Owner: app_owner
---
-
 CREATE POLICY update_own_or_shared ON app.tasks FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility)))) WITH CHECK (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
-
---
--- Name: POLICY update_own_or_shared ON tasks; Type: COMMENT; Schema: app; Owner: app_owner
---
-
 COMMENT ON POLICY update_own_or_shared ON app.tasks IS 'Their own and what the family shares; only the owner makes it private again.';
 
---
--- Name: users; Type: ROW SECURITY; Schema: app; Owner: app_owner
---
-
 ALTER TABLE app.users ENABLE ROW LEVEL SECURITY;
-
---
--- Name: SCHEMA app; Type: ACL; Schema: -; Owner: app_owner
---
 
 GRANT USAGE ON SCHEMA app TO app_api;
 GRANT USAGE ON SCHEMA app TO app_auth;
@@ -9192,18 +3332,10 @@ GRANT USAGE ON SCHEMA app TO app_audit;
 GRANT USAGE ON SCHEMA app TO app_ops;
 GRANT USAGE ON SCHEMA app TO app_reader;
 
---
--- Name: FUNCTION is_time_zone(name text); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.is_time_zone(name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.is_time_zone(name text) TO app_api;
 GRANT ALL ON FUNCTION app.is_time_zone(name text) TO app_auth;
 GRANT ALL ON FUNCTION app.is_time_zone(name text) TO app_ops;
-
---
--- Name: FUNCTION new_id(); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.new_id() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.new_id() TO app_api;
@@ -9211,149 +3343,56 @@ GRANT ALL ON FUNCTION app.new_id() TO app_auth;
 GRANT ALL ON FUNCTION app.new_id() TO app_audit;
 GRANT ALL ON FUNCTION app.new_id() TO app_ops;
 
---
--- Name: TABLE families; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT ON TABLE app.families TO app_api;
 GRANT SELECT ON TABLE app.families TO app_reader;
 GRANT SELECT ON TABLE app.families TO app_auth;
 GRANT DELETE ON TABLE app.families TO app_ops;
-
---
--- Name: COLUMN families.id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(id) ON TABLE app.families TO app_auth;
 GRANT SELECT(id) ON TABLE app.families TO app_ops;
-
---
--- Name: COLUMN families.name; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT UPDATE(name) ON TABLE app.families TO app_api;
 GRANT INSERT(name) ON TABLE app.families TO app_auth;
 GRANT SELECT(name) ON TABLE app.families TO app_ops;
-
---
--- Name: COLUMN families.time_zone; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT UPDATE(time_zone) ON TABLE app.families TO app_api;
 GRANT INSERT(time_zone) ON TABLE app.families TO app_auth;
-
---
--- Name: COLUMN families.deleted_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT UPDATE(deleted_at) ON TABLE app.families TO app_auth;
 GRANT SELECT(deleted_at),UPDATE(deleted_at) ON TABLE app.families TO app_ops;
-
---
--- Name: COLUMN families.is_active; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(is_active) ON TABLE app.families TO app_ops;
-
---
--- Name: FUNCTION accept_invitation(token_hash bytea); Type: ACL; Schema: app; Owner: app_auth
---
 
 REVOKE ALL ON FUNCTION app.accept_invitation(token_hash bytea) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.accept_invitation(token_hash bytea) TO app_api;
-
---
--- Name: FUNCTION assert_membership(); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.assert_membership() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.assert_membership() TO app_api;
 GRANT ALL ON FUNCTION app.assert_membership() TO app_reader;
 
---
--- Name: FUNCTION begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
---
-
 REVOKE ALL ON FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
-
---
--- Name: FUNCTION change_password(old_hash text, new_hash text); Type: ACL; Schema: app; Owner: app_auth
---
 
 REVOKE ALL ON FUNCTION app.change_password(old_hash text, new_hash text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.change_password(old_hash text, new_hash text) TO app_api;
 
---
--- Name: FUNCTION close_session(); Type: ACL; Schema: app; Owner: app_auth
---
-
 REVOKE ALL ON FUNCTION app.close_session() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.close_session() TO app_api;
-
---
--- Name: FUNCTION condition_holds(condition text, table_name text, table_row jsonb); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.condition_holds(condition text, table_name text, table_row jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.condition_holds(condition text, table_name text, table_row jsonb) TO app_ops;
 
---
--- Name: FUNCTION conditions_of(expression text); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.conditions_of(expression text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.conditions_of(expression text) TO app_ops;
 
---
--- Name: TABLE conversations; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT,DELETE ON TABLE app.conversations TO app_api;
 GRANT SELECT ON TABLE app.conversations TO app_reader;
-
---
--- Name: COLUMN conversations.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.conversations TO app_api;
 GRANT SELECT(family_id) ON TABLE app.conversations TO app_ops;
-
---
--- Name: COLUMN conversations.id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(id) ON TABLE app.conversations TO app_ops;
-
---
--- Name: COLUMN conversations.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.conversations TO app_api;
 GRANT SELECT(user_id) ON TABLE app.conversations TO app_ops;
-
---
--- Name: COLUMN conversations.title; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(title),UPDATE(title) ON TABLE app.conversations TO app_api;
-
---
--- Name: FUNCTION conversation_json(c app.conversations); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.conversation_json(c app.conversations) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.conversation_json(c app.conversations) TO app_api;
 
---
--- Name: FUNCTION create_family(name text, time_zone text); Type: ACL; Schema: app; Owner: app_auth
---
-
 REVOKE ALL ON FUNCTION app.create_family(name text, time_zone text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.create_family(name text, time_zone text) TO app_api;
-
---
--- Name: FUNCTION current_family_id(); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.current_family_id() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.current_family_id() TO app_api;
@@ -9362,20 +3401,12 @@ GRANT ALL ON FUNCTION app.current_family_id() TO app_audit;
 GRANT ALL ON FUNCTION app.current_family_id() TO app_ops;
 GRANT ALL ON FUNCTION app.current_family_id() TO app_reader;
 
---
--- Name: FUNCTION current_member_role(); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.current_member_role() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.current_member_role() TO app_api;
 GRANT ALL ON FUNCTION app.current_member_role() TO app_auth;
 GRANT ALL ON FUNCTION app.current_member_role() TO app_audit;
 GRANT ALL ON FUNCTION app.current_member_role() TO app_ops;
 GRANT ALL ON FUNCTION app.current_member_role() TO app_reader;
-
---
--- Name: FUNCTION current_request_id(); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.current_request_id() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.current_request_id() TO app_api;
@@ -9384,20 +3415,12 @@ GRANT ALL ON FUNCTION app.current_request_id() TO app_audit;
 GRANT ALL ON FUNCTION app.current_request_id() TO app_ops;
 GRANT ALL ON FUNCTION app.current_request_id() TO app_reader;
 
---
--- Name: FUNCTION current_session_id(); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.current_session_id() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.current_session_id() TO app_api;
 GRANT ALL ON FUNCTION app.current_session_id() TO app_auth;
 GRANT ALL ON FUNCTION app.current_session_id() TO app_audit;
 GRANT ALL ON FUNCTION app.current_session_id() TO app_ops;
 GRANT ALL ON FUNCTION app.current_session_id() TO app_reader;
-
---
--- Name: FUNCTION current_user_id(); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.current_user_id() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.current_user_id() TO app_api;
@@ -9406,1557 +3429,472 @@ GRANT ALL ON FUNCTION app.current_user_id() TO app_audit;
 GRANT ALL ON FUNCTION app.current_user_id() TO app_ops;
 GRANT ALL ON FUNCTION app.current_user_id() TO app_reader;
 
---
--- Name: FUNCTION cursor_of(at timestamp with time zone, id uuid); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.cursor_of(at timestamp with time zone, id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.cursor_of(at timestamp with time zone, id uuid) TO app_api;
-
---
--- Name: FUNCTION delete_expired_idempotency_keys(idempotency_key text); Type: ACL; Schema: app; Owner: app_auth
---
 
 REVOKE ALL ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) TO app_api;
 
---
--- Name: FUNCTION ensure_audit_partitions(months_ahead integer); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.ensure_audit_partitions(months_ahead integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.ensure_audit_partitions(months_ahead integer) TO app_ops;
-
---
--- Name: FUNCTION event_metadata(); Type: ACL; Schema: app; Owner: app_auth
---
 
 REVOKE ALL ON FUNCTION app.event_metadata() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.event_metadata() TO app_ops;
 
---
--- Name: TABLE exercises; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT ON TABLE app.exercises TO app_api;
 GRANT SELECT ON TABLE app.exercises TO app_reader;
 GRANT DELETE ON TABLE app.exercises TO app_ops;
-
---
--- Name: COLUMN exercises.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.exercises TO app_api;
 GRANT SELECT(family_id) ON TABLE app.exercises TO app_auth;
 GRANT SELECT(family_id) ON TABLE app.exercises TO app_ops;
-
---
--- Name: COLUMN exercises.id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(id) ON TABLE app.exercises TO app_auth;
 GRANT SELECT(id) ON TABLE app.exercises TO app_ops;
-
---
--- Name: COLUMN exercises.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.exercises TO app_api;
 GRANT SELECT(user_id) ON TABLE app.exercises TO app_ops;
-
---
--- Name: COLUMN exercises.name; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(name),UPDATE(name) ON TABLE app.exercises TO app_api;
-
---
--- Name: COLUMN exercises.description; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(description),UPDATE(description) ON TABLE app.exercises TO app_api;
-
---
--- Name: COLUMN exercises.points; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(points),UPDATE(points) ON TABLE app.exercises TO app_api;
 GRANT SELECT(points) ON TABLE app.exercises TO app_auth;
-
---
--- Name: COLUMN exercises.deleted_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT UPDATE(deleted_at) ON TABLE app.exercises TO app_api;
 GRANT SELECT(deleted_at) ON TABLE app.exercises TO app_ops;
-
---
--- Name: COLUMN exercises.is_active; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(is_active) ON TABLE app.exercises TO app_ops;
-
---
--- Name: FUNCTION exercise_json(e app.exercises); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.exercise_json(e app.exercises) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.exercise_json(e app.exercises) TO app_api;
 
---
--- Name: TABLE exercise_logs; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT,DELETE ON TABLE app.exercise_logs TO app_api;
 GRANT SELECT ON TABLE app.exercise_logs TO app_reader;
-
---
--- Name: COLUMN exercise_logs.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.exercise_logs TO app_api;
 GRANT SELECT(family_id) ON TABLE app.exercise_logs TO app_ops;
-
---
--- Name: COLUMN exercise_logs.id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(id) ON TABLE app.exercise_logs TO app_ops;
-
---
--- Name: COLUMN exercise_logs.exercise_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(exercise_id) ON TABLE app.exercise_logs TO app_api;
-
---
--- Name: COLUMN exercise_logs.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.exercise_logs TO app_api;
 GRANT SELECT(user_id) ON TABLE app.exercise_logs TO app_ops;
-
---
--- Name: COLUMN exercise_logs.performed_on; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(performed_on),UPDATE(performed_on) ON TABLE app.exercise_logs TO app_api;
-
---
--- Name: COLUMN exercise_logs.sets; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(sets),UPDATE(sets) ON TABLE app.exercise_logs TO app_api;
-
---
--- Name: COLUMN exercise_logs.reps; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(reps),UPDATE(reps) ON TABLE app.exercise_logs TO app_api;
-
---
--- Name: COLUMN exercise_logs.weight_kg; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(weight_kg),UPDATE(weight_kg) ON TABLE app.exercise_logs TO app_api;
-
---
--- Name: COLUMN exercise_logs.duration_s; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(duration_s),UPDATE(duration_s) ON TABLE app.exercise_logs TO app_api;
-
---
--- Name: COLUMN exercise_logs.distance_m; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(distance_m),UPDATE(distance_m) ON TABLE app.exercise_logs TO app_api;
-
---
--- Name: COLUMN exercise_logs.note; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(note),UPDATE(note) ON TABLE app.exercise_logs TO app_api;
-
---
--- Name: FUNCTION exercise_log_json(l app.exercise_logs); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.exercise_log_json(l app.exercise_logs) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.exercise_log_json(l app.exercise_logs) TO app_api;
 
---
--- Name: FUNCTION explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role) TO app_ops;
-
---
--- Name: FUNCTION family_json(f app.families); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.family_json(f app.families) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.family_json(f app.families) TO app_api;
 
---
--- Name: FUNCTION find_credentials(email text); Type: ACL; Schema: app; Owner: app_auth
---
-
 REVOKE ALL ON FUNCTION app.find_credentials(email text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.find_credentials(email text) TO app_api;
-
---
--- Name: TABLE habits; Type: ACL; Schema: app; Owner: app_owner
---
 
 GRANT SELECT ON TABLE app.habits TO app_api;
 GRANT SELECT ON TABLE app.habits TO app_reader;
 GRANT DELETE ON TABLE app.habits TO app_ops;
-
---
--- Name: COLUMN habits.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.habits TO app_api;
 GRANT SELECT(family_id) ON TABLE app.habits TO app_auth;
 GRANT SELECT(family_id) ON TABLE app.habits TO app_ops;
-
---
--- Name: COLUMN habits.id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(id) ON TABLE app.habits TO app_auth;
 GRANT SELECT(id) ON TABLE app.habits TO app_ops;
-
---
--- Name: COLUMN habits.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.habits TO app_api;
 GRANT SELECT(user_id) ON TABLE app.habits TO app_ops;
-
---
--- Name: COLUMN habits.name; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(name),UPDATE(name) ON TABLE app.habits TO app_api;
-
---
--- Name: COLUMN habits.description; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(description),UPDATE(description) ON TABLE app.habits TO app_api;
-
---
--- Name: COLUMN habits.type; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(type) ON TABLE app.habits TO app_api;
-
---
--- Name: COLUMN habits.target_value; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(target_value),UPDATE(target_value) ON TABLE app.habits TO app_api;
-
---
--- Name: COLUMN habits.unit; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(unit),UPDATE(unit) ON TABLE app.habits TO app_api;
-
---
--- Name: COLUMN habits.weekdays; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(weekdays),UPDATE(weekdays) ON TABLE app.habits TO app_api;
-
---
--- Name: COLUMN habits.times_per_week; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(times_per_week),UPDATE(times_per_week) ON TABLE app.habits TO app_api;
-
---
--- Name: COLUMN habits.points; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(points),UPDATE(points) ON TABLE app.habits TO app_api;
 GRANT SELECT(points) ON TABLE app.habits TO app_auth;
-
---
--- Name: COLUMN habits.visibility; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(visibility),UPDATE(visibility) ON TABLE app.habits TO app_api;
 GRANT SELECT(visibility) ON TABLE app.habits TO app_ops;
-
---
--- Name: COLUMN habits.deleted_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT UPDATE(deleted_at) ON TABLE app.habits TO app_api;
 GRANT SELECT(deleted_at) ON TABLE app.habits TO app_ops;
-
---
--- Name: COLUMN habits.is_active; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(is_active) ON TABLE app.habits TO app_ops;
-
---
--- Name: FUNCTION habit_json(h app.habits); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.habit_json(h app.habits) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.habit_json(h app.habits) TO app_api;
 
---
--- Name: TABLE habit_logs; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT,DELETE ON TABLE app.habit_logs TO app_api;
 GRANT SELECT ON TABLE app.habit_logs TO app_reader;
-
---
--- Name: COLUMN habit_logs.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.habit_logs TO app_api;
 GRANT SELECT(family_id) ON TABLE app.habit_logs TO app_ops;
-
---
--- Name: COLUMN habit_logs.habit_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(habit_id) ON TABLE app.habit_logs TO app_api;
 GRANT SELECT(habit_id) ON TABLE app.habit_logs TO app_ops;
-
---
--- Name: COLUMN habit_logs.logged_on; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(logged_on) ON TABLE app.habit_logs TO app_api;
-
---
--- Name: COLUMN habit_logs.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.habit_logs TO app_api;
 GRANT SELECT(user_id) ON TABLE app.habit_logs TO app_ops;
-
---
--- Name: COLUMN habit_logs.visibility; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(visibility) ON TABLE app.habit_logs TO app_api;
 GRANT SELECT(visibility) ON TABLE app.habit_logs TO app_ops;
-
---
--- Name: COLUMN habit_logs.type; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(type) ON TABLE app.habit_logs TO app_api;
-
---
--- Name: COLUMN habit_logs.value; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(value),UPDATE(value) ON TABLE app.habit_logs TO app_api;
-
---
--- Name: COLUMN habit_logs.target_value; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(target_value),UPDATE(target_value) ON TABLE app.habit_logs TO app_api;
-
---
--- Name: COLUMN habit_logs.is_done; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(is_done),UPDATE(is_done) ON TABLE app.habit_logs TO app_api;
-
---
--- Name: COLUMN habit_logs.note; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(note),UPDATE(note) ON TABLE app.habit_logs TO app_api;
-
---
--- Name: COLUMN habit_logs.entered_on; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(entered_on),UPDATE(entered_on) ON TABLE app.habit_logs TO app_api;
-
---
--- Name: FUNCTION habit_log_json(l app.habit_logs); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.habit_log_json(l app.habit_logs) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.habit_log_json(l app.habit_logs) TO app_api;
 
---
--- Name: FUNCTION hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval); Type: ACL; Schema: app; Owner: app_auth
---
-
 REVOKE ALL ON FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) TO app_api;
-
---
--- Name: FUNCTION idempotent_response(idempotency_key text); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.idempotent_response(idempotency_key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.idempotent_response(idempotency_key text) TO app_api;
 
---
--- Name: FUNCTION invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) TO app_api;
-
---
--- Name: TABLE family_memberships; Type: ACL; Schema: app; Owner: app_owner
---
 
 GRANT SELECT ON TABLE app.family_memberships TO app_api;
 GRANT SELECT ON TABLE app.family_memberships TO app_reader;
 GRANT SELECT ON TABLE app.family_memberships TO app_auth;
 GRANT DELETE ON TABLE app.family_memberships TO app_ops;
-
---
--- Name: COLUMN family_memberships.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.family_memberships TO app_auth;
 GRANT SELECT(family_id) ON TABLE app.family_memberships TO app_ops;
-
---
--- Name: COLUMN family_memberships.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.family_memberships TO app_auth;
 GRANT SELECT(user_id) ON TABLE app.family_memberships TO app_ops;
-
---
--- Name: COLUMN family_memberships.role; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT UPDATE(role) ON TABLE app.family_memberships TO app_api;
 GRANT INSERT(role),UPDATE(role) ON TABLE app.family_memberships TO app_auth;
 GRANT SELECT(role) ON TABLE app.family_memberships TO app_ops;
-
---
--- Name: COLUMN family_memberships.display_name; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT UPDATE(display_name) ON TABLE app.family_memberships TO app_api;
 GRANT INSERT(display_name) ON TABLE app.family_memberships TO app_auth;
-
---
--- Name: COLUMN family_memberships.deleted_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT UPDATE(deleted_at) ON TABLE app.family_memberships TO app_api;
 GRANT UPDATE(deleted_at) ON TABLE app.family_memberships TO app_auth;
 GRANT SELECT(deleted_at),UPDATE(deleted_at) ON TABLE app.family_memberships TO app_ops;
-
---
--- Name: COLUMN family_memberships.is_active; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(is_active) ON TABLE app.family_memberships TO app_ops;
-
---
--- Name: FUNCTION member_json(m app.family_memberships); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.member_json(m app.family_memberships) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.member_json(m app.family_memberships) TO app_api;
 
---
--- Name: TABLE messages; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT ON TABLE app.messages TO app_api;
 GRANT SELECT ON TABLE app.messages TO app_reader;
-
---
--- Name: COLUMN messages.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.messages TO app_api;
 GRANT SELECT(family_id) ON TABLE app.messages TO app_ops;
-
---
--- Name: COLUMN messages.id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(id) ON TABLE app.messages TO app_ops;
-
---
--- Name: COLUMN messages.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.messages TO app_api;
 GRANT SELECT(user_id) ON TABLE app.messages TO app_ops;
-
---
--- Name: COLUMN messages.conversation_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(conversation_id) ON TABLE app.messages TO app_api;
-
---
--- Name: COLUMN messages.role; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(role) ON TABLE app.messages TO app_api;
-
---
--- Name: COLUMN messages.content; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(content) ON TABLE app.messages TO app_api;
-
---
--- Name: FUNCTION message_json(m app.messages); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.message_json(m app.messages) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.message_json(m app.messages) TO app_api;
 
---
--- Name: FUNCTION my_families(); Type: ACL; Schema: app; Owner: app_auth
---
-
 REVOKE ALL ON FUNCTION app.my_families() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.my_families() TO app_api;
-
---
--- Name: FUNCTION new_token(); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.new_token() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.new_token() TO app_api;
 
---
--- Name: FUNCTION occurrence_of(day date, weekdays integer[]); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.occurrence_of(day date, weekdays integer[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.occurrence_of(day date, weekdays integer[]) TO app_api;
-
---
--- Name: FUNCTION open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
---
 
 REVOKE ALL ON FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) TO app_api;
 
---
--- Name: FUNCTION own_credentials(); Type: ACL; Schema: app; Owner: app_auth
---
-
 REVOKE ALL ON FUNCTION app.own_credentials() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.own_credentials() TO app_api;
-
---
--- Name: FUNCTION refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
---
 
 REVOKE ALL ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) TO app_api;
 
---
--- Name: FUNCTION reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer); Type: ACL; Schema: app; Owner: app_auth
---
-
 REVOKE ALL ON FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) TO app_api;
 
---
--- Name: FUNCTION resolve_membership(user_id uuid, preferred_family_id uuid); Type: ACL; Schema: app; Owner: app_auth
---
-
 REVOKE ALL ON FUNCTION app.resolve_membership(user_id uuid, preferred_family_id uuid) FROM PUBLIC;
-
---
--- Name: FUNCTION restore_account(user_id uuid); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.restore_account(user_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.restore_account(user_id uuid) TO app_ops;
 
---
--- Name: FUNCTION restore_family(family_id uuid); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.restore_family(family_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.restore_family(family_id uuid) TO app_ops;
-
---
--- Name: FUNCTION retire_account(); Type: ACL; Schema: app; Owner: app_auth
---
 
 REVOKE ALL ON FUNCTION app.retire_account() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.retire_account() TO app_api;
 
---
--- Name: FUNCTION retire_family(); Type: ACL; Schema: app; Owner: app_auth
---
-
 REVOKE ALL ON FUNCTION app.retire_family() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.retire_family() TO app_api;
 
---
--- Name: FUNCTION revoke_sessions(user_id uuid, kept_session_id uuid); Type: ACL; Schema: app; Owner: app_auth
---
-
 REVOKE ALL ON FUNCTION app.revoke_sessions(user_id uuid, kept_session_id uuid) FROM PUBLIC;
-
---
--- Name: TABLE routine_completions; Type: ACL; Schema: app; Owner: app_owner
---
 
 GRANT SELECT,DELETE ON TABLE app.routine_completions TO app_api;
 GRANT SELECT ON TABLE app.routine_completions TO app_reader;
-
---
--- Name: COLUMN routine_completions.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.routine_completions TO app_api;
 GRANT SELECT(family_id) ON TABLE app.routine_completions TO app_ops;
-
---
--- Name: COLUMN routine_completions.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.routine_completions TO app_api;
 GRANT SELECT(user_id) ON TABLE app.routine_completions TO app_ops;
-
---
--- Name: COLUMN routine_completions.routine_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(routine_id) ON TABLE app.routine_completions TO app_api;
 GRANT SELECT(routine_id) ON TABLE app.routine_completions TO app_ops;
-
---
--- Name: COLUMN routine_completions.completed_on; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(completed_on) ON TABLE app.routine_completions TO app_api;
 GRANT SELECT(completed_on) ON TABLE app.routine_completions TO app_ops;
-
---
--- Name: COLUMN routine_completions.owner_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(owner_id) ON TABLE app.routine_completions TO app_api;
 GRANT SELECT(owner_id) ON TABLE app.routine_completions TO app_ops;
-
---
--- Name: COLUMN routine_completions.visibility; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(visibility) ON TABLE app.routine_completions TO app_api;
 GRANT SELECT(visibility) ON TABLE app.routine_completions TO app_ops;
-
---
--- Name: COLUMN routine_completions.version; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(version),UPDATE(version) ON TABLE app.routine_completions TO app_api;
-
---
--- Name: FUNCTION routine_completion_json(c app.routine_completions); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.routine_completion_json(c app.routine_completions) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.routine_completion_json(c app.routine_completions) TO app_api;
 
---
--- Name: TABLE routines; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT ON TABLE app.routines TO app_api;
 GRANT SELECT ON TABLE app.routines TO app_reader;
 GRANT DELETE ON TABLE app.routines TO app_ops;
-
---
--- Name: COLUMN routines.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.routines TO app_api;
 GRANT SELECT(family_id) ON TABLE app.routines TO app_auth;
 GRANT SELECT(family_id) ON TABLE app.routines TO app_ops;
-
---
--- Name: COLUMN routines.id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(id) ON TABLE app.routines TO app_auth;
 GRANT SELECT(id) ON TABLE app.routines TO app_ops;
-
---
--- Name: COLUMN routines.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.routines TO app_api;
 GRANT SELECT(user_id) ON TABLE app.routines TO app_ops;
-
---
--- Name: COLUMN routines.name; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(name),UPDATE(name) ON TABLE app.routines TO app_api;
-
---
--- Name: COLUMN routines.description; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(description),UPDATE(description) ON TABLE app.routines TO app_api;
-
---
--- Name: COLUMN routines.visibility; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(visibility),UPDATE(visibility) ON TABLE app.routines TO app_api;
 GRANT SELECT(visibility) ON TABLE app.routines TO app_ops;
-
---
--- Name: COLUMN routines.points; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(points),UPDATE(points) ON TABLE app.routines TO app_api;
 GRANT SELECT(points) ON TABLE app.routines TO app_auth;
-
---
--- Name: COLUMN routines.version; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT UPDATE(version) ON TABLE app.routines TO app_api;
-
---
--- Name: COLUMN routines.deleted_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT UPDATE(deleted_at) ON TABLE app.routines TO app_api;
 GRANT SELECT(deleted_at) ON TABLE app.routines TO app_ops;
-
---
--- Name: COLUMN routines.is_active; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(is_active) ON TABLE app.routines TO app_ops;
-
---
--- Name: FUNCTION routine_json(r app.routines); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.routine_json(r app.routines) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.routine_json(r app.routines) TO app_api;
 
---
--- Name: TABLE routine_steps; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT ON TABLE app.routine_steps TO app_api;
 GRANT SELECT ON TABLE app.routine_steps TO app_reader;
-
---
--- Name: COLUMN routine_steps.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.routine_steps TO app_api;
 GRANT SELECT(family_id) ON TABLE app.routine_steps TO app_ops;
-
---
--- Name: COLUMN routine_steps.routine_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(routine_id) ON TABLE app.routine_steps TO app_api;
 GRANT SELECT(routine_id) ON TABLE app.routine_steps TO app_ops;
-
---
--- Name: COLUMN routine_steps.version; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(version) ON TABLE app.routine_steps TO app_api;
 GRANT SELECT(version) ON TABLE app.routine_steps TO app_ops;
-
---
--- Name: COLUMN routine_steps."position"; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT("position") ON TABLE app.routine_steps TO app_api;
 GRANT SELECT("position") ON TABLE app.routine_steps TO app_ops;
-
---
--- Name: COLUMN routine_steps.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.routine_steps TO app_api;
 GRANT SELECT(user_id) ON TABLE app.routine_steps TO app_ops;
-
---
--- Name: COLUMN routine_steps.visibility; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(visibility) ON TABLE app.routine_steps TO app_api;
 GRANT SELECT(visibility) ON TABLE app.routine_steps TO app_ops;
-
---
--- Name: COLUMN routine_steps.title; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(title) ON TABLE app.routine_steps TO app_api;
-
---
--- Name: COLUMN routine_steps.minutes; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(minutes) ON TABLE app.routine_steps TO app_api;
-
---
--- Name: COLUMN routine_steps.habit_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(habit_id) ON TABLE app.routine_steps TO app_api;
-
---
--- Name: COLUMN routine_steps.exercise_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(exercise_id) ON TABLE app.routine_steps TO app_api;
-
---
--- Name: FUNCTION routine_step_json(s app.routine_steps); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.routine_step_json(s app.routine_steps) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.routine_step_json(s app.routine_steps) TO app_api;
 
---
--- Name: TABLE routine_versions; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT ON TABLE app.routine_versions TO app_api;
 GRANT SELECT ON TABLE app.routine_versions TO app_reader;
-
---
--- Name: COLUMN routine_versions.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.routine_versions TO app_api;
 GRANT SELECT(family_id) ON TABLE app.routine_versions TO app_ops;
-
---
--- Name: COLUMN routine_versions.routine_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(routine_id) ON TABLE app.routine_versions TO app_api;
 GRANT SELECT(routine_id) ON TABLE app.routine_versions TO app_ops;
-
---
--- Name: COLUMN routine_versions.version; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(version) ON TABLE app.routine_versions TO app_api;
 GRANT SELECT(version) ON TABLE app.routine_versions TO app_ops;
-
---
--- Name: COLUMN routine_versions.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.routine_versions TO app_api;
 GRANT SELECT(user_id) ON TABLE app.routine_versions TO app_ops;
-
---
--- Name: COLUMN routine_versions.visibility; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(visibility) ON TABLE app.routine_versions TO app_api;
 GRANT SELECT(visibility) ON TABLE app.routine_versions TO app_ops;
-
---
--- Name: COLUMN routine_versions.author_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(author_id) ON TABLE app.routine_versions TO app_api;
 GRANT SELECT(author_id) ON TABLE app.routine_versions TO app_ops;
-
---
--- Name: COLUMN routine_versions.restored_version; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(restored_version) ON TABLE app.routine_versions TO app_api;
-
---
--- Name: FUNCTION routine_version_json(v app.routine_versions); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.routine_version_json(v app.routine_versions) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.routine_version_json(v app.routine_versions) TO app_api;
 
---
--- Name: TABLE score_entries; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT ON TABLE app.score_entries TO app_api;
 GRANT SELECT ON TABLE app.score_entries TO app_reader;
 GRANT SELECT ON TABLE app.score_entries TO app_auth;
-
---
--- Name: COLUMN score_entries.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.score_entries TO app_auth;
 GRANT SELECT(family_id) ON TABLE app.score_entries TO app_ops;
-
---
--- Name: COLUMN score_entries.id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(id) ON TABLE app.score_entries TO app_ops;
-
---
--- Name: COLUMN score_entries.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.score_entries TO app_auth;
 GRANT SELECT(user_id) ON TABLE app.score_entries TO app_ops;
-
---
--- Name: COLUMN score_entries.kind; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(kind) ON TABLE app.score_entries TO app_auth;
-
---
--- Name: COLUMN score_entries.source_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(source_id) ON TABLE app.score_entries TO app_auth;
-
---
--- Name: COLUMN score_entries.scored_on; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(scored_on) ON TABLE app.score_entries TO app_auth;
-
---
--- Name: COLUMN score_entries.sequence; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(sequence) ON TABLE app.score_entries TO app_auth;
-
---
--- Name: COLUMN score_entries.points; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(points) ON TABLE app.score_entries TO app_auth;
-
---
--- Name: FUNCTION score_json(e app.score_entries); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.score_json(e app.score_entries) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.score_json(e app.score_entries) TO app_api;
 
---
--- Name: FUNCTION sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone); Type: ACL; Schema: app; Owner: app_auth
---
-
 REVOKE ALL ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) TO app_api;
-
---
--- Name: FUNCTION switch_family(family_id uuid); Type: ACL; Schema: app; Owner: app_auth
---
 
 REVOKE ALL ON FUNCTION app.switch_family(family_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.switch_family(family_id uuid) TO app_api;
 
---
--- Name: TABLE tasks; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT,DELETE ON TABLE app.tasks TO app_api;
 GRANT SELECT ON TABLE app.tasks TO app_reader;
-
---
--- Name: COLUMN tasks.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.tasks TO app_api;
 GRANT SELECT(family_id) ON TABLE app.tasks TO app_ops;
-
---
--- Name: COLUMN tasks.id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(id) ON TABLE app.tasks TO app_ops;
-
---
--- Name: COLUMN tasks.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.tasks TO app_api;
 GRANT SELECT(user_id) ON TABLE app.tasks TO app_ops;
-
---
--- Name: COLUMN tasks.title; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(title),UPDATE(title) ON TABLE app.tasks TO app_api;
-
---
--- Name: COLUMN tasks.description; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(description),UPDATE(description) ON TABLE app.tasks TO app_api;
-
---
--- Name: COLUMN tasks.due_on; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(due_on),UPDATE(due_on) ON TABLE app.tasks TO app_api;
-
---
--- Name: COLUMN tasks.visibility; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(visibility),UPDATE(visibility) ON TABLE app.tasks TO app_api;
 GRANT SELECT(visibility) ON TABLE app.tasks TO app_ops;
-
---
--- Name: COLUMN tasks.completed_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(completed_at),UPDATE(completed_at) ON TABLE app.tasks TO app_api;
-
---
--- Name: COLUMN tasks.points; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(points),UPDATE(points) ON TABLE app.tasks TO app_api;
-
---
--- Name: FUNCTION task_json(t app.tasks); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.task_json(t app.tasks) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.task_json(t app.tasks) TO app_api;
 
---
--- Name: FUNCTION tg_check_step(); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.tg_check_step() FROM PUBLIC;
-
---
--- Name: FUNCTION tg_keep_an_owner(); Type: ACL; Schema: app; Owner: app_auth
---
 
 REVOKE ALL ON FUNCTION app.tg_keep_an_owner() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tg_keep_an_owner() TO app_owner;
 
---
--- Name: FUNCTION tg_record_audit(); Type: ACL; Schema: app; Owner: app_audit
---
-
 REVOKE ALL ON FUNCTION app.tg_record_audit() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tg_record_audit() TO app_owner;
 
---
--- Name: FUNCTION tg_refuse_change(); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.tg_refuse_change() FROM PUBLIC;
-
---
--- Name: FUNCTION tg_refuse_members(); Type: ACL; Schema: app; Owner: app_auth
---
 
 REVOKE ALL ON FUNCTION app.tg_refuse_members() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tg_refuse_members() TO app_owner;
 
---
--- Name: FUNCTION tg_require_active_user(); Type: ACL; Schema: app; Owner: app_auth
---
-
 REVOKE ALL ON FUNCTION app.tg_require_active_user() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tg_require_active_user() TO app_owner;
 
---
--- Name: FUNCTION tg_require_visible_parent(); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.tg_require_visible_parent() FROM PUBLIC;
-
---
--- Name: FUNCTION tg_score(); Type: ACL; Schema: app; Owner: app_auth
---
 
 REVOKE ALL ON FUNCTION app.tg_score() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tg_score() TO app_owner;
 
---
--- Name: FUNCTION tg_touch(); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.tg_touch() FROM PUBLIC;
-
---
--- Name: TABLE users; Type: ACL; Schema: app; Owner: app_owner
---
 
 GRANT SELECT ON TABLE app.users TO app_api;
 GRANT SELECT ON TABLE app.users TO app_reader;
 GRANT SELECT ON TABLE app.users TO app_auth;
 GRANT DELETE ON TABLE app.users TO app_ops;
-
---
--- Name: COLUMN users.id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(id) ON TABLE app.users TO app_auth;
 GRANT SELECT(id) ON TABLE app.users TO app_ops;
-
---
--- Name: COLUMN users.email; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(email) ON TABLE app.users TO app_auth;
 GRANT SELECT(email) ON TABLE app.users TO app_ops;
-
---
--- Name: COLUMN users.full_name; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT UPDATE(full_name) ON TABLE app.users TO app_api;
 GRANT INSERT(full_name) ON TABLE app.users TO app_auth;
-
---
--- Name: COLUMN users.time_zone; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT UPDATE(time_zone) ON TABLE app.users TO app_api;
 GRANT INSERT(time_zone) ON TABLE app.users TO app_auth;
-
---
--- Name: COLUMN users.is_notified; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT UPDATE(is_notified) ON TABLE app.users TO app_api;
-
---
--- Name: COLUMN users.deleted_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT UPDATE(deleted_at) ON TABLE app.users TO app_auth;
 GRANT SELECT(deleted_at),UPDATE(deleted_at) ON TABLE app.users TO app_ops;
-
---
--- Name: COLUMN users.is_active; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(is_active) ON TABLE app.users TO app_ops;
-
---
--- Name: FUNCTION user_json(u app.users); Type: ACL; Schema: app; Owner: app_owner
---
 
 REVOKE ALL ON FUNCTION app.user_json(u app.users) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.user_json(u app.users) TO app_api;
 
---
--- Name: FUNCTION with_steps(thing json, steps json); Type: ACL; Schema: app; Owner: app_owner
---
-
 REVOKE ALL ON FUNCTION app.with_steps(thing json, steps json) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.with_steps(thing json, steps json) TO app_api;
 
---
--- Name: TABLE account_events; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT ON TABLE app.account_events TO app_ops;
-
---
--- Name: COLUMN account_events.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.account_events TO app_auth;
 GRANT INSERT(user_id) ON TABLE app.account_events TO app_ops;
-
---
--- Name: COLUMN account_events.event_type; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(event_type) ON TABLE app.account_events TO app_auth;
 GRANT INSERT(event_type) ON TABLE app.account_events TO app_ops;
-
---
--- Name: COLUMN account_events.metadata; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(metadata) ON TABLE app.account_events TO app_auth;
 GRANT INSERT(metadata) ON TABLE app.account_events TO app_ops;
-
---
--- Name: TABLE audit_log; Type: ACL; Schema: app; Owner: app_owner
---
 
 GRANT SELECT ON TABLE app.audit_log TO app_api;
 GRANT SELECT ON TABLE app.audit_log TO app_reader;
 GRANT SELECT ON TABLE app.audit_log TO app_ops;
-
---
--- Name: COLUMN audit_log.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.audit_log TO app_audit;
-
---
--- Name: COLUMN audit_log.action_type; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(action_type) ON TABLE app.audit_log TO app_audit;
-
---
--- Name: COLUMN audit_log.table_name; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(table_name) ON TABLE app.audit_log TO app_audit;
-
---
--- Name: COLUMN audit_log.row_key; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(row_key) ON TABLE app.audit_log TO app_audit;
-
---
--- Name: COLUMN audit_log.before; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(before) ON TABLE app.audit_log TO app_audit;
-
---
--- Name: COLUMN audit_log.after; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(after) ON TABLE app.audit_log TO app_audit;
-
---
--- Name: COLUMN audit_log.actor_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(actor_id) ON TABLE app.audit_log TO app_audit;
-
---
--- Name: COLUMN audit_log.actor_role; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(actor_role) ON TABLE app.audit_log TO app_audit;
-
---
--- Name: COLUMN audit_log.private_to; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(private_to) ON TABLE app.audit_log TO app_audit;
-
---
--- Name: COLUMN audit_log.metadata; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(metadata) ON TABLE app.audit_log TO app_audit;
 
---
--- Name: TABLE credentials; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT ON TABLE app.credentials TO app_auth;
-
---
--- Name: COLUMN credentials.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.credentials TO app_auth;
-
---
--- Name: COLUMN credentials.password_hash; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(password_hash),UPDATE(password_hash) ON TABLE app.credentials TO app_auth;
-
---
--- Name: TABLE idempotency_keys; Type: ACL; Schema: app; Owner: app_owner
---
 
 GRANT SELECT ON TABLE app.idempotency_keys TO app_api;
 GRANT DELETE ON TABLE app.idempotency_keys TO app_auth;
-
---
--- Name: COLUMN idempotency_keys.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id) ON TABLE app.idempotency_keys TO app_api;
 GRANT SELECT(family_id) ON TABLE app.idempotency_keys TO app_auth;
 GRANT SELECT(family_id) ON TABLE app.idempotency_keys TO app_ops;
-
---
--- Name: COLUMN idempotency_keys.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(user_id) ON TABLE app.idempotency_keys TO app_api;
 GRANT SELECT(user_id) ON TABLE app.idempotency_keys TO app_auth;
 GRANT SELECT(user_id) ON TABLE app.idempotency_keys TO app_ops;
-
---
--- Name: COLUMN idempotency_keys.idempotency_key; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(idempotency_key) ON TABLE app.idempotency_keys TO app_api;
 GRANT SELECT(idempotency_key) ON TABLE app.idempotency_keys TO app_auth;
 GRANT SELECT(idempotency_key) ON TABLE app.idempotency_keys TO app_ops;
-
---
--- Name: COLUMN idempotency_keys.request_hash; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(request_hash) ON TABLE app.idempotency_keys TO app_api;
-
---
--- Name: COLUMN idempotency_keys.status; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(status) ON TABLE app.idempotency_keys TO app_api;
-
---
--- Name: COLUMN idempotency_keys.body; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(body) ON TABLE app.idempotency_keys TO app_api;
-
---
--- Name: COLUMN idempotency_keys.etag_version; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(etag_version) ON TABLE app.idempotency_keys TO app_api;
-
---
--- Name: COLUMN idempotency_keys.created_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(created_at) ON TABLE app.idempotency_keys TO app_auth;
-
---
--- Name: TABLE invitations; Type: ACL; Schema: app; Owner: app_owner
---
 
 GRANT SELECT ON TABLE app.invitations TO app_auth;
 GRANT DELETE ON TABLE app.invitations TO app_ops;
-
---
--- Name: COLUMN invitations.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(family_id),INSERT(family_id) ON TABLE app.invitations TO app_api;
 GRANT SELECT(family_id) ON TABLE app.invitations TO app_reader;
 GRANT SELECT(family_id) ON TABLE app.invitations TO app_ops;
-
---
--- Name: COLUMN invitations.id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(id) ON TABLE app.invitations TO app_api;
 GRANT SELECT(id) ON TABLE app.invitations TO app_reader;
 GRANT SELECT(id) ON TABLE app.invitations TO app_ops;
-
---
--- Name: COLUMN invitations.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(user_id),INSERT(user_id) ON TABLE app.invitations TO app_api;
 GRANT SELECT(user_id) ON TABLE app.invitations TO app_reader;
 GRANT SELECT(user_id) ON TABLE app.invitations TO app_ops;
-
---
--- Name: COLUMN invitations.email; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(email),INSERT(email) ON TABLE app.invitations TO app_api;
 GRANT SELECT(email) ON TABLE app.invitations TO app_reader;
-
---
--- Name: COLUMN invitations.role; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(role),INSERT(role) ON TABLE app.invitations TO app_api;
 GRANT SELECT(role) ON TABLE app.invitations TO app_reader;
 GRANT SELECT(role) ON TABLE app.invitations TO app_ops;
-
---
--- Name: COLUMN invitations.token_hash; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(token_hash) ON TABLE app.invitations TO app_api;
-
---
--- Name: COLUMN invitations.expires_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(expires_at) ON TABLE app.invitations TO app_api;
 GRANT SELECT(expires_at) ON TABLE app.invitations TO app_reader;
 GRANT SELECT(expires_at) ON TABLE app.invitations TO app_ops;
-
---
--- Name: COLUMN invitations.accepted_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(accepted_at) ON TABLE app.invitations TO app_api;
 GRANT SELECT(accepted_at) ON TABLE app.invitations TO app_reader;
 GRANT UPDATE(accepted_at) ON TABLE app.invitations TO app_auth;
-
---
--- Name: COLUMN invitations.member_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(member_id) ON TABLE app.invitations TO app_api;
 GRANT SELECT(member_id) ON TABLE app.invitations TO app_reader;
 GRANT UPDATE(member_id) ON TABLE app.invitations TO app_auth;
-
---
--- Name: COLUMN invitations.revoked_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(revoked_at),UPDATE(revoked_at) ON TABLE app.invitations TO app_api;
 GRANT SELECT(revoked_at) ON TABLE app.invitations TO app_reader;
-
---
--- Name: COLUMN invitations.is_pending; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(is_pending) ON TABLE app.invitations TO app_api;
 GRANT SELECT(is_pending) ON TABLE app.invitations TO app_reader;
 GRANT SELECT(is_pending) ON TABLE app.invitations TO app_ops;
-
---
--- Name: COLUMN invitations.created_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(created_at) ON TABLE app.invitations TO app_api;
 GRANT SELECT(created_at) ON TABLE app.invitations TO app_reader;
-
---
--- Name: COLUMN invitations.updated_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(updated_at) ON TABLE app.invitations TO app_api;
 GRANT SELECT(updated_at) ON TABLE app.invitations TO app_reader;
-
---
--- Name: COLUMN invitations.row_version; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(row_version) ON TABLE app.invitations TO app_api;
 GRANT SELECT(row_version) ON TABLE app.invitations TO app_reader;
 
---
--- Name: TABLE rate_limit_hits; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT,DELETE ON TABLE app.rate_limit_hits TO app_auth;
-
---
--- Name: COLUMN rate_limit_hits.rate_limit; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(rate_limit) ON TABLE app.rate_limit_hits TO app_auth;
-
---
--- Name: COLUMN rate_limit_hits.subject_hash; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(subject_hash) ON TABLE app.rate_limit_hits TO app_auth;
 
---
--- Name: TABLE refresh_tokens; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT ON TABLE app.refresh_tokens TO app_auth;
-
---
--- Name: COLUMN refresh_tokens.token_hash; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(token_hash) ON TABLE app.refresh_tokens TO app_auth;
-
---
--- Name: COLUMN refresh_tokens.session_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(session_id) ON TABLE app.refresh_tokens TO app_auth;
-
---
--- Name: COLUMN refresh_tokens.replaces_hash; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(replaces_hash) ON TABLE app.refresh_tokens TO app_auth;
-
---
--- Name: TABLE sessions; Type: ACL; Schema: app; Owner: app_owner
---
 
 GRANT SELECT ON TABLE app.sessions TO app_auth;
 GRANT DELETE ON TABLE app.sessions TO app_ops;
-
---
--- Name: COLUMN sessions.id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(id) ON TABLE app.sessions TO app_api;
 GRANT SELECT(id) ON TABLE app.sessions TO app_reader;
 GRANT SELECT(id) ON TABLE app.sessions TO app_ops;
-
---
--- Name: COLUMN sessions.user_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(user_id) ON TABLE app.sessions TO app_api;
 GRANT SELECT(user_id) ON TABLE app.sessions TO app_reader;
 GRANT INSERT(user_id) ON TABLE app.sessions TO app_auth;
 GRANT SELECT(user_id) ON TABLE app.sessions TO app_ops;
-
---
--- Name: COLUMN sessions.family_id; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT INSERT(family_id),UPDATE(family_id) ON TABLE app.sessions TO app_auth;
-
---
--- Name: COLUMN sessions.expires_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(expires_at) ON TABLE app.sessions TO app_api;
 GRANT SELECT(expires_at) ON TABLE app.sessions TO app_reader;
 GRANT INSERT(expires_at),UPDATE(expires_at) ON TABLE app.sessions TO app_auth;
 GRANT SELECT(expires_at) ON TABLE app.sessions TO app_ops;
-
---
--- Name: COLUMN sessions.revoked_at; Type: ACL; Schema: app; Owner: app_owner
---
-
 GRANT SELECT(revoked_at) ON TABLE app.sessions TO app_api;
 GRANT SELECT(revoked_at) ON TABLE app.sessions TO app_reader;
 GRANT UPDATE(revoked_at) ON TABLE app.sessions TO app_auth;
-
---
--- PostgreSQL database dump complete
---

@@ -2,7 +2,7 @@
 
 `sql/migrations` is structure: each file runs once, in order, and has a rollback. The files of
 `sql/functions` and `sql/policies` are repeatable: `functions/NAME.sql` owns every function
-`app.NAME`, `policies/TABLE.sql` owns row security, policies and grants of `app.TABLE`; such a file
+`app.NAME`, `policies/TABLE.sql` owns row security, policies, grants and triggers of `app.TABLE`; such a file
 runs again whenever it, or what it made, is no longer what was recorded.
 
 One step per module. `sources` reads the files; `bookkeeping` and `structure` read the database,

@@ -77,9 +77,9 @@ def drop(
     *,
     spare_used: bool = False,
 ) -> None:
-    """Take away policies with their grants, then functions, all in one statement; never by cascade.
+    """Take away policies with grants and triggers, then functions, in one go; never by cascade.
 
-    `spare_used` leaves functions alone on which triggers, defaults or checks depend.
+    `spare_used` leaves functions alone on which defaults or checks depend.
     """
     items = [item for step in steps for item in state.live.get(step.key, [])]
     for item in items:

@@ -29,6 +29,7 @@ DIRECTIVES = {
     "policy": {"requires", "owner"},
 }
 DIRECTIVE = re.compile(r"--\s*(depends|transactional|requires|owner|locks)\s*:\s*(.*)")
+TRIGGER = re.compile(r"^\s*create\s+(or\s+replace\s+)?(constraint\s+)?trigger\b", re.I | re.M)
 OWNER = "app_owner"
 
 Key = tuple[str, str]  # kind and name
@@ -75,6 +76,8 @@ class File:
             yield f"`-- {late[1]}:` is below the head of the file, where nothing reads it"
         if ends := re.search(r"^(begin|commit|rollback)\s*;", self.text, re.MULTILINE):
             yield f"the file must not say `{ends[1]}`: it runs in a transaction of the migrator"
+        if self.kind == "migration" and TRIGGER.search(self.text):
+            yield "a migration must not create a trigger: the policy file of its table does"
         for name in self.head.keys() - DIRECTIVES[self.kind]:
             yield f"`-- {name}:` has no meaning in {FOLDERS[self.kind]}"
         if not re.fullmatch(r"app_[a-z0-9_]+", self.owner):

@@ -1,7 +1,7 @@
 -- Users: people, across all families, and the passwords they sign in with.
 --
--- A user belongs to no tenant, so there is no family_id here: each sees their own row only. What a
--- family may know of them (a name, a role) stands in its membership.
+-- A user belongs to no tenant, so there is no family_id here: users see only their own row. What a
+-- family may know of a user (a name, a role) is in the membership.
 --
 -- The password hash has a table of its own that the service's login cannot read at all, so that no
 -- careless column grant on users can ever show one.
@@ -26,7 +26,7 @@ create table app.users (
 
     primary key (id),
 
-    -- A shape that could be an address; whether mail arrives there only mail can tell.
+    -- A rough shape only: whether an address exists, only a mail to it can tell.
     constraint users_email_looks_like_an_address
         check (email ~ '^[^@[:space:]]+@[^@[:space:]]+$' and length(email) <= 254),
     constraint users_full_name_is_1_to_200_characters
@@ -44,33 +44,18 @@ create unique index users_lower_email_key on app.users (lower(email));
 -- Serves count_purgeable and purge_accounts: nothing but what is retired, the oldest first.
 create index users_deleted_at_idx on app.users (deleted_at) where deleted_at is not null;
 
-create trigger _100_touch before update on app.users
-    for each row execute function app.tg_touch();
-
 comment on table app.users is
     'A person with an account. Retired by deleted_at, removed for good by a purge.';
-comment on column app.users.id is
-    'Time-ordered (version 7) where the server can make such ids, random otherwise.';
 comment on column app.users.email is 'As the person wrote it; unique without regard to case.';
-comment on column app.users.full_name is 'The person''s own name.';
 comment on column app.users.time_zone is 'IANA name, such as Europe/Vienna.';
 comment on column app.users.is_notified is 'Whether the person wants notifications.';
-comment on column app.users.created_at is 'When the row was made; never changes.';
-comment on column app.users.updated_at is 'When the row last changed; strictly increasing.';
-comment on column app.users.row_version is 'Counts the changes of the row, from 1.';
-comment on column app.users.deleted_at is 'When the account was retired; null while it is active.';
-comment on column app.users.is_active is 'True until the account is retired.';
-comment on constraint users_pkey on app.users is 'This user exists already.';
-comment on index app.users_lower_email_key is
-    'There is already an account with this e-mail address.';
-comment on index app.users_deleted_at_idx is 'Serves count_purgeable and purge_accounts.';
+comment on index app.users_lower_email_key is 'This e-mail address already has an account.';
 comment on constraint users_email_looks_like_an_address on app.users is
     'The e-mail address must look like name@host and have at most 254 characters.';
 comment on constraint users_full_name_is_1_to_200_characters on app.users is
     'The full name must have 1 to 200 characters and not only blanks.';
 comment on constraint users_time_zone_is_known on app.users is
     'The time zone must be a name such as Europe/Vienna.';
-comment on trigger _100_touch on app.users is 'Keeps created_at, updated_at and row_version.';
 
 create table app.credentials (
     user_id uuid not null,
@@ -84,25 +69,17 @@ create table app.credentials (
     primary key (user_id),
     foreign key (user_id) references app.users (id) on delete cascade,
 
-    -- Never a password by mistake: only the text form that argon2id hashes have.
+    -- Keeps a plain password from being stored by mistake.
     constraint credentials_password_hash_is_argon2id
         check (password_hash like '$argon2id$%')
 );
 alter table app.credentials enable row level security;
 alter table app.credentials force row level security;
 
-create trigger _100_touch before update on app.credentials
-    for each row execute function app.tg_touch();
-
 comment on table app.credentials is 'The password hash of a user. Only app_auth can read it.';
-comment on column app.credentials.user_id is 'Whose password it is.';
 comment on column app.credentials.password_hash is
     'argon2id in its encoded form: parameters, salt and hash.';
-comment on column app.credentials.created_at is 'When the row was made; never changes.';
-comment on column app.credentials.updated_at is 'When the row last changed; strictly increasing.';
-comment on column app.credentials.row_version is 'Counts the changes of the row, from 1.';
-comment on constraint credentials_pkey on app.credentials is 'This user has a password already.';
+comment on constraint credentials_pkey on app.credentials is 'This user already has a password.';
 comment on constraint credentials_user_id_fkey on app.credentials is 'The user does not exist.';
 comment on constraint credentials_password_hash_is_argon2id on app.credentials is
     'Passwords are stored as argon2id hashes only.';
-comment on trigger _100_touch on app.credentials is 'Keeps created_at, updated_at and row_version.';

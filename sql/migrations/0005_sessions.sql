@@ -5,7 +5,7 @@
 -- key decides: it has a successor or it has none. Presenting a token that has one revokes the
 -- session.
 --
--- Tokens are stored as SHA-256 of 32 random bytes: with nothing to guess, a slow hash would only
+-- Tokens are stored as SHA-256 of 32 random bytes: nobody can guess them, so a slow hash would only
 -- cost time.
 --
 -- depends: 0004_families
@@ -26,7 +26,7 @@ create table app.sessions (
 
     primary key (id),
     foreign key (user_id) references app.users (id) on delete cascade,
-    -- A session outlives the membership it stands in: the next refresh moves it to another family.
+    -- A session outlives its membership: the next refresh moves it to another family.
     foreign key (family_id, user_id) references app.family_memberships (family_id, user_id)
         on delete set null (family_id)
 );
@@ -42,31 +42,17 @@ create index sessions_family_id_user_id_idx on app.sessions (family_id, user_id)
 -- Serves count_purgeable and purge_sessions.
 create index sessions_expires_at_idx on app.sessions (expires_at);
 
-create trigger _100_touch before update on app.sessions
-    for each row execute function app.tg_touch();
-
 comment on table app.sessions is 'A sign-in, from its first token to its revocation or expiry.';
 comment on column app.sessions.id is 'Stands in the access token as sid.';
-comment on column app.sessions.user_id is 'Who signed in.';
 comment on column app.sessions.family_id is
-    'The family the session stands in; null when the user has none.';
+    'The family the session acts in; null when the user has none.';
 comment on column app.sessions.expires_at is
     'When the newest refresh token of the session stops working.';
 comment on column app.sessions.revoked_at is
     'When the session was ended before its time; null while it lives.';
-comment on column app.sessions.created_at is 'When the row was made; never changes.';
-comment on column app.sessions.updated_at is 'When the row last changed; strictly increasing.';
-comment on column app.sessions.row_version is 'Counts the changes of the row, from 1.';
-comment on constraint sessions_pkey on app.sessions is 'This session exists already.';
 comment on constraint sessions_user_id_fkey on app.sessions is 'The user does not exist.';
 comment on constraint sessions_family_id_user_id_fkey on app.sessions is
     'The user does not belong to this family.';
-comment on index app.sessions_user_id_idx is
-    'Serves change_password and retire_account, and the cascade from users.';
-comment on index app.sessions_family_id_user_id_idx is
-    'Serves retire_family, and the foreign key to the membership.';
-comment on index app.sessions_expires_at_idx is 'Serves count_purgeable and purge_sessions.';
-comment on trigger _100_touch on app.sessions is 'Keeps created_at, updated_at and row_version.';
 
 create table app.refresh_tokens (
     token_hash bytea not null,
@@ -77,7 +63,7 @@ create table app.refresh_tokens (
 
     primary key (token_hash),
     foreign key (session_id) references app.sessions (id) on delete cascade,
-    -- A link may be followed once.
+    -- A token has one successor at most.
     unique (replaces_hash),
     foreign key (replaces_hash) references app.refresh_tokens (token_hash) on delete cascade,
 
@@ -91,18 +77,15 @@ create index refresh_tokens_session_id_idx on app.refresh_tokens (session_id);
 
 comment on table app.refresh_tokens is
     'The links of a session''s chain, the newest without successor. Only app_auth can read it.';
-comment on column app.refresh_tokens.token_hash is
-    'SHA-256 of the token; the token itself is stored nowhere.';
-comment on column app.refresh_tokens.session_id is 'The session it prolongs.';
-comment on column app.refresh_tokens.replaces_hash is 'The link before; null for the first.';
-comment on column app.refresh_tokens.created_at is 'When the token was given out; never changes.';
-comment on constraint refresh_tokens_pkey on app.refresh_tokens is 'This token exists already.';
+comment on column app.refresh_tokens.token_hash is 'SHA-256 of the token, which is stored nowhere.';
+comment on column app.refresh_tokens.replaces_hash is
+    'The token before it in the chain; null for the first.';
+comment on constraint refresh_tokens_pkey on app.refresh_tokens is 'This token already exists.';
 comment on constraint refresh_tokens_session_id_fkey on app.refresh_tokens is
     'The session does not exist.';
 comment on constraint refresh_tokens_replaces_hash_key on app.refresh_tokens is
-    'This token was used already.';
+    'This token has already been used.';
 comment on constraint refresh_tokens_replaces_hash_fkey on app.refresh_tokens is
-    'The token before does not exist.';
+    'The previous token does not exist.';
 comment on constraint refresh_tokens_token_hash_is_sha256 on app.refresh_tokens is
     'Tokens are stored as SHA-256.';
-comment on index app.refresh_tokens_session_id_idx is 'Serves the cascade from sessions.';

@@ -6,6 +6,7 @@
 --
 -- No foreign keys: the record of a deletion must outlive what was deleted.
 --
+-- locks: app.families access exclusive, because its policy file runs again
 -- depends: 0005_sessions
 
 set local role app_owner;
@@ -45,19 +46,14 @@ create table app.audit_log (
 alter table app.audit_log enable row level security;
 alter table app.audit_log force row level security;
 
--- Serves list_audit: what the family shares. A record is in one of these two, and a reader needs no
--- more than both; between them they pass over what is private to others.
+-- Serves list_audit: what the family shares. Every record is in one of these two indexes; together
+-- they leave out what is private to others.
 create index audit_log_shared_idx
     on app.audit_log (family_id, occurred_at, id) where private_to is null;
 
 -- Serves list_audit: what is private to the reader.
 create index audit_log_private_idx
     on app.audit_log (family_id, private_to, occurred_at, id) where private_to is not null;
-
-create trigger _100_refuse_change before update or delete on app.audit_log
-    for each row execute function app.tg_refuse_change('the audit trail is append-only');
-create trigger _100_refuse_truncate before truncate on app.audit_log
-    for each statement execute function app.tg_refuse_change('the audit trail is append-only');
 
 -- Takes what no month's partition takes, so that a forgotten month never stops a write.
 -- app.ensure_audit_partitions() makes the months; a partition inherits neither policies
@@ -66,16 +62,10 @@ create table app.audit_log_default partition of app.audit_log default;
 alter table app.audit_log_default enable row level security;
 alter table app.audit_log_default force row level security;
 
-create trigger _100_refuse_truncate before truncate on app.audit_log_default
-    for each statement execute function app.tg_refuse_change('the audit trail is append-only');
-
 comment on table app.audit_log is
     'Every write to a family''s rows, whichever client made it. Append-only, a partition a month.';
-comment on column app.audit_log.family_id is 'The tenant.';
 comment on column app.audit_log.occurred_at is
     'When the row was written (not when its transaction began).';
-comment on column app.audit_log.id is 'Tells apart what happened in one microsecond.';
-comment on column app.audit_log.action_type is 'insert, update or delete.';
 comment on column app.audit_log.table_name is 'The table, without its schema.';
 comment on column app.audit_log.row_key is 'The primary key of the row, without family_id.';
 comment on column app.audit_log.before is
@@ -87,19 +77,13 @@ comment on column app.audit_log.actor_id is
 comment on column app.audit_log.actor_role is
     'The role that user acted in; null when there was none.';
 comment on column app.audit_log.private_to is
-    'Whose private row it is: nobody else reads the record, not even an owner. Null when shared.';
+    'The user whose private row it is: nobody else reads the record. Null when shared.';
 comment on column app.audit_log.metadata is
     'login, database_role, application and request_id, as far as they are known.';
-comment on constraint audit_log_pkey on app.audit_log is 'This record exists already.';
 comment on constraint audit_log_before_and_after_fit_the_action on app.audit_log is
-    'An insert has no before, a delete no after, an update both.';
-comment on index app.audit_log_shared_idx is 'Serves list_audit: what the family shares.';
-comment on index app.audit_log_private_idx is 'Serves list_audit: what is private to the reader.';
-comment on trigger _100_refuse_change on app.audit_log is 'The trail is append-only.';
-comment on trigger _100_refuse_truncate on app.audit_log is 'The trail is append-only.';
+    'An insert has only an after, a delete only a before, an update both.';
 comment on table app.audit_log_default is
     'What no month''s partition takes. Should be empty: hearth migrate makes the months ahead.';
-comment on trigger _100_refuse_truncate on app.audit_log_default is 'The trail is append-only.';
 
 create type app.account_event as enum (
     'signed_up',
@@ -131,22 +115,8 @@ alter table app.account_events force row level security;
 -- For the people who look into one account.
 create index account_events_user_id_occurred_at_idx on app.account_events (user_id, occurred_at);
 
-create trigger _100_refuse_change before update or delete on app.account_events
-    for each row execute function app.tg_refuse_change('account events are append-only');
-create trigger _100_refuse_truncate before truncate on app.account_events
-    for each statement execute function app.tg_refuse_change('account events are append-only');
-
 comment on table app.account_events is
     'What happened to accounts, which belong to no family: sign-ups, sign-ins. Append-only.';
-comment on column app.account_events.id is 'Names the event.';
-comment on column app.account_events.user_id is
-    'Whose account; no foreign key, for the event outlives the account.';
-comment on column app.account_events.event_type is 'What happened.';
-comment on column app.account_events.occurred_at is 'When it happened.';
+comment on column app.account_events.user_id is 'No foreign key: the event outlives the account.';
 comment on column app.account_events.metadata is
     'login, database_role, session_id and request_id, as far as they are known.';
-comment on constraint account_events_pkey on app.account_events is 'This event exists already.';
-comment on index app.account_events_user_id_occurred_at_idx is
-    'For the people who look into one account.';
-comment on trigger _100_refuse_change on app.account_events is 'Events are append-only.';
-comment on trigger _100_refuse_truncate on app.account_events is 'Events are append-only.';

@@ -38,12 +38,10 @@ create table app.tasks (
 );
 alter table app.tasks enable row level security;
 alter table app.tasks force row level security;
-
--- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.tasks alter column family_id set (n_distinct = -0.001);
 
--- Serves list_tasks: what the family shares. A task is in one of these two, and a reader needs no
--- more than both; between them they pass over what is private to others.
+-- Serves list_tasks: what the family shares. Every task is in one of these two indexes; together
+-- they leave out what is private to others.
 create index tasks_shared_idx
     on app.tasks (family_id, created_at, id) where visibility = 'family';
 
@@ -57,28 +55,9 @@ create index tasks_family_id_due_on_idx on app.tasks (family_id, due_on) where d
 -- Serves the cascade from family_memberships.
 create index tasks_family_id_user_id_idx on app.tasks (family_id, user_id);
 
-create trigger _100_touch before update on app.tasks
-    for each row execute function app.tg_touch();
-create trigger _110_refuse_truncate before truncate on app.tasks
-    for each statement
-    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-create trigger _900_audit after insert or update or delete on app.tasks
-    for each row execute function app.tg_record_audit();
-
 comment on table app.tasks is 'What somebody means to do.';
-comment on column app.tasks.family_id is 'The tenant.';
-comment on column app.tasks.id is 'Names the task within its family.';
-comment on column app.tasks.user_id is 'Whose task it is; it does not change hands.';
-comment on column app.tasks.title is 'In a line, 1 to 200 characters.';
-comment on column app.tasks.description is 'More about it, up to 1000 characters.';
-comment on column app.tasks.due_on is 'The day it is due, in the family''s time zone.';
-comment on column app.tasks.visibility is 'Whether the family sees it.';
-comment on column app.tasks.completed_at is 'When it was done; null while it is open.';
-comment on column app.tasks.is_completed is 'True once it is done.';
-comment on column app.tasks.created_at is 'When the row was made; never changes.';
-comment on column app.tasks.updated_at is 'When the row last changed; strictly increasing.';
-comment on column app.tasks.row_version is 'Counts the changes of the row, from 1.';
-comment on constraint tasks_pkey on app.tasks is 'This task exists already.';
+comment on column app.tasks.due_on is 'In the family''s time zone.';
+comment on column app.tasks.completed_at is 'Null while it is open.';
 comment on constraint tasks_family_id_user_id_fkey on app.tasks is
     'The user does not belong to this family.';
 comment on constraint tasks_title_is_1_to_200_characters on app.tasks is
@@ -86,13 +65,4 @@ comment on constraint tasks_title_is_1_to_200_characters on app.tasks is
 comment on constraint tasks_description_is_at_most_1000_characters on app.tasks is
     'The description must have at most 1000 characters.';
 comment on constraint tasks_due_on_is_in_the_calendar on app.tasks is
-    'The due date must lie between the years 1900 and 2999.';
-comment on index app.tasks_shared_idx is 'Serves list_tasks: what the family shares.';
-comment on index app.tasks_private_idx is 'Serves list_tasks: what is private to the reader.';
-comment on index app.tasks_family_id_due_on_idx is
-    'Serves list_tasks when it is asked for a due date.';
-comment on index app.tasks_family_id_user_id_idx is 'Serves the cascade from family_memberships.';
-comment on trigger _100_touch on app.tasks is 'Keeps created_at, updated_at and row_version.';
-comment on trigger _110_refuse_truncate on app.tasks is
-    'Rows leave one by one, so that the audit trail sees them.';
-comment on trigger _900_audit on app.tasks is 'Writes the audit trail.';
+    'The due date must be between the years 1900 and 2999.';

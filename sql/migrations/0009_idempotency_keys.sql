@@ -1,8 +1,8 @@
--- Kept answers: what a request with an Idempotency-Key was answered, so that the same request sent
--- again does nothing again.
+-- Kept answers: what the service answered to a request with an Idempotency-Key, so that the same
+-- request does nothing when it is sent again.
 --
--- A row is written in the transaction of the write it answers for: there is no moment in which one
--- of the two is there and the other is not. It is kept for a day.
+-- A row is written in the transaction of the write it answers for: either both are there or neither
+-- is. It is kept for a day.
 --
 -- depends: 0008_conversations
 
@@ -39,24 +39,16 @@ alter table app.idempotency_keys force row level security;
 -- Serves delete_expired_idempotency_keys.
 create index idempotency_keys_created_at_idx on app.idempotency_keys (created_at);
 
-create trigger _100_refuse_change before update on app.idempotency_keys
-    for each row execute function app.tg_refuse_change('an answer was given and stays what it was');
-
 comment on table app.idempotency_keys is
     'What a request with an Idempotency-Key was answered; kept for a day.';
-comment on column app.idempotency_keys.family_id is 'The tenant.';
-comment on column app.idempotency_keys.user_id is 'Who asked.';
-comment on column app.idempotency_keys.idempotency_key is 'What the client called the request.';
 comment on column app.idempotency_keys.request_hash is
     'SHA-256 of path, role and body: another request may not use the same key.';
-comment on column app.idempotency_keys.status is 'The HTTP status; only success is kept.';
 comment on column app.idempotency_keys.body is
     'The JSON text of the response; null where it was empty.';
 comment on column app.idempotency_keys.etag_version is
     'The version in the answer''s ETag; null where it had none.';
-comment on column app.idempotency_keys.created_at is 'When it was given; never changes.';
 comment on constraint idempotency_keys_pkey on app.idempotency_keys is
-    'This Idempotency-Key has been used already.';
+    'This Idempotency-Key has already been used.';
 comment on constraint idempotency_keys_family_id_user_id_fkey on app.idempotency_keys is
     'The user does not belong to this family.';
 comment on constraint idempotency_keys_idempotency_key_is_1_to_255_characters
@@ -65,8 +57,6 @@ comment on constraint idempotency_keys_idempotency_key_is_1_to_255_characters
 comment on constraint idempotency_keys_request_hash_is_a_sha256 on app.idempotency_keys is
     'The hash of a request has 32 bytes.';
 comment on constraint idempotency_keys_status_is_one_of_success on app.idempotency_keys is
-    'Only answers of success are kept.';
+    'Only successful answers are kept.';
 comment on constraint idempotency_keys_body_has_at_most_4_mebibytes on app.idempotency_keys is
     'The answer must have at most 4 MiB.';
-comment on index app.idempotency_keys_created_at_idx is 'Serves delete_expired_idempotency_keys.';
-comment on trigger _100_refuse_change on app.idempotency_keys is 'An answer was given and stays.';

@@ -1,8 +1,8 @@
--- Attempts: who tried to get in how often, so that nobody guesses passwords for long.
+-- Attempts: who tried to get in and how often, so that nobody can guess passwords for long.
 --
 -- They are counted here and not in the service, so that all its processes count together and a
--- restart forgets nothing. Subjects are keyed hashes: whose address or which network tried is not
--- to be read here. A row is kept for a day, and then until somebody tries again.
+-- restart forgets nothing. Subjects are keyed hashes: nobody can read here whose address or which
+-- network tried. A row is kept for a day, and then until somebody tries again.
 --
 -- depends: 0009_idempotency_keys
 
@@ -36,20 +36,8 @@ create index rate_limit_hits_rate_limit_subject_hash_created_at_idx
 -- Serves hit_rate_limit, which forgets what is old.
 create index rate_limit_hits_created_at_idx on app.rate_limit_hits (created_at);
 
-create trigger _100_refuse_change before update on app.rate_limit_hits
-    for each row execute function app.tg_refuse_change('an attempt was made or was not');
-
 comment on table app.rate_limit_hits is 'Attempts to sign in or up; kept for a day.';
-comment on column app.rate_limit_hits.id is 'Names the attempt.';
-comment on column app.rate_limit_hits.rate_limit is 'What was attempted.';
 comment on column app.rate_limit_hits.subject_hash is
-    'HMAC-SHA-256 of what is counted together: an address of mail, a network, both, or a user.';
-comment on column app.rate_limit_hits.created_at is 'When it was made; never changes.';
-comment on constraint rate_limit_hits_pkey on app.rate_limit_hits is 'This attempt exists already.';
+    'HMAC-SHA-256 of what is counted together: an e-mail address, a network, both, or a user.';
 comment on constraint rate_limit_hits_subject_hash_is_a_sha256 on app.rate_limit_hits is
     'The hash of a subject has 32 bytes.';
-comment on index app.rate_limit_hits_rate_limit_subject_hash_created_at_idx is
-    'Serves hit_rate_limit and reset_rate_limit.';
-comment on index app.rate_limit_hits_created_at_idx is 'Serves hit_rate_limit, which forgets what is old.';
-comment on trigger _100_refuse_change on app.rate_limit_hits is
-    'Attempts are counted, not changed.';

@@ -3,5 +3,4 @@
 set local role app_owner;
 drop table app.habit_logs;
 drop table app.habits;
-drop function if exists app.tg_require_visible_parent();
 drop type app.habit_type;

@@ -1,11 +1,11 @@
--- Habits: what somebody means to do again and again, and on which days they did.
+-- Habits: what somebody means to do again and again, and the days on which they did it.
 --
--- A log carries its habit's owner, visibility and type, and the foreign key proves them: so that
--- the policies on logs compare columns and need no join, and plain checks say what fits which type.
--- The key follows the visibility when it changes.
+-- A log carries the owner, the visibility and the type of its habit, and the foreign key proves
+-- them. So the policies on logs compare columns and need no join, and plain checks say what fits
+-- which type. When the visibility of a habit changes, the key changes it in the logs.
 --
--- A log keeps the target of its day: a later one does not judge it again. The schedule has no
--- history: it is as it is now for every day.
+-- A log keeps the target of its day, so a later target does not judge it again. The schedule has no
+-- history: the current one holds for every day.
 --
 -- depends: 0012_exercises
 
@@ -39,7 +39,7 @@ create table app.habits (
 
     primary key (family_id, id),
     -- What logs refer to: a habit together with what they carry of it. In this order it also serves
-    -- the cascade from family_memberships, and does not vie with the primary key.
+    -- the cascade from family_memberships, and does not compete with the primary key.
     unique (family_id, user_id, id, visibility, type),
     foreign key (family_id, user_id) references app.family_memberships (family_id, user_id)
         on delete cascade,
@@ -71,12 +71,9 @@ create table app.habits (
 );
 alter table app.habits enable row level security;
 alter table app.habits force row level security;
-
--- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.habits alter column family_id set (n_distinct = -0.001);
 
--- Serves list_habits: what the family shares. A habit is in one of these two, and a reader needs no
--- more than both.
+-- Serves list_habits: what the family shares. Every habit is in one of these two indexes.
 create index habits_shared_idx
     on app.habits (family_id, is_active, created_at, id) where visibility = 'family';
 
@@ -87,49 +84,19 @@ create index habits_private_idx
 -- Serves count_purgeable and purge_habits: nothing but what is retired, the oldest first.
 create index habits_deleted_at_idx on app.habits (deleted_at) where deleted_at is not null;
 
-create trigger _100_touch before update on app.habits
-    for each row execute function app.tg_touch();
-create trigger _110_refuse_truncate before truncate on app.habits
-    for each statement
-    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
--- Who runs the family retires and restores a shared habit, and the policy cannot see which columns
--- change. This can. The user of the context is written out, for the function comes after the table.
-create trigger _200_refuse_others
-    before update of
-        name, description, target_value, unit, weekdays, times_per_week, points, visibility
-    on app.habits
-    for each row
-    when (OLD.user_id <> nullif(pg_catalog.current_setting('app.user_id', true), '')::uuid)
-    execute function app.tg_refuse_change('a habit is changed by its owner');
-create trigger _900_audit after insert or update or delete on app.habits
-    for each row execute function app.tg_record_audit();
-
 comment on table app.habits is
     'What somebody means to do again and again. Retired by deleted_at; the logs stay.';
-comment on column app.habits.family_id is 'The tenant.';
-comment on column app.habits.id is 'Names the habit within its family.';
-comment on column app.habits.user_id is 'Whose habit it is; it does not change hands.';
-comment on column app.habits.name is 'In a line, 1 to 100 characters.';
-comment on column app.habits.description is 'More about it, up to 1000 characters.';
 comment on column app.habits.type is 'What is logged of it; never changes.';
 comment on column app.habits.target_value is
-    'What a day takes to be done: in the unit, of a duration in minutes; null for yes or no.';
+    'What completes a day: in the unit, or in minutes for a duration; null for yes or no.';
 comment on column app.habits.unit is
-    'What the numbers count, such as pages; only of a number, for a duration is in minutes.';
+    'What the numbers count, such as pages; null unless the type is numeric.';
 comment on column app.habits.weekdays is
-    'The days it is due, from 1 for Monday to 7 for Sunday (ISO 8601); null if by times a week.';
+    'The days it is due, from 1 for Monday to 7 for Sunday (ISO 8601); null if it is due some'
+    ' times a week.';
 comment on column app.habits.times_per_week is
-    'On how many days of a week, Monday to Sunday, it is due; null if by weekdays.';
-comment on column app.habits.points is 'What a day on which it was done is worth, 0 to 1000.';
-comment on column app.habits.visibility is 'Whether the family sees it, with its logs.';
-comment on column app.habits.created_at is 'When the row was made; never changes.';
-comment on column app.habits.updated_at is 'When the row last changed; strictly increasing.';
-comment on column app.habits.row_version is 'Counts the changes of the row, from 1.';
-comment on column app.habits.deleted_at is 'When the habit was retired; null while it is active.';
-comment on column app.habits.is_active is 'True until the habit is retired.';
-comment on constraint habits_pkey on app.habits is 'This habit exists already.';
-comment on constraint habits_family_id_user_id_id_visibility_type_key on app.habits is
-    'This habit exists already.';
+    'On how many days of a week, Monday to Sunday, it is due; null if it is due on weekdays.';
+comment on column app.habits.points is 'For each day on which it is done.';
 comment on constraint habits_family_id_user_id_fkey on app.habits is
     'The user does not belong to this family.';
 comment on constraint habits_name_is_1_to_100_characters on app.habits is
@@ -137,42 +104,21 @@ comment on constraint habits_name_is_1_to_100_characters on app.habits is
 comment on constraint habits_description_is_at_most_1000_characters on app.habits is
     'The description must have at most 1000 characters.';
 comment on constraint habits_target_value_is_there_unless_boolean on app.habits is
-    'The target must be absent from a habit of yes or no, and there in any other.';
+    'A yes-or-no habit has no target; every other habit needs one.';
 comment on constraint habits_target_value_is_more_than_0_and_at_most_1000000 on app.habits is
     'The target must be more than 0 and at most 1000000.';
 comment on constraint habits_unit_is_there_if_numeric on app.habits is
-    'The unit must be there in a habit with a number, and absent from any other.';
+    'A numeric habit needs a unit; every other habit has none.';
 comment on constraint habits_unit_is_1_to_50_characters on app.habits is
     'The unit must have 1 to 50 characters and not only blanks.';
 comment on constraint habits_schedule_is_by_weekdays_or_by_times_per_week on app.habits is
-    'The schedule must be either by weekdays or by a number of times a week.';
+    'The schedule must be either weekdays or a number of times a week.';
 comment on constraint habits_weekdays_are_some_of_1_to_7_in_order on app.habits is
-    'The weekdays must be some of 1 to 7, each once and in this order.';
+    'The weekdays must be numbers from 1 to 7, each once, in ascending order.';
 comment on constraint habits_times_per_week_is_1_to_7 on app.habits is
     'The times a week must be 1 to 7.';
 comment on constraint habits_points_are_0_to_1000 on app.habits is
     'The points must be 0 to 1000.';
-comment on index app.habits_shared_idx is 'Serves list_habits: what the family shares.';
-comment on index app.habits_private_idx is 'Serves list_habits: what is private to the reader.';
-comment on index app.habits_deleted_at_idx is
-    'Serves count_purgeable and purge_habits.';
-comment on trigger _100_touch on app.habits is 'Keeps created_at, updated_at and row_version.';
-comment on trigger _110_refuse_truncate on app.habits is
-    'Rows leave one by one, so that the audit trail sees them.';
-comment on trigger _200_refuse_others on app.habits is
-    'Others than its owner may retire and restore a habit, and change nothing else.';
-comment on trigger _900_audit on app.habits is 'Writes the audit trail.';
-
--- The stub of the rule that nobody adds to what they do not see; sql/functions has the function
--- itself.
-create function app.tg_require_visible_parent()
-    returns trigger
-    language plpgsql
-as $$
-begin
-    raise exception 'functions are not installed yet' using hint = 'Run: hearth migrate';
-end
-$$;
 
 create table app.habit_logs (
     family_id uuid not null,
@@ -199,7 +145,7 @@ create table app.habit_logs (
 
     constraint habit_logs_logged_on_is_in_the_calendar
         check (logged_on between '1900-01-01' and '2999-12-31'),
-    -- One day ahead, for who is east of home.
+    -- One day ahead, for members who are east of home.
     constraint habit_logs_logged_on_is_at_most_a_day_ahead
         check (logged_on <= entered_on + 1),
     constraint habit_logs_value_is_absent_if_boolean
@@ -217,62 +163,35 @@ create table app.habit_logs (
 );
 alter table app.habit_logs enable row level security;
 alter table app.habit_logs force row level security;
-
--- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.habit_logs alter column family_id set (n_distinct = -0.001);
 
-create trigger _100_touch before update on app.habit_logs
-    for each row execute function app.tg_touch();
-create trigger _110_refuse_truncate before truncate on app.habit_logs
-    for each statement
-    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-create trigger _150_refuse_unseen before insert on app.habit_logs
-    for each row execute function app.tg_require_visible_parent('habit');
-create trigger _900_audit after insert or update or delete on app.habit_logs
-    for each row execute function app.tg_record_audit();
-
 comment on table app.habit_logs is 'What was done of a habit on a day. One row a day.';
-comment on column app.habit_logs.family_id is 'The tenant.';
-comment on column app.habit_logs.habit_id is 'The habit it belongs to.';
-comment on column app.habit_logs.logged_on is 'The day, in the family''s time zone.';
-comment on column app.habit_logs.user_id is 'The owner of the habit.';
-comment on column app.habit_logs.visibility is 'The visibility of the habit; changes with it.';
-comment on column app.habit_logs.type is 'The type of the habit.';
+comment on column app.habit_logs.logged_on is 'In the family''s time zone.';
 comment on column app.habit_logs.value is
-    'How much: in the unit of the habit, of a duration in minutes; null for yes or no.';
+    'In the unit of the habit, or in minutes for a duration; null for yes or no.';
 comment on column app.habit_logs.target_value is
-    'The target of the day, in the same; null for yes or no.';
+    'The habit''s target on that day; null for yes or no.';
 comment on column app.habit_logs.is_done is
-    'Whether it was done: as said for yes or no, else whether the target was reached.';
-comment on column app.habit_logs.note is 'What there is to say of it, up to 1000 characters.';
+    'What the member said for yes or no, else whether the value reached the target.';
 comment on column app.habit_logs.entered_on is
     'The day it was last written, in the family''s time zone.';
-comment on column app.habit_logs.created_at is 'When the row was made; never changes.';
-comment on column app.habit_logs.updated_at is 'When the row last changed; strictly increasing.';
-comment on column app.habit_logs.row_version is 'Counts the changes of the row, from 1.';
-comment on constraint habit_logs_pkey on app.habit_logs is 'This day is logged already.';
+comment on constraint habit_logs_pkey on app.habit_logs is 'This day is already logged.';
 comment on constraint habit_logs_family_id_habit_id_user_id_visibility_type_fkey
     on app.habit_logs is
     'The habit does not exist.';
 comment on constraint habit_logs_logged_on_is_in_the_calendar on app.habit_logs is
-    'The date must lie between the years 1900 and 2999.';
+    'The date must be between the years 1900 and 2999.';
 comment on constraint habit_logs_logged_on_is_at_most_a_day_ahead on app.habit_logs is
-    'The date must not be after tomorrow: a day is logged when it has come.';
+    'The date must not be after tomorrow.';
 comment on constraint habit_logs_value_is_absent_if_boolean on app.habit_logs is
-    'The value must be absent: this habit is logged as done or not done.';
+    'A yes-or-no habit is logged without a value.';
 comment on constraint habit_logs_value_is_there_unless_boolean on app.habit_logs is
-    'The value must be given: whether this habit was done is told by its target.';
+    'The log of this habit needs a value.';
 comment on constraint habit_logs_value_is_0_to_1000000 on app.habit_logs is
     'The value must be 0 to 1000000.';
 comment on constraint habit_logs_target_value_is_there_unless_boolean on app.habit_logs is
-    'The target must be absent from a log of yes or no, and there in any other.';
+    'The log of a yes-or-no habit has no target; every other log needs one.';
 comment on constraint habit_logs_is_done_is_whether_the_target_was_reached on app.habit_logs is
-    'A day is done when the value has reached the target.';
+    'A day is done if, and only if, the value reaches the target.';
 comment on constraint habit_logs_note_is_at_most_1000_characters on app.habit_logs is
     'The note must have at most 1000 characters.';
-comment on trigger _100_touch on app.habit_logs is 'Keeps created_at, updated_at and row_version.';
-comment on trigger _110_refuse_truncate on app.habit_logs is
-    'Rows leave one by one, so that the audit trail sees them.';
-comment on trigger _150_refuse_unseen on app.habit_logs is
-    'Nobody adds to a habit that they do not see.';
-comment on trigger _900_audit on app.habit_logs is 'Writes the audit trail.';

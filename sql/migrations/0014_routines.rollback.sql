@@ -3,7 +3,6 @@
 set local role app_owner;
 drop table app.routine_completions;
 drop table app.routine_steps;
-drop function if exists app.tg_check_step();
 alter table app.routines drop constraint routines_family_id_id_version_fkey;
 drop table app.routine_versions;
 drop table app.routines;

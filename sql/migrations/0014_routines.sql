@@ -1,15 +1,15 @@
 -- Routines: what is done again and again, in the same steps, by one person or by the family.
 --
--- The steps have versions. Saving them makes the next one, and none ever changes: what was done on
--- a day is known by the version it was done in, and an old one can be brought back, as the newest.
--- A routine always has a newest version: it is made with one, and a key of its own leads there.
+-- The steps have versions. Saving them makes a new version, and a version never changes: a
+-- completion names the version that was done, and an old version can be restored as the newest. A
+-- routine always has a newest version: both are made together, and a foreign key leads to it.
 --
 -- Versions, steps and completions carry the owner and the visibility of their routine, and the
--- foreign keys prove it, so that policies compare columns and need no join. Visibility follows the
--- routine by cascade; nothing else of them moves.
+-- foreign keys prove it, so that policies compare columns and need no join. When the visibility of
+-- a routine changes, the keys change it everywhere; nothing else of them changes.
 --
--- A step may name a habit or an exercise. Of another member's private habit it shows the id and no
--- more; when the habit is purged, the step stays and names nothing.
+-- A step may name a habit or an exercise. If that is another member's private habit, the step shows
+-- its id and no more. When the habit is purged, the step stays and names nothing.
 --
 -- depends: 0013_habits
 
@@ -49,8 +49,6 @@ create table app.routines (
 );
 alter table app.routines enable row level security;
 alter table app.routines force row level security;
-
--- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.routines alter column family_id set (n_distinct = -0.001);
 
 -- Serves list_routines: what the family shares, the active ones apart from the retired.
@@ -64,33 +62,10 @@ create index routines_private_idx
 -- Serves count_purgeable and purge_routines: nothing but what is retired, the oldest first.
 create index routines_deleted_at_idx on app.routines (deleted_at) where deleted_at is not null;
 
-create trigger _100_touch before update on app.routines
-    for each row execute function app.tg_touch();
-create trigger _110_refuse_truncate before truncate on app.routines
-    for each statement
-    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-create trigger _900_audit after insert or update or delete on app.routines
-    for each row execute function app.tg_record_audit();
-
 comment on table app.routines is 'What is done again and again, in the same steps.';
-comment on column app.routines.family_id is 'The tenant.';
-comment on column app.routines.id is 'Names the routine within its family.';
-comment on column app.routines.user_id is 'Whose routine it is; it does not change hands.';
-comment on column app.routines.name is 'What it is called, 1 to 100 characters.';
-comment on column app.routines.description is 'More about it, up to 1000 characters.';
-comment on column app.routines.visibility is 'Whether the family sees it.';
-comment on column app.routines.points is 'What it is worth to do it on a day, 0 to 1000.';
-comment on column app.routines.version is 'The newest version of its steps, from 1.';
-comment on column app.routines.created_at is 'When the row was made; never changes.';
-comment on column app.routines.updated_at is 'When the row last changed; strictly increasing.';
-comment on column app.routines.row_version is
-    'Counts the changes of the row, from 1; those of the steps as well.';
-comment on column app.routines.deleted_at is
-    'When the routine was retired; null while it is active.';
-comment on column app.routines.is_active is 'True until the routine is retired.';
-comment on constraint routines_pkey on app.routines is 'This routine exists already.';
-comment on constraint routines_family_id_user_id_id_visibility_key on app.routines is
-    'This routine exists already.';
+comment on column app.routines.points is 'For each day, to each member who has done it.';
+comment on column app.routines.version is 'The newest version of its steps.';
+comment on column app.routines.row_version is 'Counts the changes of the steps as well.';
 comment on constraint routines_family_id_user_id_fkey on app.routines is
     'The user does not belong to this family.';
 comment on constraint routines_name_is_1_to_100_characters on app.routines is
@@ -99,15 +74,6 @@ comment on constraint routines_description_is_at_most_1000_characters on app.rou
     'The description must have at most 1000 characters.';
 comment on constraint routines_points_are_0_to_1000 on app.routines is
     'The points must be 0 to 1000.';
-comment on index app.routines_shared_idx is 'Serves list_routines: what the family shares.';
-comment on index app.routines_private_idx is
-    'Serves list_routines: what is private to the reader.';
-comment on index app.routines_deleted_at_idx is
-    'Serves count_purgeable and purge_routines.';
-comment on trigger _100_touch on app.routines is 'Keeps created_at, updated_at and row_version.';
-comment on trigger _110_refuse_truncate on app.routines is
-    'Rows leave one by one, so that the audit trail sees them.';
-comment on trigger _900_audit on app.routines is 'Writes the audit trail.';
 
 create table app.routine_versions (
     family_id uuid not null,
@@ -135,78 +101,37 @@ create table app.routine_versions (
 );
 alter table app.routine_versions enable row level security;
 alter table app.routine_versions force row level security;
-
--- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.routine_versions alter column family_id set (n_distinct = -0.001);
 
 -- Serves the foreign key to family_memberships.
 create index routine_versions_family_id_author_id_idx
     on app.routine_versions (family_id, author_id);
 
--- The newest version is one that is there. Both are made in one statement, and they go together.
+-- The newest version exists. Both are made in one statement, and they go together.
 alter table app.routines
     add foreign key (family_id, id, version)
     references app.routine_versions (family_id, routine_id, version) on delete restrict;
 
--- The cascades pass: visibility follows the routine, and who has gone is named no more.
-create trigger _100_refuse_change before update on app.routine_versions
-    for each row when (pg_catalog.pg_trigger_depth() = 0)
-    execute function app.tg_refuse_change('versions are immutable');
-create trigger _110_refuse_delete before delete on app.routine_versions
-    for each row when (pg_catalog.pg_trigger_depth() = 0)
-    execute function app.tg_refuse_change('a version goes only with its routine');
-create trigger _120_refuse_truncate before truncate on app.routine_versions
-    for each statement execute function app.tg_refuse_change('versions are immutable');
-create trigger _150_refuse_unseen before insert on app.routine_versions
-    for each row execute function app.tg_require_visible_parent('routine');
-create trigger _900_audit after insert or delete on app.routine_versions
-    for each row execute function app.tg_record_audit();
-
 comment on table app.routine_versions is
     'The steps of a routine, as they were saved at one time. Immutable.';
-comment on column app.routine_versions.family_id is 'The tenant.';
-comment on column app.routine_versions.routine_id is 'The routine.';
-comment on column app.routine_versions.version is 'Counts the versions of the routine, from 1.';
-comment on column app.routine_versions.user_id is 'The owner of the routine, whoever saved it.';
-comment on column app.routine_versions.visibility is 'The visibility of the routine; follows it.';
-comment on column app.routine_versions.author_id is
-    'Who saved it; null when they were purged.';
+comment on column app.routine_versions.user_id is
+    'The owner of the routine, whoever saved this version.';
+comment on column app.routine_versions.author_id is 'Who saved it; null once they are purged.';
 comment on column app.routine_versions.restored_version is
     'The version that it brought back; null where the steps were written anew.';
-comment on column app.routine_versions.created_at is 'When it was saved; never changes.';
 comment on constraint routine_versions_pkey on app.routine_versions is
-    'This version exists already.';
+    'This version already exists.';
 comment on constraint routine_versions_family_id_routine_id_user_id_visibility_fkey
     on app.routine_versions is 'The routine does not exist, or was just shared or made private.';
 comment on constraint routine_versions_family_id_author_id_fkey on app.routine_versions is
     'The user does not belong to this family.';
 comment on constraint routine_versions_version_is_at_least_1 on app.routine_versions is
     'The version must be at least 1.';
-comment on constraint routine_versions_restored_version_is_an_earlier_one
-    on app.routine_versions is 'A version restores one that was before it.';
-comment on index app.routine_versions_family_id_author_id_idx is
-    'Serves the foreign key to family_memberships.';
-comment on trigger _100_refuse_change on app.routine_versions is
-    'Lets the cascades through and nothing else.';
-comment on trigger _110_refuse_delete on app.routine_versions is
-    'Lets the cascade from routines through and nothing else.';
-comment on trigger _120_refuse_truncate on app.routine_versions is 'Versions are immutable.';
-comment on trigger _150_refuse_unseen on app.routine_versions is
-    'Nobody adds to a routine that they do not see.';
-comment on trigger _900_audit on app.routine_versions is 'Writes the audit trail.';
+comment on constraint routine_versions_restored_version_is_an_earlier_one on app.routine_versions is
+    'A version can only restore an earlier one.';
 
 comment on constraint routines_family_id_id_version_fkey on app.routines is
     'The newest version does not exist.';
-
--- The stub of the rule what a step may name; sql/functions/triggers/tg_check_step.sql holds it.
-create function app.tg_check_step()
-    returns trigger
-    language plpgsql
-as $$
-begin
-    raise exception 'functions are not installed yet' using hint = 'Run: hearth migrate';
-end
-$$;
 
 create table app.routine_steps (
     family_id uuid not null,
@@ -245,8 +170,6 @@ create table app.routine_steps (
 );
 alter table app.routine_steps enable row level security;
 alter table app.routine_steps force row level security;
-
--- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.routine_steps alter column family_id set (n_distinct = -0.001);
 
 -- Serves the foreign key to habits, and tg_check_step.
@@ -255,37 +178,13 @@ create index routine_steps_family_id_habit_id_idx on app.routine_steps (family_i
 -- Serves the foreign key to exercises, and tg_check_step.
 create index routine_steps_family_id_exercise_id_idx on app.routine_steps (family_id, exercise_id);
 
--- The cascades pass: visibility follows the routine, and what was purged is named no more.
-create trigger _100_refuse_change before update on app.routine_steps
-    for each row when (pg_catalog.pg_trigger_depth() = 0)
-    execute function app.tg_refuse_change('steps are immutable');
-create trigger _110_refuse_delete before delete on app.routine_steps
-    for each row when (pg_catalog.pg_trigger_depth() = 0)
-    execute function app.tg_refuse_change('a step goes only with its routine');
-create trigger _120_refuse_truncate before truncate on app.routine_steps
-    for each statement execute function app.tg_refuse_change('steps are immutable');
-create trigger _150_refuse_unseen before insert on app.routine_steps
-    for each row execute function app.tg_require_visible_parent('routine');
-create trigger _200_check_step before insert on app.routine_steps
-    for each row execute function app.tg_check_step();
-create trigger _900_audit after insert or delete on app.routine_steps
-    for each row execute function app.tg_record_audit();
-
 comment on table app.routine_steps is 'What is done in a version of a routine. Immutable.';
-comment on column app.routine_steps.family_id is 'The tenant.';
-comment on column app.routine_steps.routine_id is 'The routine.';
-comment on column app.routine_steps.version is 'The version of the routine.';
-comment on column app.routine_steps.position is 'Its place among the steps, from 1.';
-comment on column app.routine_steps.user_id is 'The owner of the routine, whoever saved the step.';
-comment on column app.routine_steps.visibility is 'The visibility of the routine; follows it.';
-comment on column app.routine_steps.title is 'In a line, 1 to 200 characters.';
-comment on column app.routine_steps.minutes is 'How long it takes, in minutes.';
+comment on column app.routine_steps.position is 'From 1.';
 comment on column app.routine_steps.habit_id is
-    'The habit that it is about, if any; empties when that is purged.';
+    'The habit that it is about; null without one, or once it is purged.';
 comment on column app.routine_steps.exercise_id is
-    'The exercise that it is about, if any; empties when that is purged.';
-comment on column app.routine_steps.created_at is 'When it was saved; never changes.';
-comment on constraint routine_steps_pkey on app.routine_steps is 'This step exists already.';
+    'The exercise that it is about; null without one, or once it is purged.';
+comment on constraint routine_steps_pkey on app.routine_steps is 'This step already exists.';
 comment on constraint routine_steps_family_id_routine_id_version_fkey on app.routine_steps is
     'The version does not exist.';
 comment on constraint routine_steps_family_id_routine_id_user_id_visibility_fkey
@@ -299,23 +198,9 @@ comment on constraint routine_steps_position_is_1_to_100 on app.routine_steps is
 comment on constraint routine_steps_title_is_1_to_200_characters on app.routine_steps is
     'The title must have 1 to 200 characters and not only blanks.';
 comment on constraint routine_steps_minutes_are_1_to_1440 on app.routine_steps is
-    'The minutes must be 1 to 1440, which is a day.';
+    'The minutes must be 1 to 1440 (one day).';
 comment on constraint routine_steps_subject_is_a_habit_or_an_exercise on app.routine_steps is
-    'A step must name a habit or an exercise, not both.';
-comment on index app.routine_steps_family_id_habit_id_idx is
-    'Serves the foreign key to habits, and tg_check_step.';
-comment on index app.routine_steps_family_id_exercise_id_idx is
-    'Serves the foreign key to exercises, and tg_check_step.';
-comment on trigger _100_refuse_change on app.routine_steps is
-    'Lets the cascades through and nothing else.';
-comment on trigger _110_refuse_delete on app.routine_steps is
-    'Lets the cascade from routines through and nothing else.';
-comment on trigger _120_refuse_truncate on app.routine_steps is 'Steps are immutable.';
-comment on trigger _150_refuse_unseen on app.routine_steps is
-    'Nobody adds to a routine that they do not see.';
-comment on trigger _200_check_step on app.routine_steps is
-    'A step comes with its version, and names only what its writer sees.';
-comment on trigger _900_audit on app.routine_steps is 'Writes the audit trail.';
+    'A step may name a habit or an exercise, not both.';
 
 create table app.routine_completions (
     family_id uuid not null,
@@ -349,45 +234,25 @@ create table app.routine_completions (
 );
 alter table app.routine_completions enable row level security;
 alter table app.routine_completions force row level security;
-
--- One plan for all, which suits large families (see app.family_memberships): a thousand rows.
 alter table app.routine_completions alter column family_id set (n_distinct = -0.001);
 
 -- Serves list_routine_completions, and the cascade from routines.
 create index routine_completions_routine_idx
     on app.routine_completions (family_id, routine_id, completed_on, user_id);
 
--- Serves the cascade from routine_versions. With the rest of the key: a smaller one would be taken
--- for the list as well, and all of a routine read and sorted.
+-- Serves the cascade from routine_versions. It has the rest of the key too: the planner would take
+-- a smaller index for the list as well, and then read and sort all of a routine.
 create index routine_completions_version_idx
     on app.routine_completions (family_id, routine_id, version, completed_on, user_id);
 
-create trigger _100_touch before update on app.routine_completions
-    for each row execute function app.tg_touch();
-create trigger _110_refuse_truncate before truncate on app.routine_completions
-    for each statement
-    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
-create trigger _900_audit after insert or update or delete on app.routine_completions
-    for each row execute function app.tg_record_audit();
-
 comment on table app.routine_completions is 'Who has done a routine on which day.';
-comment on column app.routine_completions.family_id is 'The tenant.';
-comment on column app.routine_completions.routine_id is 'The routine.';
-comment on column app.routine_completions.user_id is 'Who has done it.';
-comment on column app.routine_completions.completed_on is
-    'The day on which it was done, in the family''s time zone.';
-comment on column app.routine_completions.owner_id is 'The owner of the routine.';
-comment on column app.routine_completions.visibility is
-    'The visibility of the routine; follows it.';
+comment on column app.routine_completions.completed_on is 'In the family''s time zone.';
+comment on column app.routine_completions.owner_id is
+    'The owner of the routine, who need not be who has done it.';
 comment on column app.routine_completions.version is
-    'The version that the routine had when it was last marked done.';
-comment on column app.routine_completions.created_at is 'When the row was made; never changes.';
-comment on column app.routine_completions.updated_at is
-    'When the row last changed; strictly increasing.';
-comment on column app.routine_completions.row_version is
-    'Counts the changes of the row, from 1.';
+    'The version of the routine when it was last marked as done.';
 comment on constraint routine_completions_pkey on app.routine_completions is
-    'The routine is marked done for this day already.';
+    'The routine is already marked as done for this day.';
 comment on constraint routine_completions_family_id_user_id_fkey on app.routine_completions is
     'The user does not belong to this family.';
 comment on constraint routine_completions_family_id_routine_id_version_fkey
@@ -398,13 +263,5 @@ comment on constraint routine_completions_family_id_routine_id_owner_id_visibili
 comment on constraint routine_completions_completed_on_is_in_the_calendar
     on app.routine_completions is 'The day must be in the year 1900 or later.';
 comment on constraint routine_completions_completed_on_is_not_in_the_future
-    on app.routine_completions is 'The day must have begun: what will be done is not done yet.';
-comment on index app.routine_completions_routine_idx is
-    'Serves list_routine_completions, and the cascade from routines.';
-comment on index app.routine_completions_version_idx is
-    'Serves the cascade from routine_versions.';
-comment on trigger _100_touch on app.routine_completions is
-    'Keeps created_at, updated_at and row_version.';
-comment on trigger _110_refuse_truncate on app.routine_completions is
-    'Rows leave one by one, so that the audit trail sees them.';
-comment on trigger _900_audit on app.routine_completions is 'Writes the audit trail.';
+    on app.routine_completions is
+    'The day must not be in the future.';

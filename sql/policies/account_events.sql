@@ -3,7 +3,7 @@
 --
 -- Update, delete and truncate are granted to nobody.
 --
--- requires: 0006_audit
+-- requires: 0006_audit tg_refuse_change
 
 revoke all on app.account_events from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.account_events to app_ops;
@@ -35,3 +35,13 @@ create policy insert_ops
     with check (event_type in ('account_restored', 'account_purged'));
 comment on policy insert_ops on app.account_events is
     'Only the record of a restore or a purge.';
+
+create or replace trigger _100_refuse_change
+    before update or delete on app.account_events
+    for each row
+    execute function app.tg_refuse_change('account events are append-only');
+
+create or replace trigger _100_refuse_truncate
+    before truncate on app.account_events
+    for each statement
+    execute function app.tg_refuse_change('account events are append-only');

@@ -5,7 +5,7 @@
 -- are granted to nobody. The partitions are granted to nobody at all: the trail is reached through
 -- here.
 --
--- requires: 0006_audit current_user_id current_family_id current_member_role
+-- requires: 0006_audit current_user_id current_family_id current_member_role tg_refuse_change
 
 revoke all on app.audit_log from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.audit_log to app_api, app_reader, app_ops;
@@ -54,3 +54,32 @@ create policy insert_audit
     with check (true);
 comment on policy insert_audit on app.audit_log is
     'The trigger function appends.';
+
+create or replace trigger _100_refuse_change
+    before update or delete on app.audit_log
+    for each row
+    execute function app.tg_refuse_change('the audit trail is append-only');
+
+create or replace trigger _100_refuse_truncate
+    before truncate on app.audit_log
+    for each statement
+    execute function app.tg_refuse_change('the audit trail is append-only');
+
+-- A partition inherits row triggers, and no statement trigger.
+do $$
+declare
+    v_partition regclass;
+begin
+    for v_partition in
+        select i.inhrelid from pg_catalog.pg_inherits as i
+        where i.inhparent = 'app.audit_log'::regclass
+    loop
+        execute pg_catalog.format(
+            'create or replace trigger _100_refuse_truncate before truncate on %s '
+            'for each statement execute function app.tg_refuse_change(%L)',
+            v_partition,
+            'the audit trail is append-only'
+        );
+    end loop;
+end
+$$;

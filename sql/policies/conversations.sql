@@ -3,7 +3,8 @@
 -- family_id and user_id cannot be updated: a conversation does not change hands. app_ops reads what
 -- policies compare, for explain_access, and nothing of the content.
 --
--- requires: 0008_conversations current_user_id current_family_id
+-- requires: 0008_conversations current_user_id current_family_id tg_touch tg_refuse_change
+-- requires: tg_record_audit
 
 revoke all on app.conversations from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.conversations to app_api, app_reader;
@@ -82,3 +83,18 @@ create policy delete_own
     );
 comment on policy delete_own on app.conversations is
     'Their own.';
+
+create or replace trigger _100_touch
+    before update on app.conversations
+    for each row
+    execute function app.tg_touch();
+
+create or replace trigger _110_refuse_truncate
+    before truncate on app.conversations
+    for each statement
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+create or replace trigger _900_audit
+    after insert or update or delete on app.conversations
+    for each row
+    execute function app.tg_record_audit('private');

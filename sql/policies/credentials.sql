@@ -2,7 +2,7 @@
 --
 -- Never deleted by hand: a credential goes with its user.
 --
--- requires: 0003_users
+-- requires: 0003_users tg_touch
 
 revoke all on app.credentials from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.credentials to app_auth;
@@ -36,3 +36,8 @@ create policy update_auth
     with check (true);
 comment on policy update_auth on app.credentials is
     'The functions of app_auth change the hash.';
+
+create or replace trigger _100_touch
+    before update on app.credentials
+    for each row
+    execute function app.tg_touch();

@@ -6,7 +6,8 @@
 -- what policies compare, for explain_access, and nothing of the content, and purges what has been
 -- retired.
 --
--- requires: 0012_exercises current_user_id current_family_id current_member_role
+-- requires: 0012_exercises current_user_id current_family_id current_member_role tg_touch
+-- requires: tg_refuse_change tg_record_audit
 
 revoke all on app.exercises from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.exercises to app_api, app_reader;
@@ -94,3 +95,18 @@ create policy delete_ops
     using (not is_active);
 comment on policy delete_ops on app.exercises is
     'Maintenance purges what was retired, and nothing else.';
+
+create or replace trigger _100_touch
+    before update on app.exercises
+    for each row
+    execute function app.tg_touch();
+
+create or replace trigger _110_refuse_truncate
+    before truncate on app.exercises
+    for each statement
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+create or replace trigger _900_audit
+    after insert or update or delete on app.exercises
+    for each row
+    execute function app.tg_record_audit();

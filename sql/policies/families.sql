@@ -3,7 +3,8 @@
 -- A family is its own tenant, so the floor compares id. Families are made and retired by the
 -- functions of app_auth; app_ops restores and purges, and only what has been retired.
 --
--- requires: 0004_families current_family_id current_member_role
+-- requires: 0004_families current_family_id current_member_role tg_touch tg_refuse_change
+-- requires: tg_record_audit
 
 revoke all on app.families from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.families to app_api, app_reader, app_auth;
@@ -102,3 +103,18 @@ create policy delete_ops
     using (not is_active);
 comment on policy delete_ops on app.families is
     'Maintenance purges what was retired, and nothing else.';
+
+create or replace trigger _100_touch
+    before update on app.families
+    for each row
+    execute function app.tg_touch();
+
+create or replace trigger _110_refuse_truncate
+    before truncate on app.families
+    for each statement
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+create or replace trigger _900_audit
+    after insert or update or delete on app.families
+    for each row
+    execute function app.tg_record_audit();

@@ -6,7 +6,9 @@
 -- back whose account is retired, the triggers decide
 -- (tg_keep_an_owner, tg_require_active_user).
 --
--- requires: 0004_families current_user_id current_family_id current_member_role
+-- requires: 0004_families current_user_id current_family_id current_member_role tg_touch
+-- requires: tg_refuse_change
+-- requires: tg_keep_an_owner tg_require_active_user tg_record_audit
 
 revoke all on app.family_memberships from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.family_memberships to app_api, app_reader, app_auth;
@@ -120,3 +122,29 @@ create policy delete_ops
     using (not is_active);
 comment on policy delete_ops on app.family_memberships is
     'Maintenance purges what was retired, and nothing else.';
+
+create or replace trigger _100_touch
+    before update on app.family_memberships
+    for each row
+    execute function app.tg_touch();
+
+create or replace trigger _110_refuse_truncate
+    before truncate on app.family_memberships
+    for each statement
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+create or replace trigger _200_keep_an_owner
+    before update on app.family_memberships
+    for each row
+    execute function app.tg_keep_an_owner();
+
+create or replace trigger _210_need_an_account
+    before update on app.family_memberships
+    for each row
+    when (OLD.deleted_at is not null and NEW.deleted_at is null)
+    execute function app.tg_require_active_user();
+
+create or replace trigger _900_audit
+    after insert or update or delete on app.family_memberships
+    for each row
+    execute function app.tg_record_audit();

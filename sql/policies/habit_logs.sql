@@ -4,7 +4,9 @@
 -- updated: the foreign key moves the visibility. app_ops reads what policies compare, for
 -- explain_access, and nothing of the content.
 --
--- requires: 0013_habits current_user_id current_family_id
+-- requires: 0013_habits current_user_id current_family_id tg_touch tg_refuse_change
+-- requires: tg_require_visible_parent tg_score
+-- requires: tg_record_audit
 
 revoke all on app.habit_logs from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.habit_logs to app_api, app_reader;
@@ -86,3 +88,43 @@ create policy delete_own
     );
 comment on policy delete_own on app.habit_logs is
     'Their own.';
+
+create or replace trigger _100_touch
+    before update on app.habit_logs
+    for each row
+    execute function app.tg_touch();
+
+create or replace trigger _110_refuse_truncate
+    before truncate on app.habit_logs
+    for each statement
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+create or replace trigger _150_refuse_unseen
+    before insert on app.habit_logs
+    for each row
+    execute function app.tg_require_visible_parent('habit');
+
+create or replace trigger _500_score_insert
+    after insert on app.habit_logs
+    for each row
+    when (NEW.is_done)
+    execute function app.tg_score('habit');
+
+create or replace trigger _510_score_update
+    after update on app.habit_logs
+    for each row
+    when (OLD.is_done <> NEW.is_done)
+    execute function app.tg_score('habit');
+
+-- A log that is deleted was a mistake, and its points are reversed. One that goes in a cascade was
+-- none, and they stay.
+create or replace trigger _520_score_delete
+    after delete on app.habit_logs
+    for each row
+    when (OLD.is_done and pg_catalog.pg_trigger_depth() = 0)
+    execute function app.tg_score('habit');
+
+create or replace trigger _900_audit
+    after insert or update or delete on app.habit_logs
+    for each row
+    execute function app.tg_record_audit();

@@ -6,7 +6,9 @@
 -- hands nor its nature. Nobody who signs in deletes one. app_ops reads what policies compare, for
 -- explain_access, and nothing of the content, and purges what has been retired.
 --
--- requires: 0013_habits current_user_id current_family_id current_member_role
+-- requires: 0013_habits current_user_id current_family_id current_member_role tg_touch
+-- requires: tg_refuse_change
+-- requires: tg_record_audit
 
 revoke all on app.habits from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.habits to app_api, app_reader;
@@ -103,3 +105,28 @@ create policy delete_ops
     using (not is_active);
 comment on policy delete_ops on app.habits is
     'Maintenance purges what was retired, and nothing else.';
+
+create or replace trigger _100_touch
+    before update on app.habits
+    for each row
+    execute function app.tg_touch();
+
+create or replace trigger _110_refuse_truncate
+    before truncate on app.habits
+    for each statement
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+-- Whoever runs the family retires and restores a shared habit. A policy cannot see which columns
+-- change; a trigger can.
+create or replace trigger _200_refuse_others
+    before update of
+        name, description, target_value, unit, weekdays, times_per_week, points, visibility
+    on app.habits
+    for each row
+    when (OLD.user_id <> app.current_user_id())
+    execute function app.tg_refuse_change('a habit is changed by its owner');
+
+create or replace trigger _900_audit
+    after insert or update or delete on app.habits
+    for each row
+    execute function app.tg_record_audit();

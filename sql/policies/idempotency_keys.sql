@@ -1,8 +1,9 @@
 -- idempotency_keys: one's own, in the family they were given in.
 --
--- Keys are never changed. delete_expired_idempotency_keys deletes them, a day later, and nobody else.
+-- Keys are never changed. delete_expired_idempotency_keys deletes them, a day later, and nobody
+-- else.
 --
--- requires: 0009_idempotency_keys current_user_id current_family_id
+-- requires: 0009_idempotency_keys current_user_id current_family_id tg_refuse_change
 
 revoke all on app.idempotency_keys from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.idempotency_keys to app_api;
@@ -73,3 +74,8 @@ create policy delete_auth
     using (true);
 comment on policy delete_auth on app.idempotency_keys is
     'The functions of app_auth forget what is old.';
+
+create or replace trigger _100_refuse_change
+    before update on app.idempotency_keys
+    for each row
+    execute function app.tg_refuse_change('an answer was given and stays what it was');

@@ -6,7 +6,8 @@
 -- app_ops reads what policies compare, for explain_access, and purges what has expired; nobody else
 -- deletes.
 --
--- requires: 0011_invitations current_user_id current_family_id current_member_role
+-- requires: 0011_invitations current_user_id current_family_id current_member_role tg_touch
+-- requires: tg_refuse_change tg_refuse_members tg_record_audit
 
 revoke all on app.invitations from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select (
@@ -121,3 +122,25 @@ create policy delete_ops
     using (expires_at < current_timestamp);
 comment on policy delete_ops on app.invitations is
     'Maintenance purges what has expired, and nothing else.';
+
+create or replace trigger _100_touch
+    before update on app.invitations
+    for each row
+    execute function app.tg_touch();
+
+create or replace trigger _110_refuse_truncate
+    before truncate on app.invitations
+    for each statement
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+-- After the row is in, so that the policies have been asked before the accounts are.
+create or replace trigger _200_refuse_members
+    after insert on app.invitations
+    for each row
+    execute function app.tg_refuse_members();
+
+-- The trail keeps a hash in the place of the address and of the token.
+create or replace trigger _900_audit
+    after insert or update or delete on app.invitations
+    for each row
+    execute function app.tg_record_audit('family', 'email', 'token_hash');

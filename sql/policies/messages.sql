@@ -4,7 +4,7 @@
 -- conversation. app_ops reads what policies compare, for explain_access, and nothing of the
 -- content.
 --
--- requires: 0008_conversations current_user_id current_family_id
+-- requires: 0008_conversations current_user_id current_family_id tg_refuse_change tg_record_audit
 
 revoke all on app.messages from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.messages to app_api, app_reader;
@@ -53,3 +53,26 @@ create policy insert_own
     );
 comment on policy insert_own on app.messages is
     'Only in their own name and in the family they act in.';
+
+create or replace trigger _100_refuse_change
+    before update on app.messages
+    for each row
+    execute function app.tg_refuse_change('messages are immutable');
+
+-- The cascade from conversations passes.
+create or replace trigger _110_refuse_delete
+    before delete on app.messages
+    for each row
+    when (pg_catalog.pg_trigger_depth() = 0)
+    execute function app.tg_refuse_change('a message goes only with its conversation');
+
+create or replace trigger _120_refuse_truncate
+    before truncate on app.messages
+    for each statement
+    execute function app.tg_refuse_change('messages are immutable');
+
+-- The trail keeps a hash in the place of the content.
+create or replace trigger _900_audit
+    after insert or delete on app.messages
+    for each row
+    execute function app.tg_record_audit('private', 'content');

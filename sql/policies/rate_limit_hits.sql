@@ -2,7 +2,7 @@
 --
 -- No tenant floor: who is signing in stands in no family yet.
 --
--- requires: 0010_rate_limits
+-- requires: 0010_rate_limits tg_refuse_change
 
 revoke all on app.rate_limit_hits from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select, delete on app.rate_limit_hits to app_auth;
@@ -34,3 +34,8 @@ create policy delete_auth
     using (true);
 comment on policy delete_auth on app.rate_limit_hits is
     'The functions of app_auth forget and forgive.';
+
+create or replace trigger _100_refuse_change
+    before update on app.rate_limit_hits
+    for each row
+    execute function app.tg_refuse_change('an attempt was made or was not');

@@ -4,7 +4,8 @@
 -- takes only that back. Marked again, a day is done in the version that the routine has by now:
 -- nothing else can be updated. app_ops reads what policies compare, for explain_access.
 --
--- requires: 0014_routines current_user_id current_family_id
+-- requires: 0014_routines current_user_id current_family_id tg_touch tg_refuse_change tg_score
+-- requires: tg_record_audit
 
 revoke all on app.routine_completions from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.routine_completions to app_api, app_reader;
@@ -86,3 +87,31 @@ create policy delete_own
     );
 comment on policy delete_own on app.routine_completions is
     'Their own.';
+
+create or replace trigger _100_touch
+    before update on app.routine_completions
+    for each row
+    execute function app.tg_touch();
+
+create or replace trigger _110_refuse_truncate
+    before truncate on app.routine_completions
+    for each statement
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+create or replace trigger _500_score_insert
+    after insert on app.routine_completions
+    for each row
+    execute function app.tg_score('routine');
+
+-- A completion that is deleted was a mistake, and its points are reversed. One that goes in a
+-- cascade was none, and they stay.
+create or replace trigger _520_score_delete
+    after delete on app.routine_completions
+    for each row
+    when (pg_catalog.pg_trigger_depth() = 0)
+    execute function app.tg_score('routine');
+
+create or replace trigger _900_audit
+    after insert or update or delete on app.routine_completions
+    for each row
+    execute function app.tg_record_audit();

@@ -4,7 +4,8 @@
 -- Neither update nor delete is granted to anybody: steps are immutable and go with their routine.
 -- app_ops reads what policies compare, for explain_access, and nothing of the content.
 --
--- requires: 0014_routines current_user_id current_family_id current_member_role
+-- requires: 0014_routines current_user_id current_family_id current_member_role tg_refuse_change
+-- requires: tg_require_visible_parent tg_check_step tg_record_audit
 
 revoke all on app.routine_steps from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.routine_steps to app_api, app_reader;
@@ -61,3 +62,36 @@ create policy insert_own_or_admin
     );
 comment on policy insert_own_or_admin on app.routine_steps is
     'Of their own routines; of shared ones also by who runs the family.';
+
+-- The cascades pass: visibility follows the routine, and what was purged is named no more.
+create or replace trigger _100_refuse_change
+    before update on app.routine_steps
+    for each row
+    when (pg_catalog.pg_trigger_depth() = 0)
+    execute function app.tg_refuse_change('steps are immutable');
+
+create or replace trigger _110_refuse_delete
+    before delete on app.routine_steps
+    for each row
+    when (pg_catalog.pg_trigger_depth() = 0)
+    execute function app.tg_refuse_change('a step goes only with its routine');
+
+create or replace trigger _120_refuse_truncate
+    before truncate on app.routine_steps
+    for each statement
+    execute function app.tg_refuse_change('steps are immutable');
+
+create or replace trigger _150_refuse_unseen
+    before insert on app.routine_steps
+    for each row
+    execute function app.tg_require_visible_parent('routine');
+
+create or replace trigger _200_check_step
+    before insert on app.routine_steps
+    for each row
+    execute function app.tg_check_step();
+
+create or replace trigger _900_audit
+    after insert or delete on app.routine_steps
+    for each row
+    execute function app.tg_record_audit();

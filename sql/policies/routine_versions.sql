@@ -4,7 +4,8 @@
 -- update nor delete is granted to anybody: versions are immutable and go with their routine.
 -- app_ops reads what policies compare, for explain_access.
 --
--- requires: 0014_routines current_user_id current_family_id current_member_role
+-- requires: 0014_routines current_user_id current_family_id current_member_role tg_refuse_change
+-- requires: tg_require_visible_parent tg_record_audit
 
 revoke all on app.routine_versions from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.routine_versions to app_api, app_reader;
@@ -61,3 +62,31 @@ create policy insert_own_or_admin
     );
 comment on policy insert_own_or_admin on app.routine_versions is
     'In their own name: of their own routines, of shared ones also by who runs the family.';
+
+-- The cascades pass: visibility follows the routine, and a purged author is named no more.
+create or replace trigger _100_refuse_change
+    before update on app.routine_versions
+    for each row
+    when (pg_catalog.pg_trigger_depth() = 0)
+    execute function app.tg_refuse_change('versions are immutable');
+
+create or replace trigger _110_refuse_delete
+    before delete on app.routine_versions
+    for each row
+    when (pg_catalog.pg_trigger_depth() = 0)
+    execute function app.tg_refuse_change('a version goes only with its routine');
+
+create or replace trigger _120_refuse_truncate
+    before truncate on app.routine_versions
+    for each statement
+    execute function app.tg_refuse_change('versions are immutable');
+
+create or replace trigger _150_refuse_unseen
+    before insert on app.routine_versions
+    for each row
+    execute function app.tg_require_visible_parent('routine');
+
+create or replace trigger _900_audit
+    after insert or delete on app.routine_versions
+    for each row
+    execute function app.tg_record_audit();

@@ -7,7 +7,9 @@
 -- change hands. app_ops reads what policies compare, for explain_access, and nothing of the
 -- content, and purges what has been retired.
 --
--- requires: 0014_routines current_user_id current_family_id current_member_role
+-- requires: 0014_routines current_user_id current_family_id current_member_role tg_touch
+-- requires: tg_refuse_change
+-- requires: tg_record_audit
 
 revoke all on app.routines from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.routines to app_api, app_reader;
@@ -101,3 +103,18 @@ create policy delete_ops
     using (not is_active);
 comment on policy delete_ops on app.routines is
     'Maintenance purges what was retired, and nothing else.';
+
+create or replace trigger _100_touch
+    before update on app.routines
+    for each row
+    execute function app.tg_touch();
+
+create or replace trigger _110_refuse_truncate
+    before truncate on app.routines
+    for each statement
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+create or replace trigger _900_audit
+    after insert or update or delete on app.routines
+    for each row
+    execute function app.tg_record_audit();

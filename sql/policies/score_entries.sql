@@ -4,7 +4,7 @@
 -- anybody: entries are append-only and go with their member. app_ops reads what policies compare,
 -- for explain_access.
 --
--- requires: 0015_scores current_family_id
+-- requires: 0015_scores current_family_id tg_refuse_change tg_record_audit
 
 revoke all on app.score_entries from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.score_entries to app_api, app_reader, app_auth;
@@ -57,3 +57,25 @@ create policy insert_auth
     with check (true);
 comment on policy insert_auth on app.score_entries is
     'The trigger function appends.';
+
+create or replace trigger _100_refuse_change
+    before update on app.score_entries
+    for each row
+    execute function app.tg_refuse_change('the ledger of points is append-only');
+
+-- The cascade from family_memberships passes.
+create or replace trigger _110_refuse_delete
+    before delete on app.score_entries
+    for each row
+    when (pg_catalog.pg_trigger_depth() = 0)
+    execute function app.tg_refuse_change('points go only with their member');
+
+create or replace trigger _120_refuse_truncate
+    before truncate on app.score_entries
+    for each statement
+    execute function app.tg_refuse_change('the ledger of points is append-only');
+
+create or replace trigger _900_audit
+    after insert or delete on app.score_entries
+    for each row
+    execute function app.tg_record_audit();

@@ -3,7 +3,7 @@
 -- No tenant floor: a session belongs to a user and moves from family to family. app_ops reads what
 -- policies compare, for explain_access, and purges what has expired.
 --
--- requires: 0005_sessions current_user_id
+-- requires: 0005_sessions current_user_id tg_touch
 
 revoke all on app.sessions from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select (id, user_id, expires_at, revoked_at) on app.sessions to app_api, app_reader;
@@ -66,3 +66,8 @@ create policy delete_ops
     using (expires_at < current_timestamp);
 comment on policy delete_ops on app.sessions is
     'Maintenance purges what has expired, and nothing else.';
+
+create or replace trigger _100_touch
+    before update on app.sessions
+    for each row
+    execute function app.tg_touch();

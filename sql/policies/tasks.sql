@@ -5,7 +5,9 @@
 -- updated: a task does not change hands. app_ops reads what policies compare, for explain_access,
 -- and nothing of the content.
 --
--- requires: 0015_scores current_user_id current_family_id current_member_role
+-- requires: 0015_scores current_user_id current_family_id current_member_role tg_touch
+-- requires: tg_refuse_change
+-- requires: tg_score tg_record_audit
 
 revoke all on app.tasks from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.tasks to app_api, app_reader;
@@ -89,3 +91,31 @@ create policy delete_own_or_admin
     );
 comment on policy delete_own_or_admin on app.tasks is
     'Their own; what the family shares also by who runs the family.';
+
+create or replace trigger _100_touch
+    before update on app.tasks
+    for each row
+    execute function app.tg_touch();
+
+create or replace trigger _110_refuse_truncate
+    before truncate on app.tasks
+    for each statement
+    execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+-- A task that is deleted was done all the same: its points stay.
+create or replace trigger _500_score_insert
+    after insert on app.tasks
+    for each row
+    when (NEW.is_completed)
+    execute function app.tg_score('task');
+
+create or replace trigger _510_score_update
+    after update on app.tasks
+    for each row
+    when (OLD.is_completed <> NEW.is_completed)
+    execute function app.tg_score('task');
+
+create or replace trigger _900_audit
+    after insert or update or delete on app.tasks
+    for each row
+    execute function app.tg_record_audit();

@@ -4,7 +4,7 @@
 -- to be proven by mail first. Rows are made and retired by the functions of app_auth. app_ops
 -- restores and purges, and only what has been retired.
 --
--- requires: 0003_users current_user_id
+-- requires: 0003_users current_user_id tg_touch
 
 revoke all on app.users from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.users to app_api, app_reader, app_auth;
@@ -87,3 +87,8 @@ create policy delete_ops
     using (not is_active);
 comment on policy delete_ops on app.users is
     'Maintenance purges what was retired, and nothing else.';
+
+create or replace trigger _100_touch
+    before update on app.users
+    for each row
+    execute function app.tg_touch();

@@ -75,6 +75,52 @@ MENDED = {
         "revoke insert (title) on app.tasks from app_api",
         "policies/tasks",
     ),
+    "trigger added": (
+        "create trigger mine before insert on app.tasks for each row execute function app.tg_touch()",
+        "policies/tasks",
+    ),
+    "trigger dropped": ("drop trigger _900_audit on app.tasks", "policies/tasks"),
+    "trigger renamed": ("alter trigger _900_audit on app.tasks rename to mine", "policies/tasks"),
+    "trigger disabled": (
+        "alter table app.tasks disable trigger _900_audit",
+        "policies/tasks",
+    ),
+    "trigger, for whose writes": (
+        "alter table app.tasks enable replica trigger _900_audit",
+        "policies/tasks",
+    ),
+    "trigger, its events": (
+        "create or replace trigger _900_audit after insert on app.conversations for each row"
+        " execute function app.tg_record_audit('private')",
+        "policies/conversations",
+    ),
+    "trigger, its condition": (
+        "create or replace trigger _900_audit after insert or update or delete on app.tasks"
+        " for each row when (pg_trigger_depth() = 0) execute function app.tg_record_audit()",
+        "policies/tasks",
+    ),
+    "trigger, its arguments": (
+        "create or replace trigger _900_audit after insert or delete on app.messages for each row"
+        " execute function app.tg_record_audit('private')",
+        "policies/messages",
+    ),
+    "trigger, its comment": (
+        "comment on trigger _900_audit on app.tasks is 'mine'",
+        "policies/tasks",
+    ),
+    "trigger of a partition, its argument": (
+        "create or replace trigger _100_refuse_truncate before truncate on app.audit_log_default"
+        " for each statement execute function app.tg_refuse_change('no')",
+        "policies/audit_log",
+    ),
+    "trigger of a partition dropped": (
+        "drop trigger _100_refuse_truncate on app.audit_log_default",
+        "policies/audit_log",
+    ),
+    "trigger of a partition disabled": (
+        "alter table app.audit_log_default disable trigger _100_refuse_change",
+        "policies/audit_log",
+    ),
     "function dropped": ("drop function app.my_families()", "functions/my_families"),
     "function overloaded": (
         "create function app.my_families(integer) returns integer return 1",
@@ -187,9 +233,9 @@ NAMED = {
         "column app.tasks.family_id was changed by hand",
     ),
     "column, its comment": (
-        "comment on column app.tasks.title is null",
+        "comment on column app.tasks.due_on is null",
         "0007",
-        "column app.tasks.title was changed by hand",
+        "column app.tasks.due_on was changed by hand",
     ),
     "constraint added": (
         "alter table app.tasks add constraint short check (length(title) < 90) not valid",
@@ -209,9 +255,9 @@ NAMED = {
         " CHECK (((full_name ~",
     ),
     "constraint, its comment": (
-        "comment on constraint tasks_pkey on app.tasks is null",
+        "comment on constraint tasks_due_on_is_in_the_calendar on app.tasks is null",
         "0007",
-        "constraint tasks_pkey on app.tasks was changed by hand",
+        "constraint tasks_due_on_is_in_the_calendar on app.tasks was changed by hand",
     ),
     "foreign key not enforced": (
         "alter table app.messages disable trigger all;"
@@ -234,7 +280,7 @@ NAMED = {
         " create index sessions_user_id_idx on app.sessions (user_id, created_at)",
         "0005",
         "index app.sessions_user_id_idx was changed by hand:"
-        " CREATE INDEX sessions_user_id_idx ON app.sessions USING btree (user_id), comment",
+        " CREATE INDEX sessions_user_id_idx ON app.sessions USING btree (user_id) became",
     ),
     "index invalid": (
         "update pg_index set indisvalid = false"
@@ -251,39 +297,6 @@ NAMED = {
         "create statistics app.guess on user_id, due_on from app.tasks",
         "0007",
         "statistics app.guess was added by hand",
-    ),
-    "trigger added": (
-        "create trigger mine before insert on app.tasks"
-        " for each row execute function app.tg_touch()",
-        "0007",
-        "trigger mine on app.tasks was added by hand",
-    ),
-    "trigger dropped": (
-        "drop trigger _900_audit on app.tasks",
-        "0007",
-        "trigger _900_audit on app.tasks is missing",
-    ),
-    "trigger disabled": (
-        "alter table app.tasks disable trigger _900_audit",
-        "0007",
-        "trigger _900_audit on app.tasks was changed by hand",
-    ),
-    "trigger, its events": (
-        "create or replace trigger _900_audit after insert on app.conversations for each row"
-        " execute function app.tg_record_audit('private')",
-        "0008",
-        "trigger _900_audit on app.conversations was changed by hand",
-    ),
-    "trigger, its arguments": (
-        "create or replace trigger _900_audit after insert or delete on app.messages for each row"
-        " execute function app.tg_record_audit('private')",
-        "0008",
-        "trigger _900_audit on app.messages was changed by hand",
-    ),
-    "trigger, its comment": (
-        "comment on trigger _900_audit on app.tasks is null",
-        "0007",
-        "trigger _900_audit on app.tasks was changed by hand",
     ),
     "rule added": (
         "create rule deaf as on delete to app.tasks do instead nothing",
@@ -352,17 +365,6 @@ NAMED = {
         " reset role",
         "0006",
         "partitions of table app.audit_log were changed by hand: removed default",
-    ),
-    "trigger of a partition, its argument": (
-        "create or replace trigger _100_refuse_truncate before truncate on app.audit_log_default"
-        " for each statement execute function app.tg_refuse_change('no')",
-        "0006",
-        "partitions of table app.audit_log were changed by hand",
-    ),
-    "trigger of a partition": (
-        "drop trigger _100_refuse_truncate on app.audit_log_default",
-        "0006",
-        "partitions of table app.audit_log were changed by hand",
     ),
     "type, its labels": (
         "alter type app.member_role add value 'guest'",

@@ -130,6 +130,41 @@ def test_up_down_and_up_again_is_the_same_database(ladder: Hearth) -> None:
     _is_same(seen[1], seen[3], "after the second way down:")
 
 
+def test_the_structure_alone_lets_nobody_in(ladder: Hearth, tmp_path: Path) -> None:
+    # As after a bare `yoyo apply`: no grants, no policies, and no triggers to tell the trail.
+    sql = tmp_path / "sql"
+    shutil.copytree(sql_directory() / "migrations", sql / "migrations")
+    for folder in ("functions", "policies"):
+        (sql / folder).mkdir()
+    migrations.migrate(ladder.url("hearth_deployer"), sql)
+
+    with psycopg.connect(ladder.superuser_url) as connection:
+        _load_without_triggers(connection)
+        tables = list(_tables(connection))
+        connection.execute("set role app_owner")
+        seen = {table: connection.execute(f"select from app.{table}").rowcount for table in tables}
+        refused = [table for table in tables if _refuses(connection, table)]
+        connection.rollback()
+
+    assert seen == dict.fromkeys(tables, 0)
+    assert refused == tables
+
+
+def _load_without_triggers(connection: psycopg.Connection[Any]) -> None:
+    connection.execute("set session_replication_role to replica")
+    fill(connection)
+    connection.execute("set session_replication_role to origin")
+
+
+def _refuses(connection: psycopg.Connection[Any], table: str) -> bool:
+    try:
+        with connection.transaction():
+            connection.execute(f"insert into app.{table} {ROWS[table]}")
+    except psycopg.errors.InsufficientPrivilege as error:
+        return "row-level security" in str(error)
+    return False
+
+
 # No lost row.
 
 

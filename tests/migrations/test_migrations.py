@@ -56,16 +56,11 @@ TREE = {
     "migrations/0002_notes.sql": """-- depends: 0001_schema
         set local role app_owner;
         grant usage on schema app to app_auth;
-        create function app.tg_touch() returns trigger language plpgsql
-            as 'begin raise exception ''a stub''; end';
         create table app.notes (id integer primary key, body text);
-        create trigger touch before update on app.notes
-            for each row execute function app.tg_touch();
         """,
     "migrations/0002_notes.rollback.sql": """
         set local role app_owner;
         drop table app.notes;
-        drop function if exists app.tg_touch();
         revoke usage on schema app from app_auth;
         """,
     "migrations/0003_tags.sql": """-- depends: 0002_notes
@@ -96,11 +91,20 @@ TREE = {
         grant select (id), update (body) on app.notes to app_api;
         drop policy if exists select_all on app.notes;
         create policy select_all on app.notes for select to app_api using (id > 0);
+        create or replace trigger touch before update on app.notes
+            for each row execute function app.tg_touch();
         """,
     "policies/tags.sql": """-- requires: 0003_tags
         grant select on app.tags to app_api;
         """,
 }
+
+
+TRIGGERS = """
+    select string_agg(concat_ws(' ', tgname, tgfoid::regproc), ', ' order by tgname, tgrelid)
+    from pg_trigger
+    where not tgisinternal
+"""
 
 
 @dataclass(frozen=True)
@@ -401,6 +405,18 @@ def test_a_gap_is_refused(built: House) -> None:
             "-- depends: 0002_notes\n-- transactional: false\nselect 1; select 2;",
             "one statement",
         ),
+        (
+            "migrations/0003_tags.sql",
+            "-- depends: 0002_notes\nCreate  Or Replace Trigger late before update on app.notes"
+            " for each row execute function app.tg_touch();",
+            "makes a trigger; the file of its table in policies does that",
+        ),
+        (
+            "migrations/0003_tags.rollback.sql",
+            "create constraint trigger late after update on app.notes"
+            " for each row execute function app.tg_touch();",
+            "makes a trigger",
+        ),
         ("functions/greeting.sql", "-- requires: 0009_none\nselect 1;", "requires 0009_none"),
         ("functions/greeting.sql", "-- requires: a_sum\nselect 1;", "is circular: .* requires "),
         ("functions/greeting.sql", "-- depends: 0001_schema\nselect 1;", "has no meaning"),
@@ -693,7 +709,111 @@ def test_a_deleted_policy_file_leaves_the_table_shut(built: House) -> None:
 
     assert built.ask("select has_any_column_privilege('app_api', 'app.notes', 'select')") is False
     assert built.ask("select count(*) from pg_policies where tablename = 'notes'") == 0
+    assert built.ask(TRIGGERS) is None
     assert built.ask("select relforcerowsecurity from pg_class where oid = 'app.notes'::regclass")
+
+
+def test_a_trigger_that_its_file_no_longer_makes_is_dropped(built: House) -> None:
+    text = TREE["policies/notes.sql"]
+    built.write("policies/notes.sql", text.replace("trigger touch", "trigger keep"))
+
+    assert texts(built.migrate()) == ["apply policy notes"]
+    assert built.ask(TRIGGERS) == "keep app.tg_touch"
+    assert built.status().is_consistent
+
+
+def test_a_trigger_function_gets_another_name_without_a_migration(built: House) -> None:
+    (built.sql / "functions/tg_touch.sql").unlink()
+    for name in ("functions/touch", "policies/notes"):
+        text = TREE[f"{name}.sql"].replace("app.tg_touch()", "app.stamp()")
+        built.write(f"{name.replace('touch', 'stamp')}.sql", text)
+
+    assert texts(built.migrate()) == [
+        "apply function stamp",
+        "apply policy notes",
+        "drop function touch",
+    ]
+    assert built.ask(TRIGGERS) == "touch app.stamp"
+    assert built.status().is_consistent
+
+
+def _mark(built: House, requires: str) -> None:
+    built.add("0004_marks", "")
+    built.write(
+        "functions/mark.sql",
+        """-- requires: 0004_marks
+        create or replace function app.mark() returns trigger language plpgsql
+            as 'begin return new; end';
+        """,
+    )
+    built.write(
+        "policies/notes.sql",
+        f"-- requires: {requires}\n{TREE['policies/notes.sql']}"
+        "create or replace trigger mark before insert on app.notes"
+        " for each row execute function app.mark();",
+    )
+    built.migrate()
+
+
+def test_a_rollback_takes_the_triggers_that_need_the_migration(built: House) -> None:
+    _mark(built, requires="mark")
+    assert built.ask(TRIGGERS) == "mark app.mark, touch app.tg_touch"
+
+    built.migrate(rollback=1)
+
+    assert built.ask(TRIGGERS) is None
+    assert built.ask("select to_regproc('app.mark')") is None
+    assert built.ask("select count(*) from pg_policies where tablename = 'notes'") == 0
+
+
+def test_a_rollback_stops_at_a_trigger_that_needs_the_migration_and_does_not_say_so(
+    built: House,
+) -> None:
+    _mark(built, requires="greeting")
+
+    with pytest.raises(MigrationError, match=r"app\.mark\(\).*trigger mark on table app\.notes"):
+        built.migrate(rollback=1)
+    assert built.ask(TRIGGERS) == "mark app.mark, touch app.tg_touch"
+
+
+def test_a_trigger_on_one_partition_more_or_less_is_mended_on_all(built: House) -> None:
+    built.add(
+        "0004_days",
+        """
+        set local role app_owner;
+        create table app.days (day integer) partition by list (day);
+        create table app.days_1 partition of app.days for values in (1);
+        create table app.days_2 partition of app.days for values in (2);
+        """,
+        rollback="drop table app.days",
+    )
+    built.write(
+        "policies/days.sql",
+        """-- requires: 0004_days
+        create or replace trigger mark before insert on app.days
+            for each row execute function app.tg_touch();
+        create or replace trigger wipe before truncate on app.days_1
+            for each statement execute function app.tg_touch();
+        create or replace trigger wipe before truncate on app.days_2
+            for each statement execute function app.tg_touch();
+        """,
+    )
+    built.migrate()
+    assert built.status().is_consistent
+    whole = built.ask(TRIGGERS)
+    for change in (
+        "drop trigger wipe on app.days_2",
+        "alter table app.days_1 disable trigger mark",
+        "create trigger mine before update on app.days_1 for each row execute function app.tg_touch()",
+    ):
+        built.by_hand(change)
+        assert built.differences() == ["apply policies/days.sql"], change
+
+        built.migrate()
+
+        assert built.ask(TRIGGERS) == whole, change
+        assert built.ask("select count(*) from pg_trigger where tgenabled <> 'O'") == 0, change
+        assert built.status().is_consistent
 
 
 def test_a_function_without_a_file_is_told_of_and_left_alone(built: House) -> None:

@@ -91,7 +91,7 @@ async def test_an_address_has_one_account_whatever_its_case(
     again = await anybody.post("/v1/auth/signup", json=body)
 
     assert (again.status_code, again.json()["code"]) == (409, "conflict")
-    sentence = "There is already an account with this e-mail address."
+    sentence = "This e-mail address already has an account."
     assert again.json()["detail"] == sentence
     assert again.json()["errors"] == [{"pointer": "/email", "detail": sentence}]
     assert await all_rows(hearth) == before

@@ -136,7 +136,7 @@ async def test_a_name_is_one_exercises_whatever_its_case(
 
     for response in responses:
         assert (response.status_code, response.json()["code"]) == (409, "conflict")
-        assert response.json()["detail"] == "There is already an exercise with this name."
+        assert response.json()["detail"] == "An exercise with this name already exists."
         assert [error["pointer"] for error in response.json()["errors"]] == ["/name"]
     assert await _names(ann) == ["Squat", "Plank"]
 
@@ -228,7 +228,7 @@ async def test_a_retired_exercise_leaves_its_name_to_another_until_that_is_retir
     restored = await ann.client.post(f"{_path(first)}/restore")
 
     assert (too_early.status_code, restored.status_code) == (409, 200)
-    assert too_early.json()["detail"] == "There is already an exercise with this name."
+    assert too_early.json()["detail"] == "An exercise with this name already exists."
     assert await _names(ann) == ["Plank"]
 
 
@@ -370,7 +370,7 @@ async def test_nobody_logs_what_lies_ahead(ann: Person) -> None:
 
     for response in responses:
         assert (response.status_code, response.json()["code"]) == (422, "validation-failed")
-        says = "The day on which it was performed must not lie in the future."
+        says = "The day must not be in the future."
         assert response.json()["detail"] == says
     assert (await ann.client.get(path)).json()["items"] == [log]
 

@@ -118,9 +118,9 @@ async def test_target_and_unit_go_with_the_type_and_one_schedule_with_a_habit(
 @pytest.mark.parametrize(
     ("habit", "change", "fields", "says"),
     [
-        ({}, {"target_value": 1}, {"target_value"}, "The target"),
-        ({}, {"unit": "pages"}, {"unit"}, "The unit"),
-        ({"type": "duration", "target_value": 5}, {"unit": "h"}, {"unit"}, "The unit"),
+        ({}, {"target_value": 1}, {"target_value"}, "A yes-or-no habit has no target"),
+        ({}, {"unit": "pages"}, {"unit"}, "A numeric habit needs a unit"),
+        ({"type": "duration", "target_value": 5}, {"unit": "h"}, {"unit"}, "A numeric habit"),
         ({}, {"times_per_week": 3}, {"weekdays", "times_per_week"}, "The schedule"),
         ({}, {"weekdays": None}, {"weekdays", "times_per_week"}, "The schedule"),
     ],
@@ -375,9 +375,9 @@ async def test_a_log_keeps_the_target_of_its_day_when_it_is_put_again(
 @pytest.mark.parametrize(
     ("habit", "body", "says"),
     [
-        ({}, {"value": 3}, "The value must be absent"),
-        (PAGES, {"is_done": True}, "The value must be given"),
-        ({"type": "duration", "target_value": 5}, {"is_done": False}, "The value must be given"),
+        ({}, {"value": 3}, "A yes-or-no habit is logged without a value"),
+        (PAGES, {"is_done": True}, "The log of this habit"),
+        ({"type": "duration", "target_value": 5}, {"is_done": False}, "The log of this habit"),
     ],
 )
 async def test_what_is_logged_goes_with_the_type(

@@ -197,7 +197,7 @@ async def test_an_admin_does_not_take_the_place_of_an_owners_invitation(
     again = await bob.client.post("/v1/invitations", json={"email": carol.email})
 
     assert _said(again) == (409, "conflict")
-    sentence = "There is an invitation for this e-mail address already."
+    sentence = "This e-mail address already has a pending invitation."
     assert again.json()["detail"] == sentence
     assert again.json()["errors"] == [{"pointer": "/email", "detail": sentence}]
     assert _said(await _revoke(bob, made)) == (403, "forbidden")
@@ -212,7 +212,7 @@ async def test_nobody_is_invited_who_is_a_member(
 
     response = await ann.client.post("/v1/invitations", json={"email": bob.email.upper()})
 
-    sentence = "This person belongs to the family already."
+    sentence = "This person already belongs to the family."
     assert _said(response) == (409, "conflict")
     assert response.json()["detail"] == sentence
     assert response.json()["errors"] == [{"pointer": "/email", "detail": sentence}]
@@ -413,7 +413,7 @@ async def test_who_is_a_member_already_keeps_the_role_and_the_token(
     response = await _accept(bob, made)
 
     assert _said(response) == (409, "conflict")
-    assert response.json()["detail"] == "This person belongs to the family already."
+    assert response.json()["detail"] == "This person already belongs to the family."
     assert await all_rows(hearth) == before
 
 

@@ -158,8 +158,10 @@ where r.rolname ~ '^app_';
 create temporary view runtime as
 select * from roles where name <> 'app_owner';
 
--- The names of sql/queries, which the tests fill in; the database does not know them.
+-- What the database does not know, and the tests fill in: the names of sql/queries, and what the
+-- migrations say above each index.
 create temporary table queries (name text);
+create temporary table reasons (index_name text primary key, sentence text not null);
 
 -- What the language itself says against the body of a function; null if nothing.
 create function pg_temp.complaint(body oid, validator regproc)
@@ -197,7 +199,7 @@ select name from tables where not relrowsecurity or not relforcerowsecurity;
 -- but account_events: of an account, which may be in many families
 -- but credentials: of a person
 -- but refresh_tokens: of a session
--- but attempts: of nobody who has signed in yet
+-- but rate_limit_hits: of nobody who has signed in yet
 -- but users: people, who may be in many families
 -- finds shopping_items:
 --     create table app.shopping_items (id uuid primary key, title text not null);
@@ -716,7 +718,7 @@ where d.datname = current_database() and a.grantee <> d.datdba
 -- rule: what is in schema app belongs to app_owner, or to whom its function lends
 -- finds tasks:
 --     alter table app.tasks owner to app_api;
--- finds touch:
+-- finds tg_touch:
 --     alter function app.tg_touch() owner to app_ops;
 -- finds visibility:
 --     alter type app.visibility owner to app_auth;
@@ -974,43 +976,50 @@ where not i.is_constraints and i.indnatts = i.indnkeyatts and case
 end;
 
 -- rule: every index says which query, function or foreign key it serves
--- Or it is unique, and serves that. A name in the comment is one of sql/queries or sql/functions.
+-- In the line above it. Or it is unique, and serves that. A name in the line is one of sql/queries
+-- or sql/functions.
 -- but account_events_user_id_occurred_at_idx: people who look into one account, as app_ops
 -- finds tasks_family_id_due_on_idx:
---     comment on index app.tasks_family_id_due_on_idx is 'Makes it fast.';
+--     update reasons set sentence = 'Makes it fast.'
+--     where index_name = 'tasks_family_id_due_on_idx';
 -- finds tasks_family_id_due_on_idx:
---     comment on index app.tasks_family_id_due_on_idx is 'Serves everybody.';
+--     update reasons set sentence = 'Serves everybody.'
+--     where index_name = 'tasks_family_id_due_on_idx';
 -- finds tasks_family_id_due_on_idx:
---     comment on index app.tasks_family_id_due_on_idx is 'Serves list_tasks and list_chores.';
+--     update reasons set sentence = 'Serves list_tasks and list_chores.'
+--     where index_name = 'tasks_family_id_due_on_idx';
 -- finds tasks_family_id_due_on_idx:
---     comment on index app.tasks_family_id_due_on_idx is 'Serves the cascade from users.';
+--     update reasons set sentence = 'Serves the cascade from users.'
+--     where index_name = 'tasks_family_id_due_on_idx';
 -- finds tasks_family_id_due_on_idx:
---     comment on index app.tasks_family_id_due_on_idx is 'Serves list_tasks and a foreign key.';
+--     update reasons set sentence = 'Serves list_tasks and a foreign key.'
+--     where index_name = 'tasks_family_id_due_on_idx';
 -- finds tasks_family_id_title_idx:
 --     create index tasks_family_id_title_idx on app.tasks (family_id, title);
 with named as (
     select name from queries union select name from functions
 ), serving as (
-    select i.name, coalesce(obj_description(i.indexrelid, 'pg_class'), '') as comment,
+    select i.name, coalesce(r.sentence, '') as sentence,
         array(select parent from foreign_keys_served where by_index = i.indexrelid) as parents
     from indexes as i
+    left join reasons as r on r.index_name = i.name
     where not i.indisunique
 ), said as (
     select s.*,
-        array(select w[1] from regexp_matches(comment, '(\w+_\w+)', 'g') as w) as names,
-        substring(comment from 'cascade from (\w+)') as cascade_from
+        array(select w[1] from regexp_matches(sentence, '(\w+_\w+)', 'g') as w) as names,
+        substring(sentence from 'cascade from (\w+)') as cascade_from
     from serving as s
 )
 select name
 from said
-where comment !~ '^Serves '
+where sentence !~ '^Serves '
     or exists (
         select from unnest(names) as n
         where n not in (select name from named union all select name from tables)
     )
     or cascade_from is not null and not cascade_from = any(parents)
-    or comment ~ 'foreign key' and parents = '{}'
-    or comment !~ 'cascade from|foreign key' and not names && array(select name from named);
+    or sentence ~ 'foreign key' and parents = '{}'
+    or sentence !~ 'cascade from|foreign key' and not names && array(select name from named);
 
 
 -- # Columns: sql/migrations
@@ -1203,7 +1212,7 @@ where not is_partition and not exists (
 -- but audit_log: append-only
 -- but messages: immutable
 -- but score_entries: append-only
--- but attempts: counted, not changed
+-- but rate_limit_hits: counted, not changed
 -- but idempotency_keys: an answer was given and stays what it was
 -- but refresh_tokens: a link of the chain never changes
 -- but routine_versions: immutable
@@ -1308,7 +1317,7 @@ where not is_partition
     );
 
 
--- # Triggers: sql/migrations
+-- # Triggers: sql/policies
 
 -- rule: every write to a family's table is audited
 -- After each row, without a condition, switched on.
@@ -1354,7 +1363,7 @@ group by t.name;
 -- but credentials: of an account, which is not audited row by row
 -- but refresh_tokens: of an account
 -- but sessions: of an account
--- but attempts: of nobody who has signed in yet
+-- but rate_limit_hits: of nobody who has signed in yet
 -- but idempotency_keys: a copy for a day, of which nothing refers to
 -- but users: of an account
 -- finds tasks:
@@ -1478,7 +1487,7 @@ where prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any(proconf
 -- but user_json: so that a list costs what its expressions cost
 -- but cursor_of: so that a list costs what its expressions cost
 -- but invitation_json: so that a list costs what its expressions cost
--- finds touch:
+-- finds tg_touch:
 --     alter function app.tg_touch() reset search_path;
 -- finds is_time_zone:
 --     alter function app.is_time_zone(text) set search_path = public;
@@ -1548,14 +1557,14 @@ select name from functions where prosrc ~* '\mexecute\M';
 -- finds become:
 --     create function app.become() returns void language plpgsql
 --         as $$ begin set local app.member_role = 'owner'; end $$;
--- finds touch:
+-- finds tg_touch:
 --     alter function app.tg_touch() set app.user_id = '';
 select name from functions
 where prosrc ~* '\mset_config\M|\mset\s+(local\s+|session\s+)?app\.|\mset\s+(local\s+)?role\M'
     or array_to_string(proconfig, ' ') ~ '\mapp\.';
 
 -- rule: nobody may call a function unless a file says so
--- finds touch:
+-- finds tg_touch:
 --     grant execute on function app.tg_touch() to public;
 -- finds new_function:
 --     create function app.new_function() returns integer language sql as $$ select 1 $$;
@@ -1575,7 +1584,7 @@ where f.prorettype = 'trigger'::regtype
     and pg_get_userbyid(a.grantee) not in (f.owner, 'app_owner');
 
 -- rule: the service calls every function
--- but touch: of triggers
+-- but tg_touch: of triggers
 -- but tg_refuse_change: of triggers
 -- but tg_record_audit: of triggers
 -- but tg_keep_an_owner: of triggers
@@ -1747,8 +1756,10 @@ where relnamespace = 'app'::regnamespace and relkind in ('r', 'p', 'i', 'I')
 
 -- # Comments: sql/migrations
 
--- rule: everything has a comment
--- A partition's columns, constraints, indexes and row triggers are its parent's.
+-- rule: what does not explain itself has a comment
+-- A column where its type does not say what is in it; a constraint or a unique index because the
+-- service answers with it, but for a key of ids, which the server makes. Of triggers and indexes the
+-- files speak; a partition's columns and constraints are its parent's.
 -- finds schema app:
 --     comment on schema app is null;
 -- finds role app_ops:
@@ -1757,14 +1768,19 @@ where relnamespace = 'app'::regnamespace and relkind in ('r', 'p', 'i', 'I')
 --     comment on table app.tasks is null;
 -- finds table audit_log_default:
 --     comment on table app.audit_log_default is null;
--- finds column tasks.color:
---     alter table app.tasks add color text;
+-- finds column tasks.settings:
+--     alter table app.tasks add settings jsonb, add color text;
+-- finds column tasks.picture_hash:
+--     alter table app.tasks add picture_hash bytea, add color text;
+-- finds column tasks.colors:
+--     alter table app.tasks add colors text[], add color text;
 -- finds constraint tasks_title_is_nice:
 --     alter table app.tasks add constraint tasks_title_is_nice check (title <> '');
--- finds index tasks_family_id_title_idx:
---     create index tasks_family_id_title_idx on app.tasks (family_id, title);
--- finds trigger tasks._900_audit:
---     comment on trigger _900_audit on app.tasks is null;
+-- finds constraint idempotency_keys_pkey:
+--     comment on constraint idempotency_keys_pkey on app.idempotency_keys is null;
+-- finds index tasks_family_id_title_key:
+--     create unique index tasks_family_id_title_key on app.tasks (family_id, title);
+--     create index tasks_is_fine_idx on app.tasks (family_id, title);
 -- finds policy tasks.tenant_floor:
 --     comment on policy tenant_floor on app.tasks is null;
 -- finds function touch:
@@ -1784,15 +1800,14 @@ where relnamespace = 'app'::regnamespace and relkind = 'v'
     and obj_description(oid, 'pg_class') is null
 union
 select 'column ' || in_table || '.' || name from columns
-where col_description(oid, number) is null
+where (type in ('jsonb', 'bytea') or type ~ '\[\]$') and col_description(oid, number) is null
 union
-select 'constraint ' || name from constraints where obj_description(oid, 'pg_constraint') is null
+select 'constraint ' || name from constraints
+where obj_description(oid, 'pg_constraint') is null
+    and not (contype in ('p', 'u') and 'id' = any(columns))
 union
 select 'index ' || name from indexes
-where not is_constraints and obj_description(indexrelid, 'pg_class') is null
-union
-select 'trigger ' || in_table || '.' || name from triggers
-where obj_description(oid, 'pg_trigger') is null
+where indisunique and not is_constraints and obj_description(indexrelid, 'pg_class') is null
 union
 select 'policy ' || in_table || '.' || name from policies
 where obj_description(oid, 'pg_policy') is null
@@ -1802,6 +1817,44 @@ union
 select 'type ' || typname from pg_type
 where typnamespace = 'app'::regnamespace and typtype in ('e', 'd', 'r')
     and obj_description(oid, 'pg_type') is null;
+
+-- rule: no comment repeats another
+-- What tables have in common is explained once, on the schema. Constraints and policies may: the one
+-- says the same of another table, and the other is the same there.
+-- finds column created_at of habits tasks:
+--     comment on column app.habits.created_at is 'When it was made.';
+--     comment on column app.tasks.created_at is 'When it was made.';
+--     comment on column app.tasks.updated_at is 'When it was made.';
+-- finds trigger _100_touch of habits tasks:
+--     comment on trigger _100_touch on app.habits is 'Keeps the times.';
+--     comment on trigger _100_touch on app.tasks is 'Keeps the times.';
+-- finds index of tasks_private_idx tasks_shared_idx:
+--     comment on index app.tasks_private_idx is 'Serves list_tasks.';
+--     comment on index app.tasks_shared_idx is 'Serves list_tasks.';
+-- finds table of conversations tasks:
+--     comment on table app.conversations is 'Rows.';
+--     comment on table app.tasks is 'Rows.';
+-- finds function of habit_json task_json:
+--     comment on function app.habit_json(app.habits) is 'As every endpoint shows it.';
+--     comment on function app.task_json(app.tasks) is 'As every endpoint shows it.';
+with said as (
+    select 'column ' || name as what, in_table as place, col_description(oid, number) as sentence
+    from columns
+    union all
+    select 'trigger ' || name, in_table, obj_description(oid, 'pg_trigger') from triggers
+    union all
+    select 'index', name, obj_description(indexrelid, 'pg_class') from indexes
+    where not indisunique
+    union all
+    select 'table', name, obj_description(oid, 'pg_class') from tables
+    union all
+    select 'function', name, obj_description(oid, 'pg_proc') from functions
+)
+select what, 'of', string_agg(place, ' ' order by place)
+from said
+where sentence is not null
+group by what, sentence
+having count(*) > 1;
 
 -- rule: what a person reads who broke a constraint is a sentence
 -- Of a capital letter, some words and a full stop; of no name that only we know.
@@ -1820,9 +1873,6 @@ with sentences as (
 select name from sentences where sentence !~ '^[A-Z][^_]* [^_]*\.$';
 
 -- rule: two constraints of a table say different things to who breaks them
--- but conversations_family_id_id_user_id_key conversations_pkey: either breaks with the same id
--- but habits_family_id_user_id_id_visibility_type_key habits_pkey: either breaks with the same id
--- but routines_family_id_user_id_id_visibility_key routines_pkey: either breaks with the same id
 -- finds users_full_name_is_1_to_200_characters users_time_zone_is_known:
 --     comment on constraint users_time_zone_is_known on app.users is
 --         'The name must have 1 to 200 characters and not only blanks.';

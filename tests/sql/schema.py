@@ -20,8 +20,11 @@ from tests.support.fixtures import bootstrap
 HEAD = """\
 -- The whole schema as one dump, to read and to diff in a review.
 -- Written by `make schema`, from a database made by `hearth migrate` on PostgreSQL 18. Do not edit.
-
 """
+
+# What pg_dump puts above each entry: its name, kind, schema and owner.
+ENTRY = re.compile(r"^--\n-- Name: .*; Type: (.*); Schema: .*; Owner: .*\n--\n", re.M)
+SETTING = re.compile(r"^SET .*\n", re.M)
 
 MONTHS = "app.audit_log_2*"
 
@@ -33,11 +36,17 @@ def dump(url: str) -> str:
         url: A login that may read the catalog.
     """
     text = _run("pg_dump", "--schema-only", "--schema=app", f"--exclude-table={MONTHS}", url)
-    # Which minor version dumped which does not matter, nor does psql's own protection of a restore.
-    noise = re.compile(
-        r"^(-- Dumped .*|\\(un)?restrict .*|SET .*|SELECT pg_catalog\.set_config.*)\n", re.M
-    )
-    return HEAD + re.sub(r"\n{3,}", "\n\n", noise.sub("", text)).strip() + "\n"
+    # What stands before the first header and after the last statement is for psql to restore it.
+    _, *entries = ENTRY.split(text.partition("\n--\n-- PostgreSQL database dump complete\n")[0])
+    lines, before = [HEAD.strip()], ""
+    for kind, entry in zip(entries[::2], entries[1::2], strict=True):
+        statements = re.sub(r";\n+(?=ALTER )", ";\n", SETTING.sub("", entry).strip())
+        # Together stand the lines of a kind, the grants on a table, a comment and its subject.
+        group = kind if kind != "ACL" else statements.partition(" ON ")[2].partition(" TO ")[0]
+        is_line = kind == "ACL" or "\n" not in statements
+        lines += ([] if kind == "COMMENT" or (is_line and group == before) else [""]) + [statements]
+        before = group
+    return "\n".join(lines) + "\n"
 
 
 def everything(url: str, *, role: str | None = None) -> str:

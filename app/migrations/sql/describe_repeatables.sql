@@ -3,9 +3,10 @@
 -- the object all that its file gives anew.
 --
 -- A function's file makes the function, its owner, comment and grants. A table's policy file makes
--- its row security, its policies and its grants. Left out are:
+-- its row security, policies, grants and triggers. Left out are:
 -- - the owner's own privileges: it can grant them to itself at any time;
--- - partitions: they belong to their parent, and describe_structure.sql has them;
+-- - partitions but for their triggers, which are described once as long as all are alike: they
+--   belong to their parent, and describe_structure.sql has them;
 -- - comments on tables and columns, which are structure.
 --
 -- Read by `hearth status` and before and after the repeatable files run. pg_policies prints a
@@ -120,25 +121,64 @@ policies as (
     join pg_policy as p on p.polrelid = t.oid and p.polname = v.policyname
     where v.schemaname = 'app'
     group by p.polrelid
+),
+
+-- Of a table and, together, of its partitions.
+triggers as (
+    select
+        'table' as type,
+        coalesce(inhparent, c.oid) as oid,
+        string_agg(
+            distinct concat(case when inhparent is not null then E'of partitions\n' end, g.made),
+            E'\n'
+        ) as fired,
+        string_agg(g.dropped, ' ') as dropped
+    from pg_class as c
+    left join pg_inherits on inhrelid = c.oid
+    cross join lateral (
+        select
+            string_agg(
+                concat_ws(
+                    ' ',
+                    replace(pg_get_triggerdef(t.oid), c.oid::regclass::text, '…'),
+                    case tgenabled
+                        when 'D' then 'disabled'
+                        when 'R' then 'enabled replica'
+                        when 'A' then 'enabled always'
+                    end,
+                    'comment ' || obj_description(t.oid, 'pg_trigger')
+                ),
+                E'\n' order by tgname
+            ) as made,
+            string_agg(format('drop trigger %I on %s;', tgname, c.oid::regclass), ' ')
+                filter (where tgparentid = 0) as dropped
+        from pg_trigger as t
+        where tgrelid = c.oid and not tgisinternal
+    ) as g
+    where relnamespace = to_regnamespace('app') and relkind in ('r', 'p', 'v')
+    group by 2
 )
 
--- `is_used`: triggers, defaults or checks depend on the function; other functions and policies,
+-- `is_used`: defaults or checks depend on the function; other functions, policies and triggers,
 -- which are repeatable as well, do not count.
 select
     kind,
     name,
     object,
     version,
-    concat_ws(E'\n', body, granted, made) as definition,
-    concat_ws(' ', dropped, stripped, forced) as strip,
+    concat_ws(E'\n', body, granted, made, nullif(fired, '')) as definition,
+    concat_ws(' ', policies.dropped, triggers.dropped, stripped, forced) as strip,
     type = 'routine' and exists (
         select from pg_depend as d
         where
             d.refclassid = 'pg_proc'::regclass
             and d.refobjid = oid
-            and d.classid not in ('pg_proc'::regclass, 'pg_policy'::regclass)
+            and d.classid not in (
+                'pg_proc'::regclass, 'pg_policy'::regclass, 'pg_trigger'::regclass
+            )
     ) as is_used
 from objects
 left join acl using (type, oid)
 left join policies using (type, oid)
+left join triggers using (type, oid)
 order by object

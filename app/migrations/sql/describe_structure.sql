@@ -2,7 +2,7 @@
 -- compare with the recorded one, so that what somebody changed by hand is found.
 --
 -- Left out are:
--- - row security, policies and grants of tables: a policy file makes them, and
+-- - row security, policies, grants and triggers of tables: a policy file makes them, and
 --   describe_repeatables.sql has them, as it has the functions;
 -- - passwords, expiry and connection limits of roles, storage and statistics targets of columns:
 --   the administrator sets them.
@@ -164,8 +164,8 @@ parts (object, parent, catalog, oid, number, owner, acl, body) as (
     union all
 
     -- The partitions of a table are one object, described by what is true of any of them: months
-    -- come and go, and as long as all are alike, nothing changes. No policy file speaks of them, so
-    -- their row security, policies and grants stand here too.
+    -- come and go, and as long as all are alike, nothing changes. Of these, no policy file speaks of
+    -- more than triggers, so their row security, policies and grants stand here too.
     select
         'partitions of ' || object,
         object,
@@ -219,18 +219,6 @@ parts (object, parent, catalog, oid, number, owner, acl, body) as (
                         ) as granted,
                         aclexplode(acl)
                     where grantee <> p.relowner
-                ),
-                (
-                    select string_agg(
-                        concat(
-                            replace(pg_get_triggerdef(g.oid), p.oid::regclass::text, '…'),
-                            ' ',
-                            tgenabled
-                        ),
-                        ', ' order by tgname
-                    )
-                    from pg_trigger as g
-                    where tgrelid = p.oid and not tgisinternal
                 )
             ),
             E'\n'
@@ -313,28 +301,6 @@ parts (object, parent, catalog, oid, number, owner, acl, body) as (
         pg_get_indexdef(indexrelid) || case when indisvalid then '' else ' invalid' end
     from tables as t
     join pg_index on indrelid = t.oid
-
-    union all
-
-    -- Triggers.
-    select
-        format('trigger %I on %s', tgname, name),
-        object,
-        'pg_trigger',
-        g.oid,
-        0,
-        null,
-        null,
-        concat(
-            pg_get_triggerdef(g.oid),
-            ' ' || case tgenabled
-                when 'D' then 'disabled'
-                when 'R' then 'enabled replica'
-                when 'A' then 'enabled always'
-            end
-        )
-    from tables as t
-    join pg_trigger as g on tgrelid = t.oid and not tgisinternal
 
     union all
 

@@ -1,16 +1,16 @@
 -- accept_invitation: makes the user of the context a member of the family that a token invites to,
--- and tells which one that is and in which role.
+-- and returns that family and the role.
 --
--- The token alone does not do: it invites an address, and the account must have it. It counts once,
--- until it expires, while the family is active and while who invited could still do so. All else is
--- ZH004, always the same: no answer tells which families, invitations or addresses there are.
+-- The token alone is not enough: it invites an address, and the account must have that address. It
+-- works once, until it expires, while the family is active and while the member who invited could
+-- still invite. Anything else is ZH004, always the same: no answer tells which families,
+-- invitations or addresses exist.
 --
--- Who was a member before they were invited is one again, in the role of the invitation: their
--- history hangs on the row. Who is a member already keeps the role they have, and the invitation is
--- not used up (23505).
+-- A former member becomes a member again, in the role of the invitation: their history hangs on the
+-- row. An active member keeps their role, and the invitation is not used up (23505).
 --
--- Definer, owned by app_auth: the family is not the one of the context, so no policy could let the
--- membership in. The token is the proof, and nobody joins for somebody else.
+-- Definer, owned by app_auth: the family is not the one of the context, so no policy could admit
+-- the membership. The token is the proof, and nobody can join for somebody else.
 --
 -- owner: app_auth
 -- requires: 0011_invitations
@@ -31,14 +31,14 @@ begin
     into v_user
     from app.users as u
     where u.id = app.current_user_id() and u.is_active
-    -- So that the account does not retire while it joins.
+    -- The lock keeps the account from retiring while it joins.
     for share;
     if not found then
         raise exception 'the account is not active' using errcode = 'ZH001';
     end if;
 
-    -- Whoever accepts or revokes it at the same moment waits, and then finds it taken. Nor does the
-    -- family retire as a lone one while it is joined.
+    -- A request that accepts or revokes it at the same moment waits, and then finds it taken. The
+    -- lock on the family keeps it from retiring with its only member meanwhile.
     select i.family_id, i.id, i.role
     into v_invitation
     from app.invitations as i
@@ -53,7 +53,7 @@ begin
         and f.is_active
         and host.is_active
         and (host.role = 'owner' or (host.role = 'admin' and i.role <> 'owner'))
-        -- Nobody comes back by what was meant for them before they went.
+        -- An invitation from before a member left does not bring them back.
         and not exists (
             select from app.family_memberships as m
             where

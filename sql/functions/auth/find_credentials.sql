@@ -1,4 +1,4 @@
--- find_credentials: what sign-in needs to check a password: the user of an address and the hash.
+-- find_credentials: what sign-in needs to check a password: the user with an address, and the hash.
 --
 -- The hash is argon2id and is checked by the service, off the database's processors. So the service
 -- sees hashes, one at a time and by address; it can neither list them nor reach those of retired

@@ -1,6 +1,6 @@
--- idempotent_response: what the user's request under a key was answered, if it was.
+-- idempotent_response: the answer that the user's request under a key was given, if there is one.
 --
--- A transaction that asks for a key holds it until its end: another one that asks for the same
+-- A transaction that asks for a key holds it until its end: another one that asks for the same key
 -- waits, and then sees the answer. That is why this is a function and not a query: the second
 -- statement of a volatile function sees what was committed while the first one waited.
 --

@@ -1,5 +1,5 @@
--- reset_rate_limit: forgets attempts on a subject, for who has shown to be allowed in: all of them,
--- or the newest few.
+-- reset_rate_limit: forgets the attempts on a subject once a password was right: all of them, or
+-- the newest few.
 --
 -- Definer, owned by app_auth: nobody else reads or writes attempts. Its caller is the service,
 -- after a password was right.

@@ -51,11 +51,6 @@ begin
                     v_name,
                     'The audit trail of ' || to_char(v_month, 'YYYY-MM') || ' (UTC).'
                 );
-                execute format(
-                    'comment on trigger _100_refuse_truncate on app.%I is %L',
-                    v_name,
-                    'The trail is append-only.'
-                );
                 -- Attached once it is whole: unlike `partition of`, that waits for no reader of the
                 -- trail, and so nobody who writes has to wait behind us.
                 execute format(

@@ -1,5 +1,5 @@
 -- restore_family: undoes retire_family, as app_ops. The sessions it ended stay ended. A family
--- whose owners have all gone does not come back before one of them does.
+-- without an active owner cannot be restored before one of its owners is.
 --
 -- Invoker: the policies of app_ops decide.
 --

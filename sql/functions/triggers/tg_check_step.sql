@@ -1,12 +1,12 @@
 -- tg_check_step: a step comes with its version, and names only what its writer sees.
 --
--- A version is whole when it is made, and immutable: nobody adds a step to it later. Its time is
--- that of the transaction.
+-- A version is complete when it is made, and immutable: nobody adds a step to it later. It and its
+-- steps have the time of the same transaction.
 --
 -- A foreign key is checked without row level security, and would tell whoever guesses an id that
 -- somebody has such a habit. So this looks first, as the invoker, under their own policies. What
--- the routine names already may stay: who changes a shared one need not see all that its owner
--- does.
+-- the routine already names may stay: a member who changes a shared routine need not see everything
+-- that its owner sees.
 --
 -- The error points into the list of steps, which counts from 0.
 --

@@ -1,14 +1,14 @@
 -- tg_keep_an_owner: an active family has at least one active owner, whoever demotes or removes
 -- whom.
 --
--- The family's row is locked first, so two owners who demote each other at the same moment wait for
+-- It locks the family's row first, so two owners who demote each other at the same moment wait for
 -- one another, and the second sees what the first did.
 --
--- Definer, owned by app_auth: it lends the locking of a family to members who may not update it. It
+-- Definer, owned by app_auth: it lends the lock on a family to members who may not update it. It
 -- reads only the family of the row at hand, which the caller is already changing.
 --
--- Only updates are guarded: memberships are deleted by nobody, but for the cascade of a purge,
--- which takes owners too.
+-- It guards updates only: nobody deletes memberships, except for the cascade of a purge, which
+-- takes owners too.
 --
 -- owner: app_auth
 -- requires: 0004_families
@@ -20,7 +20,7 @@ create or replace function app.tg_keep_an_owner()
     set search_path = pg_catalog, pg_temp
 as $$
 begin
-    -- Of interest is an owner who ceases to be one.
+    -- Only an owner who ceases to be one matters.
     if OLD.role <> 'owner' or OLD.deleted_at is not null
         or (NEW.role = 'owner' and NEW.deleted_at is null)
     then

@@ -1,10 +1,10 @@
--- tg_refuse_members: nobody is invited who is an active member already.
+-- tg_refuse_members: an active member cannot be invited.
 --
--- It fires after the row is in, so only who may invite into a family learns that an address belongs
--- to one of its members, and of that family only.
+-- It fires after the row is in, so only somebody who may invite into a family learns that an
+-- address belongs to one of its members, and only of that family.
 --
--- Definer, owned by app_auth: it lends the reading of addresses, which are otherwise each person's
--- own. It compares the one that was given and tells nothing but that it is a member's.
+-- Definer, owned by app_auth: it lends a look at addresses, which otherwise only their owners see.
+-- It compares the given one and tells nothing but that it is a member's.
 --
 -- owner: app_auth
 -- requires: 0011_invitations

@@ -1,10 +1,10 @@
--- tg_require_active_user: a membership comes back only where its user's account is active.
+-- tg_require_active_user: a membership can be restored only if its user's account is active.
 --
--- Else a family could be left to an owner whom nobody can sign in as. An account that retires at
--- the same moment waits, and then takes the membership along.
+-- Otherwise a family could be left to an owner whom nobody can sign in as. A request that retires
+-- the account at the same moment waits, and then takes the membership along.
 --
--- Definer, owned by app_auth: it lends a look at the account of somebody else, of whom it tells
--- only that there is none, and the locking of the family. The policies have let the caller change
+-- Definer, owned by app_auth: it lends a look at somebody else's account, of which it tells only
+-- whether it is active, and the lock on the family. The policies have already let the caller change
 -- the membership.
 --
 -- owner: app_auth
@@ -26,7 +26,7 @@ begin
                 constraint = 'family_memberships_user_id_fkey';
     end if;
 
-    -- Nor does the family retire as a lone one meanwhile (retire_account).
+    -- The lock keeps the family from retiring with its only member meanwhile (retire_account).
     perform from app.families as f
     where f.id = NEW.family_id
     for share;

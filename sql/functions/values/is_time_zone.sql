@@ -1,6 +1,5 @@
--- is_time_zone: for the checks on time_zone columns. The server's own list decides, but for what it
--- takes beside the names of places: abbreviations, offsets and rules of POSIX, which are no place's
--- time for long.
+-- is_time_zone: for the checks on time_zone columns. The server's own list decides, except that
+-- abbreviations, offsets and POSIX rules are refused: no place keeps such a time for long.
 --
 -- Open to the roles that write users and families: whoever inserts a row runs its checks.
 --
