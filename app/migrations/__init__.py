@@ -2,8 +2,8 @@
 
 `sql/migrations` is structure: each file runs once, in order, and has a rollback. The files of
 `sql/functions` and `sql/policies` are repeatable: `functions/NAME.sql` owns every function
-`app.NAME`, `policies/TABLE.sql` owns row security, policies, grants and triggers of `app.TABLE`; such a file
-runs again whenever it, or what it made, is no longer what was recorded.
+`app.NAME`, `policies/TABLE.sql` owns row security, policies, grants and triggers of `app.TABLE`.
+Such a file runs again whenever it, or what it made, is no longer what was recorded.
 
 One step per module. `sources` reads the files; `bookkeeping` and `structure` read the database,
 into a `state`; `steps` and `drift` compare the two, and `report` tells. `backend` runs migrations

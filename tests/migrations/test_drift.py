@@ -76,7 +76,8 @@ MENDED = {
         "policies/tasks",
     ),
     "trigger added": (
-        "create trigger mine before insert on app.tasks for each row execute function app.tg_touch()",
+        "create trigger mine before insert on app.tasks for each row"
+        " execute function app.tg_touch()",
         "policies/tasks",
     ),
     "trigger dropped": ("drop trigger _900_audit on app.tasks", "policies/tasks"),
@@ -540,7 +541,7 @@ NAMED_LATER = {
 REFUSED = {
     "function, its owner": (
         "alter function app.tg_touch() owner to app_ops",
-        r"functions/.*touch\.sql: must be owner of function touch",
+        r"functions/.*tg_touch\.sql: must be owner of function tg_touch",
     ),
     "column that a policy file grants": (
         "alter table app.tasks rename column description to details",

@@ -220,7 +220,7 @@ def test_a_fresh_database_gets_structure_then_functions_in_order_then_policies(
         "apply migration 0003_tags",
         "apply function greeting",
         "apply function tag_of",
-        "apply function touch",
+        "apply function tg_touch",
         "apply function a_sum",
         "apply policy notes",
         "apply policy tags",
@@ -240,7 +240,7 @@ def test_everything_belongs_to_whom_the_files_say(built: House) -> None:
     )
     may_create = built.ask("select has_schema_privilege('app_auth', 'app', 'create')")
 
-    assert owners == "a_sum app_auth, greeting app_owner, tag_of app_owner, touch app_owner"
+    assert owners == "a_sum app_auth, greeting app_owner, tag_of app_owner, tg_touch app_owner"
     assert may_create is False
 
 
@@ -409,13 +409,13 @@ def test_a_gap_is_refused(built: House) -> None:
             "migrations/0003_tags.sql",
             "-- depends: 0002_notes\nCreate  Or Replace Trigger late before update on app.notes"
             " for each row execute function app.tg_touch();",
-            "makes a trigger; the file of its table in policies does that",
+            "a migration must not create a trigger: the policy file of its table",
         ),
         (
             "migrations/0003_tags.rollback.sql",
             "create constraint trigger late after update on app.notes"
             " for each row execute function app.tg_touch();",
-            "makes a trigger",
+            "a migration must not create a trigger",
         ),
         ("functions/greeting.sql", "-- requires: 0009_none\nselect 1;", "requires 0009_none"),
         ("functions/greeting.sql", "-- requires: a_sum\nselect 1;", "is circular: .* requires "),
@@ -618,7 +618,7 @@ def test_killed_during_functions_no_function_and_no_table_remains(built: House) 
     assert texts(built.migrate()) == [  # at once: it waits until the dead one's session has ended
         "apply migration 0004_more",
         "apply function greeting",
-        "apply function touch",
+        "apply function tg_touch",
     ]
     assert built.ask("select app.greeting()") == "bye"
     assert built.status().is_consistent
@@ -698,7 +698,9 @@ def test_a_deleted_function_file_takes_its_function_along(built: House) -> None:
 def test_a_deleted_function_file_whose_function_is_in_use_is_refused(built: House) -> None:
     (built.sql / "functions/tg_touch.sql").unlink()
 
-    with pytest.raises(MigrationError, match=r"app\.touch\(\).*trigger touch on table app\.notes"):
+    with pytest.raises(
+        MigrationError, match=r"app\.tg_touch\(\).*trigger touch on table app\.notes"
+    ):
         built.migrate()
 
 
@@ -724,14 +726,14 @@ def test_a_trigger_that_its_file_no_longer_makes_is_dropped(built: House) -> Non
 
 def test_a_trigger_function_gets_another_name_without_a_migration(built: House) -> None:
     (built.sql / "functions/tg_touch.sql").unlink()
-    for name in ("functions/touch", "policies/notes"):
+    for name in ("functions/tg_touch", "policies/notes"):
         text = TREE[f"{name}.sql"].replace("app.tg_touch()", "app.stamp()")
-        built.write(f"{name.replace('touch', 'stamp')}.sql", text)
+        built.write(f"{name.replace('tg_touch', 'stamp')}.sql", text)
 
     assert texts(built.migrate()) == [
         "apply function stamp",
         "apply policy notes",
-        "drop function touch",
+        "drop function tg_touch",
     ]
     assert built.ask(TRIGGERS) == "touch app.stamp"
     assert built.status().is_consistent
@@ -804,7 +806,8 @@ def test_a_trigger_on_one_partition_more_or_less_is_mended_on_all(built: House) 
     for change in (
         "drop trigger wipe on app.days_2",
         "alter table app.days_1 disable trigger mark",
-        "create trigger mine before update on app.days_1 for each row execute function app.tg_touch()",
+        "create trigger mine before update on app.days_1 for each row"
+        " execute function app.tg_touch()",
     ):
         built.by_hand(change)
         assert built.differences() == ["apply policies/days.sql"], change

@@ -1588,7 +1588,7 @@ where f.prorettype = 'trigger'::regtype
 -- but tg_refuse_change: of triggers
 -- but tg_record_audit: of triggers
 -- but tg_keep_an_owner: of triggers
--- but score: of triggers
+-- but tg_score: of triggers
 -- but tg_refuse_members: of triggers
 -- but tg_require_active_user: of triggers
 -- but tg_check_step: of triggers
@@ -1783,7 +1783,7 @@ where relnamespace = 'app'::regnamespace and relkind in ('r', 'p', 'i', 'I')
 --     create index tasks_is_fine_idx on app.tasks (family_id, title);
 -- finds policy tasks.tenant_floor:
 --     comment on policy tenant_floor on app.tasks is null;
--- finds function touch:
+-- finds function tg_touch:
 --     comment on function app.tg_touch() is null;
 -- finds type mood:
 --     create type app.mood as enum ('good');
