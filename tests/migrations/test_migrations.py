@@ -698,7 +698,8 @@ def test_a_deleted_function_file_takes_its_function_along(built: House) -> None:
 def test_a_deleted_function_file_whose_function_is_in_use_is_refused(built: House) -> None:
     (built.sql / "functions/tg_touch.sql").unlink()
 
-    with pytest.raises(
+    complaint = r"app\.tg_touch\(\).*trigger touch on table app\.notes"
+    with pytest.raises(MigrationError, match=complaint):
         MigrationError, match=r"app\.tg_touch\(\).*trigger touch on table app\.notes"
     ):
         built.migrate()
