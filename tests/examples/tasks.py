@@ -12,7 +12,7 @@ TASKS = Example(
         from people, (
             values (1, 'Take out the rubbish', 'family'::app.visibility),
                 (2, 'Hide the present', 'private')
-        ) as tasks (n, title, visibility)
+        ) as two (n, title, visibility)
     """,
     crowd="""
         insert into app.tasks (

@@ -498,7 +498,7 @@ async def test_a_routine_that_is_shared_later_shows_all_of_its_history(
 
 
 async def test_a_version_outlives_its_author(root: asyncpg.Connection, home: Household) -> None:
-    shared = row_id("shared task", "member")
+    shared = row_id("shared routine", "member")
     await act_as(root, "app_api", **home.context("admin"))
     await root.execute(
         "with r as (update app.routines set version = 2 where id = $1 returning *)"
@@ -802,7 +802,7 @@ async def test_keys_hold_versions_and_steps_together_where_no_trigger_does(
 async def test_who_may_not_change_a_routine_cannot_write_its_versions_either(
     root: asyncpg.Connection, home: Household
 ) -> None:
-    shared = row_id("shared task", "owner")
+    shared = row_id("shared routine", "owner")
     version = (
         "insert into app.routine_versions"
         " (family_id, routine_id, version, user_id, visibility, author_id)"
@@ -829,7 +829,7 @@ async def test_who_may_not_change_a_routine_cannot_write_its_versions_either(
 async def test_who_runs_the_family_writes_versions_of_what_it_shares_and_of_nothing_else(
     root: asyncpg.Connection, home: Household, visibility: str, response: str
 ) -> None:
-    routine = row_id("shared task" if visibility == "family" else "private task", "member")
+    routine = row_id("shared routine" if visibility == "family" else "private routine", "member")
     await act_as(root, "app_api", **home.context("admin"))
 
     done = await attempt(
@@ -846,7 +846,7 @@ async def test_who_runs_the_family_writes_versions_of_what_it_shares_and_of_noth
 async def test_nobody_marks_what_they_do_not_see_at_a_prompt_either(
     root: asyncpg.Connection, home: Household
 ) -> None:
-    private = row_id("private task", "owner")
+    private = row_id("private routine", "owner")
     mark = (
         "insert into app.routine_completions"
         " (family_id, routine_id, user_id, completed_on, owner_id, visibility, version)"
@@ -872,7 +872,7 @@ async def test_a_purged_routine_takes_its_history_along(
     root: asyncpg.Connection, home: Household
 ) -> None:
     count = "select count(*) from app.{} where family_id = $1 and routine_id = $2"
-    shared = row_id("shared task", "owner")
+    shared = row_id("shared routine", "owner")
     tables = ("routine_versions", "routine_steps", "routine_completions")
     values = (home.family_id, shared)
     before = [await root.fetchval(count.format(table), *values) for table in tables]

@@ -162,7 +162,7 @@ async def test_the_text_of_a_message_is_told_by_its_hash(
     await root.execute(
         "insert into app.messages (family_id, user_id, conversation_id, role, content)"
         " values ($1, $2, $3, 'user', 'Grüß Gott')",
-        *(home.family_id, home.users["member"], row_id("talk", "member")),
+        *(home.family_id, home.users["member"], row_id("conversation", "member")),
     )
     await root.execute("delete from app.conversations")
 

@@ -438,7 +438,7 @@ async def test_messages_of_one_transaction_keep_their_order(
         await root.execute(
             "insert into app.messages (family_id, user_id, conversation_id, role, content)"
             " values ($1, $2, $3, 'assistant', $4)",
-            *(home.family_id, home.users["owner"], row_id("talk", "owner"), content),
+            *(home.family_id, home.users["owner"], row_id("conversation", "owner"), content),
         )
 
     heard = await root.fetch(

@@ -30,7 +30,14 @@ Act = Callable[..., Awaitable[Any]]
 @pytest.fixture
 async def home(root: asyncpg.Connection) -> Household:
     """Return a household."""
-    return await make_household(root, messages=MESSAGES)
+    home = await make_household(root)
+    await root.execute(
+        "insert into app.messages (family_id, user_id, conversation_id, role, content)"
+        " select family_id, user_id, id, 'user', 'Message ' || n"
+        " from app.conversations, generate_series(3, $1) as n where family_id = $2",
+        *(MESSAGES, home.family_id),
+    )
+    return home
 
 
 @pytest.fixture
@@ -67,7 +74,7 @@ async def test_a_conversation_goes_with_its_messages_and_nothing_else(
     done = await act(
         "app_api",
         "delete from app.conversations where id = $1",
-        row_id("talk", "member"),
+        row_id("conversation", "member"),
         **home.context("member"),
     )
 

@@ -692,12 +692,12 @@ async def facts(
         " select family_id, routine_id, version, n, user_id, visibility, 'Wash up', 15,"
         " case n when 1 then $3::uuid end, case n when 2 then $4::uuid end"
         " from version, generate_series(1, 3) as n",
-        *(home.family_id, row_id("shared task", "owner")),
+        *(home.family_id, row_id("shared routine", "owner")),
         *(row_id("shared habit", "owner"), row_id("exercise", "owner")),
     )
     await root.execute(
         "update app.routines set deleted_at = now() where (family_id, id) = ($1, $2)",
-        *(home.family_id, row_id("shared task", "member")),
+        *(home.family_id, row_id("shared routine", "member")),
     )
     # One is accepted, one revoked and one open. The guest has an account, and a token.
     await root.execute(
@@ -749,9 +749,9 @@ async def facts(
         "habit_id": row_id("shared habit", "owner"),
         "retired_habit_id": row_id("shared habit", "member"),
         "date": date(2026, 3, 29),
-        "conversation_id": row_id("talk", "owner"),
-        "routine_id": row_id("shared task", "owner"),
-        "retired_routine_id": row_id("shared task", "member"),
+        "conversation_id": row_id("conversation", "owner"),
+        "routine_id": row_id("shared routine", "owner"),
+        "retired_routine_id": row_id("shared routine", "member"),
         "version": 1,
         "exercise_id": row_id("exercise", "owner"),
         "retired_exercise_id": row_id("exercise", "member"),
@@ -790,7 +790,7 @@ def variants(
         bare = {**facts, "task_id": row_id("private task", "owner")}
         yield {"context": context, "values": example(query, bare)}
     if query in ("get_routine", "update_routine"):
-        bare = {**facts, "routine_id": row_id("private task", "owner")}
+        bare = {**facts, "routine_id": row_id("private routine", "owner")}
         yield {"context": context, "values": example(query, bare)}
     if query == "get_exercise_records":
         unused = {**facts, "exercise_id": row_id("exercise", "admin")}

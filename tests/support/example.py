@@ -41,11 +41,12 @@ class Example:
         private: Whose a row is within the family: of its user alone, unless it is shared, or
             everybody's. The proofs hold this against the policies, so it is not read from them.
         seen_if: Where that is not all there is to it: who sees a row, in SQL.
-        household: A statement that makes rows of each person of a household. It reads from people
-            (role, user_id, session_id, family_id), and follows those of the tables that its foreign
-            keys refer to.
-        crowd: A statement that makes rows for tests/sql/crowd.sql, whose temporary tables and
-            functions it reads.
+        household: An insert of rows of each person of a household. It reads from people (role,
+            user_id, session_id, family_id) and, by their names, from what it inserts into other
+            tables. What is done is worth nothing, else the ledger of points would have ids that
+            differ from one household to the other. Empty where triggers make the rows.
+        crowd: An insert of rows for tests/sql/crowd.sql, whose temporary tables and functions it
+            uses; after those that stand before it in the module.
         seven: A statement that makes seven rows of person $2 in family $1, some of them in one
             microsecond, for the pages of its list.
         facts: What a person has of it, by the names that paths and parameters have for it. In a
@@ -54,6 +55,7 @@ class Example:
         variants: What is asked of a query that can be asked more than one thing: by the query and
             a name, the query string.
         leaves: What "query" or "query, variant" may take, where it is more than others.
+        unread: Indexes that no call would miss, and why they are there.
     """
 
     table: str
@@ -65,6 +67,7 @@ class Example:
     facts: Mapping[str, str | int | date] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     leaves: Mapping[str, Leave] = field(default_factory=dict)
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     def facts_of(self, person: str | int) -> Mapping[str, object]:
         """Return the facts about a person."""
@@ -75,7 +78,7 @@ class Example:
 
 
 def id_of(thing: str) -> UUID:
-    """Return the id of a thing, such as "task of owner, 1"; SQL has it as `md5(…)::uuid`."""
+    """Return the id of a thing, such as "task of owner, 1"; SQL makes it by `md5(…)::uuid`."""
     return UUID(md5(thing.encode(), usedforsecurity=False).hexdigest())
 
 
