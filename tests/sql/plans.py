@@ -1,9 +1,8 @@
 """How every query is planned and what it reads: `python -m tests.sql.plans`, or `make plans`.
 
 Each runs in the crowd of tests/sql/crowd.sql, prepared as the login and in the context that the
-service
-would give it. tests/sql/test_plans.py holds what is measured here against the rules below, and the
-shapes of the plans against docs/generated/query-plans.md, which this module writes.
+service would give it. tests/sql/test_plans.py holds what is measured here against the rules below,
+and the shapes of the plans against docs/generated/query-plans.md, which this module writes.
 """
 
 import asyncio
@@ -14,13 +13,11 @@ import tempfile
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
 from hashlib import md5, sha256
 from itertools import groupby
 from operator import add, sub
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import UUID
 
 import asyncpg
 
@@ -28,22 +25,15 @@ from app import embedded, migrations
 from app.http import models
 from app.settings import sql_directory
 from tests.conftest import Cluster
+from tests.examples import EXAMPLES
 from tests.support.calls import OF_OPS, OUTSIDE, PLACES, QUERIES, example
+from tests.support.example import Leave, id_of
 from tests.support.fixtures import Hearth, bootstrap
 
 DOCUMENT = sql_directory().parent / "docs/generated/query-plans.md"
 
 # Small families in the crowd. Its tables have about 10,000 rows, or more than 100,000.
 SMALL, LARGE = 10_000, 100_000
-
-# Pages of 8 kB that a call may touch, in the functions it calls as well: a few descents of an index
-# and the rows of a page of twenty.
-BUDGET = 60
-
-# Rows that may be read, by what it sets off as well; and of those dropped, and sorted.
-ROWS = 100
-DROPPED = 20
-SORTED = 50
 
 Plan = Mapping[str, Any]
 
@@ -74,139 +64,29 @@ class Call:
         return f"{self.name}, {self.variant}" if self.variant else self.name
 
     @property
-    def leave(self) -> "Leave":
+    def leave(self) -> Leave:
         """What it may take, and why that is more than others."""
-        return LEAVES.get(str(self), Leave())
+        return LEAVES.get(str(self).rpartition(": ")[2], Leave())
 
 
-@dataclass(frozen=True, kw_only=True)
-class Leave:
-    """What a call may take: pages and rows; where it is more than others, why."""
-
-    budget: int = BUDGET
-    rows: int = ROWS
-    dropped: int = DROPPED
-    sorted: int = SORTED
-    why: str = ""
-
-
-_STATS = Leave(
-    budget=200,
-    rows=4000,
-    dropped=4000,
-    sorted=4000,
-    why="It looks for streaks in all that was ever logged of the habit, daily for ten years.",
-)
-
-# Each with its reason, for a reviewer. Numbers have headroom for another version's habits.
-_BOARD = Leave(
-    budget=5000,
-    rows=1500,
-    sorted=1500,
-    why="It looks once for each of a thousand members, of whom a household has a handful.",
-)
-
+# Each with its reason, for a reviewer: those of tests/examples, and of what is no table's.
 LEAVES: Mapping[str, Leave] = {
-    "sql/queries/service/accounts.sql: sign_up": Leave(
-        budget=250, why="It makes a row in each of seven tables, with their indexes."
-    ),
-    "sql/queries/service/accounts.sql: hit_rate_limit": Leave(
-        budget=150, why="It forgets twenty old attempts on the way."
-    ),
-    "sql/queries/service/answers.sql: find_idempotent_response": Leave(
-        budget=150, why="It forgets twenty old answers on the way."
-    ),
-    "sql/queries/service/accounts.sql: open_session": Leave(
-        budget=150, why="It makes a session, a token and an event, with their indexes."
-    ),
-    "sql/queries/service/accounts.sql: refresh_session": Leave(
-        budget=200, why="It makes a token and changes a session, with their indexes."
-    ),
-    "sql/queries/service/accounts.sql: change_password": Leave(
-        rows=600, why="It looks through the sessions of the user, who has had five hundred."
-    ),
-    "sql/queries/service/accounts.sql: retire_account": Leave(
-        budget=400,
-        rows=2000,
-        why="It looks through the sessions of the user, and for another owner among a thousand.",
-    ),
-    "sql/queries/service/conversations.sql: delete_conversation": Leave(
-        rows=2500, why="Two thousand messages go with it."
-    ),
-    "sql/queries/service/habits.sql: get_habit_stats, last thirty days": _STATS,
-    "sql/queries/service/habits.sql: get_habit_stats, ten years": _STATS,
-    "sql/queries/service/families.sql: retire_family": Leave(
-        budget=20_000, rows=2000, why="It ends five hundred sessions."
-    ),
-    "sql/queries/service/invitations.sql: create_invitation": Leave(
-        dropped=100, why="It looks for an address among those that the family waits for."
-    ),
-    "sql/queries/service/invitations.sql: accept_invitation": Leave(
-        budget=250, why="It makes a membership and changes an invitation, with their indexes."
-    ),
-    "sql/queries/service/routines.sql: save_routine_steps": Leave(
-        budget=150, why="It makes a version and its steps, and looks at each before."
-    ),
-    "sql/queries/service/routines.sql: restore_routine_version": Leave(
-        budget=150, why="It makes a version and its steps, and looks at each before."
-    ),
-    "sql/queries/ops/operations.sql: explain_access": Leave(
-        budget=150, why="It reads the catalog, for a person who waits."
-    ),
-    "sql/queries/service/health.sql: list_constraints": Leave(
+    "explain_access": Leave(budget=150, why="It reads the catalog, for a person who waits."),
+    "list_constraints": Leave(
         budget=4000, dropped=10_000, why="It reads the catalog, once when the service starts."
     ),
-    "sql/queries/service/health.sql: get_server": Leave(
-        dropped=10_000, why="It reads the catalog, for health."
-    ),
-    "sql/queries/ops/purge.sql: count_purgeable": Leave(
+    "get_server": Leave(dropped=10_000, why="It reads the catalog, for health."),
+    "count_purgeable": Leave(
         rows=2000, budget=100, why="It counts a thousand sessions that ended, by their index."
     ),
-    **{
-        call: Leave(rows=2000, why="All that hangs on it goes too, such as a hundred versions.")
-        for call in (
-            *(f"sql/queries/ops/purge.sql: purge_{kind}" for kind in ("memberships", "families")),
-            *("sql/queries/ops/purge.sql: purge_accounts", "purge of a user", "purge of a family"),
-        )
-    },
-    "sql/queries/ops/purge.sql: purge_sessions": Leave(
-        budget=200, why="It finds and deletes twenty sessions, as many as it may."
-    ),
-    **{
-        f"sql/queries/service/scores.sql: get_leaderboard, {period}": _BOARD
-        for period in ("week", "month", "all")
-    },
-    "sql/queries/service/scores.sql: list_scores, the busy one's": Leave(
-        budget=600, why="It adds up the twenty thousand entries of ten years, in the index alone."
-    ),
-    "sql/queries/service/today.sql: get_today": Leave(
+    "get_today": Leave(
         budget=8000,
         rows=1500,
         dropped=1200,
         sorted=1500,
         why="It is four lists in one, and looks up each of a thousand habits in its log.",
     ),
-    "hiding a habit": Leave(rows=10_000, why="Ten years of logs are hidden with it, one by one."),
-    "sql/queries/service/exercises.sql: get_exercise_records": Leave(
-        budget=2500,
-        rows=2500,
-        dropped=15_000,
-        sorted=15_000,
-        why="It looks at all that the reader ever did of the exercise, daily for five years.",
-    ),
-    "sql/queries/service/exercises.sql: get_exercise_volume, twelve weeks": Leave(
-        budget=120, why="It looks up each week by itself."
-    ),
-    "sql/queries/service/exercises.sql: get_exercise_volume, ten years": Leave(
-        budget=2500, rows=2500, sorted=600, why="It adds up two thousand logs."
-    ),
-    "restore_account": Leave(budget=200, why="It restores the families that went with it."),
-    "sql/queries/service/tasks.sql: list_tasks, open": Leave(
-        budget=300,
-        rows=1000,
-        dropped=1000,
-        why="It passes over tasks that are done, of those that the reader sees.",
-    ),
+    **{call: leave for each in EXAMPLES for call, leave in each.leaves.items()},
 }
 
 
@@ -246,35 +126,19 @@ class Measured:
 # What is called, by whom and with what.
 
 
-def id_of(kind: str, number: int | str) -> UUID:
-    """Return an id as tests/sql/crowd.sql makes it."""
-    return UUID(md5(f"{kind}{number}".encode(), usedforsecurity=False).hexdigest())
-
-
 def facts_of(person: int) -> Mapping[str, object]:
     """Return the context of the person and family of a number, and what they have."""
     is_reader = person == 200000
     password = md5(str(person).encode(), usedforsecurity=False).hexdigest()
     return {
-        "user_id": id_of("user", person),
-        "session_id": id_of("session of ", f"{person}, 1"),
-        "family_id": id_of("family", person),
+        **{name: fact for each in EXAMPLES for name, fact in each.facts_of(person).items()},
+        "user_id": id_of(f"user{person}"),
+        "session_id": id_of(f"session of {person}, 1"),
+        "family_id": id_of(f"family{person}"),
         "member_role": "owner",
-        "task_id": id_of("task of ", f"{person}, 1"),
-        "habit_id": id_of("habit of ", f"{person}, 1"),
-        "retired_habit_id": id_of("habit of ", f"{person}, 2"),
-        "date": date(2026, 3, 29),
-        "conversation_id": id_of("conversation of ", f"{person}, 1"),
-        "exercise_id": id_of("exercise of ", f"{person}, 1"),
-        "retired_exercise_id": id_of("exercise of ", f"{person}, 2"),
-        "log_id": id_of("log of ", f"{person}, 1"),
-        "routine_id": id_of("routine of ", f"{person}, 1"),
-        "retired_routine_id": id_of("routine of ", f"{person}, 2"),
-        "version": 1,
-        "member_id": id_of("user", person + 500 if is_reader else person),
-        "invitation_id": id_of("invitation of ", f"{person}, 1"),
-        "row_id": id_of("user", person),
-        "to_family_id": id_of("family", person),
+        "member_id": id_of(f"user{person + 500 if is_reader else person}"),
+        "row_id": id_of(f"user{person}"),
+        "to_family_id": id_of(f"family{person}"),
         "email": f"PERSON{person}@example.com",
         "password_hash": f"$argon2id${password}",
         "old_hash": f"$argon2id${password}",
@@ -282,83 +146,7 @@ def facts_of(person: int) -> Mapping[str, object]:
     }
 
 
-def _after(at: datetime) -> Mapping[str, str]:
-    return {"cursor": f"{round(at.timestamp() * 1_000_000)}_{id_of('any', 1)}"}
-
-
-_FIRST: Mapping[str, str] = {}
-_DEEP = _after(datetime(2026, 1, 1, 0, 3, tzinfo=UTC))
-
-# What is asked of queries that can be asked more than one thing, in words of the query string.
-VARIANTS: Mapping[str, Mapping[str, Mapping[str, str]]] = {
-    "list_tasks": {
-        "first page": _FIRST,
-        "deep page": _DEEP,
-        "open": {"is_completed": "false"},
-        "due in two days": {"due_from": "2026-03-01", "due_to": "2026-03-02"},
-    },
-    "list_routines": {
-        "first page": _FIRST,
-        "deep page": _DEEP,
-        "retired": {"is_active": "false"},
-    },
-    "list_habits": {
-        "first page": _FIRST,
-        "deep page": _DEEP,
-        "retired": {"is_active": "false"},
-    },
-    "list_habit_logs": {
-        "first page": _FIRST,
-        "deep page": _after(datetime(2020, 1, 1, tzinfo=UTC)),
-        "of a month": {"from": "2024-03-01", "to": "2024-03-31"},
-    },
-    "get_habit_stats": {
-        "last thirty days": {},
-        "ten years": {"from": "2016-07-01", "to": "2026-06-30"},
-    },
-    "list_routine_versions": {"first page": _FIRST, "deep page": {"cursor": "25"}},
-    "list_routine_completions": {
-        "first page": _FIRST,
-        "deep page": {"cursor": f"46021_{id_of('any', 1)}"},
-        "of a month": {"from": "2024-03-01", "to": "2024-03-31"},
-    },
-    "list_conversations": {"first page": _FIRST, "deep page": _DEEP},
-    "list_messages": {"first page": _FIRST, "deep page": _DEEP},
-    "list_exercises": {
-        "first page": _FIRST,
-        "deep page": _DEEP,
-        "retired": {"is_active": "false"},
-    },
-    "list_exercise_logs": {
-        "first page": _FIRST,
-        "deep page": _after(datetime(2020, 3, 1, tzinfo=UTC)),
-        "of a month": {"from": "2024-03-01", "to": "2024-03-31"},
-    },
-    "get_exercise_volume": {
-        "twelve weeks": {"from": "2024-01-01"},
-        "ten years": {"from": "2020-01-01", "to": "2029-12-31"},
-    },
-    "list_members": {
-        "first page": _FIRST,
-        "deep page": _after(datetime(2026, 1, 3, 7, 40, tzinfo=UTC)),
-        "retired": {"is_active": "false"},
-    },
-    "list_invitations": {"pending": _FIRST, "ended": {"is_pending": "false"}},
-    "list_scores": {
-        "first page": _FIRST,
-        "deep page": _after(datetime.now(UTC) - timedelta(days=3000)),
-        "of two weeks": {
-            "from": str((datetime.now(UTC) - timedelta(days=1013)).date()),
-            "to": str((datetime.now(UTC) - timedelta(days=1000)).date()),
-        },
-        "the busy one's": {"member_id": str(id_of("user", 200001))},
-    },
-    "get_leaderboard": {period: {"period": period} for period in ("week", "month", "all")},
-    "list_audit": {
-        "first page": _FIRST,
-        "deep page": _after(datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0)),
-    },
-}
+VARIANTS = {query: asked for each in EXAMPLES for query, asked in each.variants.items()}
 
 # Beside the queries: what runs in every transaction, and what people do, as app_ops, to an account
 # that is retired, of a large family, and to a retired family, the last of the small ones.
@@ -375,7 +163,7 @@ def calls(size: int = LARGE) -> Iterator[Call]:
     for query, place in PLACES.items():
         if "/demo.sql" in place:  # for which nobody waits
             continue
-        about = {"member_id": id_of("user", LEFT)} if query in OF_RETIRED else {}
+        about = {"member_id": id_of(f"user{LEFT}")} if query in OF_RETIRED else {}
         for variant, said in VARIANTS.get(query, {"": {}}).items():
             yield Call(
                 name=place,
@@ -402,10 +190,10 @@ def calls(size: int = LARGE) -> Iterator[Call]:
         context=facts,
     )
     for name, id_, text in (
-        ("restore_account", id_of("user", RETIRED), "select app.restore_account($1)"),
-        ("restore_family", id_of("family", size), "select app.restore_family($1)"),
-        ("purge of a user", id_of("user", RETIRED), "delete from app.users where id = $1"),
-        ("purge of a family", id_of("family", size), "delete from app.families where id = $1"),
+        ("restore_account", id_of(f"user{RETIRED}"), "select app.restore_account($1)"),
+        ("restore_family", id_of(f"family{size}"), "select app.restore_family($1)"),
+        ("purge of a user", id_of(f"user{RETIRED}"), "delete from app.users where id = $1"),
+        ("purge of a family", id_of(f"family{size}"), "delete from app.families where id = $1"),
     ):
         yield Call(name=name, text=text, names=("id",), values={"id": id_}, role="app_ops")
 
@@ -713,7 +501,9 @@ _UNMARKED = """
 async def crowd(bench: Bench, size: int) -> None:
     """Fill an empty, migrated database with so many small families and two large ones."""
     await bench.root.execute(f"set crowd.size = {size}; select app.ensure_audit_partitions(1)")
-    await bench.root.execute((Path(__file__).parent / "crowd.sql").read_text("utf-8"))
+    statements = [each.crowd for each in EXAMPLES if each.crowd]
+    people = (Path(__file__).parent / "crowd.sql").read_text("utf-8")
+    await bench.root.execute(people + ";".join(statements))
     # Of so few rows the statistics are then of all, not of a sample: every run has the same plans.
     await bench.root.execute("set default_statistics_target = 1000")
     # A vacuum marks no page that somebody's older snapshot might see otherwise, an autovacuum's for

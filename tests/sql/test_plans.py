@@ -12,6 +12,7 @@ from difflib import unified_diff
 import asyncpg
 import pytest
 
+from tests.examples import EXAMPLES
 from tests.sql.plans import (
     DOCUMENT,
     LARGE,
@@ -28,22 +29,7 @@ from tests.support.fixtures import NewHearth
 from tests.support.tally import tally
 
 # Indexes that no call would miss, and why they are there.
-UNREAD = {
-    "account_events_pkey": "a key; events are looked up by nobody yet",
-    "account_events_user_id_occurred_at_idx": "for the people who look into one account",
-    "conversations_family_id_id_user_id_key": "what messages refer to; the primary key serves too",
-    "conversations_pkey": "a key; the one that messages refer to serves too",
-    "invitations_family_id_lower_email_key": "a key; under a policy no index finds an address",
-    "invitations_pkey": "a key; few are pending, and found among those",
-    "exercises_family_id_lower_name_key": "a key; names are compared by nobody else",
-    "routine_completions_version_idx": "for a routine of many versions that is"
-    " purged; nobody who has one is, in the crowd",
-    "routine_steps_family_id_exercise_id_idx": "for an exercise that is purged while its family is"
-    " not; none is, in the crowd",
-    "messages_pkey": "a key; messages are listed, not looked up",
-    "score_entries_daily_idx": "nothing is scored twice; the index on days finds it as well",
-    "score_entries_pkey": "a key; entries are listed, not looked up",
-}
+UNREAD = {index: why for example in EXAMPLES for index, why in example.unread.items()}
 
 
 @pytest.fixture(scope="module")
