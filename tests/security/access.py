@@ -1,8 +1,8 @@
 """Measure who may do what to which row of which table.
 
 A cell is a statement that was run as a caller, on a table that held one row, and undone. Tables,
-partitions and columns come from the catalog and rows from `tests/support/households.py`, so a new
-table is measured as soon as it is there.
+partitions and columns come from the catalog and rows from `tests/examples`, so a new table is
+measured as soon as it is there.
 
 Triggers and foreign keys are switched off meanwhile: they could only refuse more, and so hide what
 grants and policies let through.
@@ -283,9 +283,7 @@ class Scene:
         if len(found) > 1:
             found.pop((None, None), None)
         if not found:
-            raise LookupError(
-                f"app.{source} has no row to measure with: add one to tests/support/households.py"
-            )
+            raise LookupError(f"app.{source} has no row to measure with: add one in tests/examples")
         if table.key is None:
             return list(found.values())
         # One is enough for a partition, but it must lie between its bounds.
