@@ -5,6 +5,7 @@ import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -15,10 +16,15 @@ from playwright.async_api import ConsoleMessage, Page, Request, async_playwright
 from app.http.docs import POLICY
 from app.http.problems import PROBLEM_TYPES
 from tests.support.documented import DOCUMENT
-from tests.support.fixtures import PASSWORD
+from tests.support.fixtures import PASSWORD, Person
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PAGES = ("/docs", "/problems", *(kind.uri for kind in PROBLEM_TYPES))
+OPERATIONS = {
+    f"{row['tags'][0]}-{row['operationId']}": f"{row['tags'][0]} {method} {path} {row['summary']}"
+    for path, methods in DOCUMENT["paths"].items()
+    for method, row in methods.items()
+}
 
 
 @pytest.fixture
@@ -36,7 +42,8 @@ async def page(service: str, cheap_passwords: None) -> AsyncIterator[Page]:
         )
 
         def hear(line: ConsoleMessage) -> None:
-            if line.type in {"error", "warning"}:
+            # What the service refuses is an error to the browser, and no mistake of the page.
+            if line.type in {"error", "warning"} and "status of 401" not in line.text:
                 complaints.append(line.text)
 
         def watch(request: Request) -> None:
@@ -87,7 +94,178 @@ async def test_a_person_signs_up_and_makes_a_task_in_the_browser(
     await page.locator(".modal-ux .btn-done").click()
     signed_out = await _execute(page, "Sessions-sign_out")
     assert "204" in signed_out
+    await _sees_the_end(page, "You have signed out")
+
+
+async def _open_as(page: Page, person: Person) -> None:
+    await page.goto("/docs")
+    await expect(page.locator("#operations-Tasks-list_tasks")).to_be_visible()
+    await page.evaluate("token => authorize(token)", person.signed_in["access_token"])
+    await expect(page.locator("#who")).to_have_text("Signed in, as owner")
+
+
+async def _sees_the_end(page: Page, text: str) -> None:
+    """See the page say that nobody is signed in any more, mean it, and lead to the sign-in."""
+    await expect(page.locator("#who")).to_have_text(text)
+    await expect(page.locator("#who")).to_have_class("ended")
+    await expect(page.locator(".authorize.locked")).to_have_count(0)
+    await page.get_by_role("button", name="Sign in again").click()
+    await expect(page.locator("#operations-Sessions-sign_in textarea")).to_be_in_viewport()
+
+
+async def _end_from_elsewhere(person: Person, anybody: httpx.AsyncClient) -> None:
+    account = {"email": person.email, "password": PASSWORD}
+    signed_in = await anybody.post("/v1/auth/signin", json=account)
+    changed = await anybody.post(
+        "/v1/auth/password",
+        json={"old_password": PASSWORD, "new_password": f"{PASSWORD}!"},
+        headers={"Authorization": f"Bearer {signed_in.json()['access_token']}"},
+    )
+    assert changed.status_code == 204
+
+
+async def test_a_session_that_was_ended_elsewhere_is_shown_as_ended_when_it_is_used(
+    page: Page, ann: Person, anybody: httpx.AsyncClient
+) -> None:
+    await _open_as(page, ann)
+    await _end_from_elsewhere(ann, anybody)
+
+    refused = await _execute(page, "Families-list_families")
+
+    assert "401" in refused
+    await _sees_the_end(page, "Your session has ended")
+
+
+async def test_a_session_that_was_ended_elsewhere_is_shown_as_ended_when_one_comes_back(
+    page: Page, ann: Person, anybody: httpx.AsyncClient
+) -> None:
+    await _open_as(page, ann)
+    await _end_from_elsewhere(ann, anybody)
+
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+
+    await _sees_the_end(page, "Your session has ended")
+
+
+async def test_a_session_that_a_change_ended_is_shown_as_ended(page: Page, ann: Person) -> None:
+    await _open_as(page, ann)
+
+    retired = await _execute(page, "Families-retire_family")
+
+    assert "204" in retired
+    await _sees_the_end(page, "Your session has ended")
+
+
+async def test_a_token_that_has_expired_is_shown_as_expired(page: Page, ann: Person) -> None:
+    await page.clock.install()
+    await _open_as(page, ann)
+
+    await page.clock.fast_forward("14:00")
+    await expect(page.locator("#who")).to_have_text("Signed in, as owner")
+    await page.clock.fast_forward("01:01")
+
+    await _sees_the_end(page, "Your access token has expired")
+
+
+async def test_a_token_can_be_pasted_and_taken_back(page: Page, ann: Person) -> None:
+    await page.goto("/docs")
+    await page.locator("button.authorize").first.click()
+    dialog = page.locator(".modal-ux")
+
+    await dialog.locator("input").fill("nonsense")
+    await dialog.get_by_role("button", name="Apply credentials").click()
+    await expect(page.locator("#who")).to_have_text("This token is not valid")
+    await dialog.locator("input").fill(ann.signed_in["access_token"])
+    await dialog.get_by_role("button", name="Apply credentials").click()
+    await expect(page.locator("#who")).to_have_text("Signed in, as owner")
+    await dialog.get_by_role("button", name="Remove authorization").click()
+
     await expect(page.locator("#who")).to_have_text("Nobody is signed in")
+
+
+async def test_the_filter_leaves_what_has_all_the_words(page: Page) -> None:
+    summary = DOCUMENT["paths"]["/v1/tasks"]["get"]["summary"]
+    await page.goto("/docs")
+    box = page.get_by_role("searchbox", name="Filter the endpoints")
+    operations = page.locator(".opblock")
+    await expect(operations).to_have_count(len(OPERATIONS))
+
+    for phrase in ("leaderboard", "POST  /v1/Tasks", summary, "invitations"):
+        words = phrase.lower().split()
+        fitting = [
+            name for name, text in OPERATIONS.items() if all(word in text.lower() for word in words)
+        ]
+        await box.fill(phrase)
+
+        assert 0 < len(fitting) < len(OPERATIONS)
+        await expect(operations).to_have_count(len(fitting))
+        await expect(page.locator("#found")).to_have_text(f"{len(fitting)} found")
+        for name in fitting:
+            await expect(page.locator(f"#operations-{name}")).to_be_visible()
+
+    await box.fill("no such thing")
+    await expect(operations).to_have_count(0)
+    await expect(page.locator("#found")).to_have_text("Nothing found")
+    await expect(page.get_by_text("No operations defined")).to_be_hidden()
+    await box.fill("")
+    await expect(operations).to_have_count(len(OPERATIONS))
+    await expect(page.locator("#found")).to_be_empty()
+
+
+_WIDTHS = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+
+
+async def test_the_pages_fit_a_phone(page: Page, ann: Person) -> None:
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await _open_as(page, ann)
+    assert await page.evaluate(_WIDTHS) == [390, 390]
+    await _execute(page, "Tasks-create_task", {"title": "Sweep the hearth"})  # it has links
+    assert await page.evaluate(_WIDTHS) == [390, 390]
+    await page.get_by_role("searchbox", name="Filter the endpoints").fill("no such thing")
+    await expect(page.locator("#found")).to_be_in_viewport(ratio=1)
+    await page.evaluate("end('Your access token has expired')")  # the longest
+    await expect(page.get_by_role("button", name="Sign in again")).to_be_in_viewport(ratio=1)
+
+    for path in PAGES:
+        await page.goto(path)
+        assert await page.evaluate(_WIDTHS) == [390, 390], path
+
+
+# Of an element's colour and of the paper below it: 0 is black, 1 is white.
+_LIGHTNESS = """async element => {
+    const drawn = () => new Promise(requestAnimationFrame);
+    await drawn().then(drawn);
+    await Promise.allSettled(document.getAnimations().map((change) => change.finished));
+    const lightness = (colour) => Math.max(...colour.match(/[\\d.]+/g).slice(0, 3)) / 255;
+    const seen = (colour) => !/, 0\\)$/.test(colour);
+    let paper = element;
+    while (!seen(getComputedStyle(paper).backgroundColor)) paper = paper.parentElement;
+    return [
+        lightness(getComputedStyle(element).color),
+        lightness(getComputedStyle(paper).backgroundColor),
+    ];
+}"""
+
+
+async def test_the_pages_are_as_dark_as_the_person_wishes(page: Page) -> None:
+    schemes: tuple[Literal["light", "dark"], ...] = ("dark", "light")
+    for path, texts in {
+        "/docs": (".info p", ".info a", ".opblock-summary-path", ".opblock-tag", ".headers td"),
+        "/problems": ("h1", "td", "td a"),
+        PROBLEM_TYPES[0].uri: ("h1", "pre"),
+    }.items():
+        await page.emulate_media(color_scheme="dark")
+        await page.goto(path)
+        if path == "/docs":
+            await page.locator("#operations-Today-get_today .opblock-summary-control").click()
+        for scheme in schemes:
+            await page.emulate_media(color_scheme=scheme)
+            for text in texts:
+                ink, paper = await page.locator(text).first.evaluate(_LIGHTNESS)
+
+                is_dark = ink > 0.65 and paper < 0.3
+                is_light = ink < 0.65 < paper
+                assert (is_dark, is_light) == (scheme == "dark", scheme == "light"), text
 
 
 async def test_the_pages_about_problems_are_shown(page: Page) -> None:
