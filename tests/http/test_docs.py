@@ -1,9 +1,10 @@
 """The pages: /docs in a real browser, /problems, and the document itself."""
 
+import gzip
 import json
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -20,6 +21,14 @@ from tests.support.fixtures import PASSWORD, Person
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PAGES = ("/docs", "/problems", *(kind.uri for kind in PROBLEM_TYPES))
+ASSETS = (
+    "/openapi.json",
+    "/docs/docs.js",
+    "/docs/style.css",
+    "/docs/icon.svg",
+    "/docs/swagger.js",
+    "/docs/swagger.css",
+)
 OPERATIONS = {
     f"{row['tags'][0]}-{row['operationId']}": f"{row['tags'][0]} {method} {path} {row['summary']}"
     for path, methods in DOCUMENT["paths"].items()
@@ -300,6 +309,65 @@ async def test_the_document_is_served_to_anybody_once(anybody: httpx.AsyncClient
     assert first.headers["Content-Type"] == "application/json"
     assert first.headers["Cache-Control"] == "public, max-age=300"
     assert (again.status_code, again.content) == (304, b"")
+
+
+@pytest.mark.parametrize("path", [*PAGES, *ASSETS])
+async def test_what_is_public_is_compressed_for_whoever_takes_it(
+    path: str, anybody: httpx.AsyncClient
+) -> None:
+    plain = await _raw(anybody, path, "identity")
+    zipped = await _raw(anybody, path, "br, GZIP;q=0.5")
+
+    assert "Content-Encoding" not in plain.headers
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(zipped.content) == plain.content
+    assert len(zipped.content) < len(plain.content)
+    for response in (plain, zipped):
+        assert "Accept-Encoding" in response.headers["Vary"].split(", ")
+        assert response.headers["Cache-Control"] == "public, max-age=300"
+        assert response.headers["Content-Length"] == str(len(response.content))
+    assert plain.headers["ETag"] != zipped.headers["ETag"]
+    again = await _raw(anybody, path, "gzip", {"If-None-Match": zipped.headers["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    assert "Accept-Encoding" in again.headers["Vary"].split(", ")
+    assert again.headers["ETag"] == zipped.headers["ETag"]
+
+
+@pytest.mark.parametrize("accepted", ["", "br", "gzip;q=0", "deflate, gzip; q=0.000"])
+async def test_what_is_public_comes_plain_to_whoever_does_not_take_gzip(
+    accepted: str, anybody: httpx.AsyncClient
+) -> None:
+    response = await _raw(anybody, "/openapi.json", accepted)
+
+    assert "Content-Encoding" not in response.headers
+    assert json.loads(response.content) == DOCUMENT
+
+
+async def test_nothing_with_a_persons_data_is_compressed(ann: Person) -> None:
+    for number in range(10):
+        await ann.client.post("/v1/tasks", json={"title": f"Sweep the hearth {number}"})
+    paths = ["/health", "/metrics", "/v1/nothing"]
+    paths += [path for path, row in DOCUMENT["paths"].items() if "get" in row and "{" not in path]
+
+    zips = {"Accept-Encoding": "gzip"}
+    responses = {path: await ann.client.get(path, headers=zips) for path in paths}
+
+    assert len(responses["/v1/tasks"].content) > 2000
+    for path, response in responses.items():
+        assert "Content-Encoding" not in response.headers, path
+        assert response.headers["Cache-Control"] == "no-store", path
+
+
+async def _raw(
+    client: httpx.AsyncClient, path: str, accepted: str, headers: Mapping[str, str] | None = None
+) -> httpx.Response:
+    """Return a response whose content is as it came, compressed or not."""
+    headers = {**(headers or {}), "Accept-Encoding": accepted}
+    async with client.stream("GET", path, headers=headers) as response:
+        content = b"".join([part async for part in response.aiter_raw()])
+    raw = httpx.Response(response.status_code, content=content)
+    raw.headers = response.headers
+    return raw
 
 
 async def test_every_problem_leads_to_its_page(anybody: httpx.AsyncClient) -> None:
