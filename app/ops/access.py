@@ -14,8 +14,8 @@ Report = Mapping[str, Any]
 
 _VERDICTS = {
     "admitted": "admitted: {email} may {command} this row of app.{table}",
-    "hidden": "hidden: for {email} there is no such row of app.{table} to {command}",
-    "refused": "refused: {email} may not {command} such a row of app.{table}",
+    "hidden": "hidden: {email} cannot see this row of app.{table} to {command} it",
+    "refused": "refused: {email} may not {command} this row of app.{table}",
 }
 
 
@@ -43,15 +43,16 @@ def find_person(url: str, email: str, family: str | None) -> Person:
     """
     found = asyncio.run(run_as_ops(url, "find_contexts", {"email": email}))
     if not found:
-        raise SettingsError(f"--as: there is no active account with the address {email}")
+        raise SettingsError(f"--as: no active account has the address {email}")
     names = sorted(
         f"{row['family_name']} ({row['family_id']})" for row in found if row["family_id"]
     )
     fitting = [row for row in found if family in (None, row["family_name"], str(row["family_id"]))]
     if family is not None and not fitting:
-        raise SettingsError(f"--family: no {family} among {', '.join(names) or 'no families'}")
+        there = f"only in {', '.join(names)}" if names else "in no family"
+        raise SettingsError(f"--family: {email} is not in {family}, {there}")
     if len(fitting) > 1:
-        raise SettingsError(f"--family: which one? {', '.join(names)}")
+        raise SettingsError(f"--family: {email} is in several: {', '.join(names)}")
     row = fitting[0]
     return Person(email, row["user_id"], row["family_id"], row["role"])
 
@@ -84,7 +85,7 @@ def explain(url: str, person: Person, table: str, row_id: UUID, command: str) ->
     }
     ((answer,),) = (row.values() for row in asyncio.run(run_as_ops(url, "explain_access", values)))
     if answer is None:
-        raise SettingsError(f"TABLE: there is no table app.{table}")
+        raise SettingsError(f"TABLE: the table app.{table} does not exist")
     report: Report = json.loads(answer)
     if report["verdict"] == "absent":
         raise SettingsError(f"KEY: no row of app.{table} has the key {row_id}")
@@ -94,15 +95,17 @@ def explain(url: str, person: Person, table: str, row_id: UUID, command: str) ->
 def in_words(report: Report, person: Person, table: str, command: str) -> Iterator[str]:
     """Yield the lines that tell a reader what `explain` found."""
     yield _VERDICTS[report["verdict"]].format(email=person.email, command=command, table=table)
-    for head, name in ((f"as {report['role']} with", "settings"), ("of a row with", "row")):
+    settings = f"the role {report['role']} has the settings"
+    for head, name in ((settings, "settings"), ("the row has the values", "row")):
         if name in report:
             yield f"\n{head}"
             yield from (f"      {key} = {_shown(value)}" for key, value in report[name].items())
     for asked in sorted(report["grants"], key="select".__ne__):
         columns = report["grants"][asked]
-        what = "the whole table" if columns == ["*"] else ", ".join(columns) or "nothing"
-        yield f"\nto {asked} it takes the grant, every restrictive policy and one permissive"
-        yield f"  {_yes(columns)} grant: {report['role']} has one on {what}"
+        what = "the whole table" if columns == ["*"] else f"the columns {', '.join(columns)}"
+        has = f"one on {what}" if columns else "none"
+        yield f"\n{asked} needs the grant, every restrictive policy and one permissive policy"
+        yield f"  {_yes(columns)} grant: {report['role']} has {has}"
         for policy in report.get("policies", ()):
             if policy["command"] == asked:
                 what = f"{policy['kind']} policy {policy['name']}, {policy['clause']}"
@@ -110,9 +113,9 @@ def in_words(report: Report, person: Person, table: str, command: str) -> Iterat
                 for condition in policy["conditions"]:
                     yield f"        {_yes(condition['holds'])} {condition['condition']}"
     if "policies" in report:
-        yield f"\nThe policies stand in sql/policies/{table}.sql. What triggers say was not asked."
+        yield f"\nThe policies are in sql/policies/{table}.sql. Triggers were not asked."
         if command == "update":
-            yield "The check was asked of the row as it is: what is changed may decide otherwise."
+            yield "The check was asked about the row as it is now; the changed row may differ."
 
 
 def _shown(value: object) -> str:

@@ -56,8 +56,8 @@ class Demo:
             (counted,) = await admin.rows("count_demo", {})
         if counted["of_others"] and not force:
             raise DatabaseError(
-                f"{counted['of_others']} accounts here are no demo, and everybody knows a demo's"
-                " password; --force makes one all the same"
+                f"the database has accounts that are not a demo's ({counted['of_others']}), and"
+                " everybody knows a demo's password; --force makes a demo anyway"
             )
         password_hash = await hash_password(PASSWORD)
         households = iter(range(1, self.families + 1))

@@ -34,7 +34,7 @@ def read_age(text: str) -> timedelta:
     """
     found = re.fullmatch(r"([0-9]{1,4})([hdw])", text)
     if found is None:
-        raise ValueError("takes a number of hours, days or weeks, such as 12h, 30d or 8w")
+        raise ValueError("must be a number of hours, days or weeks, such as 12h, 30d or 8w")
     return int(found[1]) * _UNITS[found[2]]
 
 
@@ -58,7 +58,10 @@ class Purge:
         # A policy that is missing hides rows from the deletion without a word.
         left = (await _count(self._admin, self._retired_before))[kind]
         if left:
-            raise DatabaseError(f"{left} {kind} were found, and could not be deleted")
+            raise DatabaseError(
+                f"{left} of the {kind} found could not be deleted:"
+                " `hearth status` shows whether a policy is missing"
+            )
 
 
 @asynccontextmanager
@@ -77,12 +80,13 @@ async def begin(url: str, age: timedelta, only: Iterable[Kind]) -> AsyncIterator
     async with connect(url) as admin:
         retired_before = await admin.value("begin_purge", {"age": age})
         if retired_before is None:
-            raise DatabaseError("another purge is at work")
+            raise DatabaseError("another purge is running")
         counted = await _count(admin, retired_before)
         found = {kind: counted[kind] for kind in Kind if kind in (tuple(only) or Kind)}
         missing = [kind for kind, number in found.items() if number == 0]
         if missing and (only or len(missing) == len(found)):
-            raise DatabaseError(f"found no {' and no '.join(missing)} of that age; deleted nothing")
+            which = f"no {' and no '.join(missing)}" if only else "nothing"
+            raise DatabaseError(f"found {which} old enough to purge, so nothing was deleted")
         yield Purge(found, admin, retired_before)
 
 

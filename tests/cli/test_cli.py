@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -10,15 +11,20 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
+import yaml
 
+from app.cli.shared import typed
 from tests.support.fixtures import PASSWORD, Hearth, Person
+from tests.support.terminal import on_terminal
 
 HEARTH = [sys.executable, "-m", "app.cli"]
+PROGRAM = Path(sys.executable).with_name("hearth")
 
 
 def _hearth(
@@ -121,11 +127,14 @@ def test_on_a_terminal_a_rollback_says_what_is_lost_and_asks(own_hearth: Hearth)
     ("arguments", "why"),
     [
         (["migrate", "--to", "0099"], "0099: no such migration"),
-        (["migrate", "--to", "0004", "--rollback", "1"], "--to and --rollback do not go together"),
-        (["migrate", "--rollback", "1"], "--yes: is needed to roll back"),
+        (
+            ["migrate", "--to", "0004", "--rollback", "1"],
+            "--to and --rollback cannot be used together",
+        ),
+        (["migrate", "--rollback", "1"], "rolling back needs --yes"),
         (["up", "--data", "/proc/none/data"], "/proc/none: No such file or directory"),
-        (["psql", "--family", "Home"], "--family goes with --as"),
-        (["psql", "--as", "nobody@example.com"], "no active account with the address nobody@"),
+        (["psql", "--family", "Home"], "--family needs --as"),
+        (["psql", "--as", "nobody@example.com"], "no active account has the address nobody@"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_a_line(
@@ -144,8 +153,8 @@ def test_without_any_database_the_way_to_one_is_told(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert done.stderr == (
-        "hearth: DIRECT_URL: is not set, and no embedded server runs on .hearth/data"
-        " (hearth up starts one)\n"
+        "hearth: DIRECT_URL is not set, and no embedded server runs on .hearth/data"
+        f" (`{PROGRAM} up` starts one)\n"
     )
 
 
@@ -193,7 +202,7 @@ async def test_psql_as_a_person_of_two_families_asks_which(hearth: Hearth, ann: 
     second = _hearth("psql", "--as", ann.email, "--family", "Second home", *select, hearth=hearth)
 
     assert which.returncode == 1
-    assert "--family: which one?" in which.stderr
+    assert f"--family: {ann.email} is in several: " in which.stderr
     assert second.stdout == "Second home\n"
 
 
@@ -233,7 +242,7 @@ def _up(
     try:
         for line in process.stdout:
             lines.append(line.rstrip("\n"))
-            if "curl" in line:
+            if "--as" in line:
                 break
         yield process, lines
     finally:
@@ -270,11 +279,43 @@ def test_up_serves_says_how_to_go_on_and_keeps_the_data(place: Path, end: signal
     assert f"Hearth serves on {url} (Ctrl-C stops it)" in lines
     assert any(line.startswith("  data ") for line in lines)
     assert any(line.startswith("  sign up ") for line in lines)
+    assert f"  psql       {PROGRAM} psql --as ann@example.com" in lines
     assert lines[-1] == f"stopped; the data stays in {place}/.hearth/data"
     assert second.returncode == 1
     assert second.stderr == f"hearth: already running: pid {first.pid} at {url}\n"
     assert during.returncode == 0
     assert "no embedded server runs on" in after.stderr
+
+
+def test_on_a_terminal_up_and_its_log_are_plain_lines(place: Path) -> None:
+    url = f"http://127.0.0.1:{(port := _free_port())}"
+    account = {"email": "ann@example.com", "password": PASSWORD}
+
+    with on_terminal([*HEARTH, "up", "--port", str(port)], cwd=place) as terminal:
+        terminal.read_until("psql --as")
+        made = httpx.post(f"{url}/v1/auth/signup", json={**account, "full_name": "Ann"})
+        httpx.get(f"{url}/nowhere")
+        demo = _hearth("demo", "--families", "1", "--days", "1", cwd=place)
+        terminal.read_until("no such path")
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.read_until()
+        lines = terminal.lines
+
+    assert terminal.process.returncode == 0
+    done, *greeting = lines[
+        lines.index("created 13 partitions of the audit log, one a month") + 1 :
+    ]
+    assert re.fullmatch(r"\d+ migrations, \d+ functions, \d+ policies \(\d+\.\d\d s\)", done)
+    assert greeting[0] == f"Hearth serves on {url} (Ctrl-C stops it)"
+    # A busy machine warns of slow queries.
+    signed_up, nowhere, stopped, end = (line for line in greeting[5:] if "slow" not in line)
+    assert re.fullmatch(
+        rf"POST /v1/auth/signup 201 \d+ ms  request_id={made.headers['X-Request-Id']}", signed_up
+    )
+    assert re.fullmatch(r"GET \(no such path\) 404 \d+ ms  request_id=[-0-9a-f]{36}", nowhere)
+    # Beside Ann: the embedded database is for trying.
+    assert (demo.returncode, demo.stdout.split(" with ")[0]) == (0, "made 1 household")
+    assert (stopped, end) == (f"stopped; the data stays in {place}/.hearth/data", "")
 
 
 def test_up_on_a_taken_port_says_so_and_starts_nothing(place: Path) -> None:
@@ -324,6 +365,7 @@ def test_the_url_of_the_wrong_login_is_told_by_its_variable(hearth: Hearth) -> N
         **os.environ,
         "DATABASE_URL": hearth.url("hearth_deployer"),
         "JWT_SECRET": "x" * 32,
+        "LOG_LEVEL": "error",  # a busy machine warns of slow queries
         "PORT": str(_free_port()),
     }
     done = subprocess.run(
@@ -351,3 +393,154 @@ def test_psql_gets_its_password_where_nobody_else_reads_it(tmp_path: Path) -> No
     )
 
     assert done.stdout == "postgresql://hearth_deployer@db.example/hearth\nsword@fish\n"
+
+
+def _typed(*arguments: str, monkeypatch: pytest.MonkeyPatch, cwd: Path, path: str) -> str:
+    monkeypatch.setattr(sys, "argv", ["app/cli/__main__.py"])
+    monkeypatch.setenv("PATH", path)
+    monkeypatch.chdir(cwd)
+    return typed(*arguments)
+
+
+def test_a_command_is_named_as_it_can_be_typed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    around = PROGRAM.parents[2]
+    on_path = f"/usr/bin:{PROGRAM.parent}"
+    (another := tmp_path / "hearth").touch(mode=0o755)
+
+    def named(cwd: Path, path: str = "/usr/bin") -> str:
+        return _typed("psql", monkeypatch=monkeypatch, cwd=cwd, path=path)
+
+    assert named(tmp_path, on_path) == "hearth psql"
+    assert named(around) == f"{PROGRAM.relative_to(around)} psql"
+    assert named(PROGRAM.parent) == "./hearth psql"
+    assert named(tmp_path) == f"{PROGRAM} psql"
+    assert named(tmp_path, str(another.parent)) == f"{PROGRAM} psql"
+
+
+def test_a_command_names_the_data_that_are_not_where_they_usually_are(
+    monkeypatch: pytest.MonkeyPatch, place: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(PROGRAM)])
+    monkeypatch.setenv("PATH", str(PROGRAM.parent))
+    monkeypatch.chdir(place)
+
+    assert typed("psql", data=place / ".hearth" / "data") == "hearth psql"
+    assert typed("psql", data=place / "other" / "data") == "hearth psql --data other/data"
+    assert typed("psql", data=Path("/no where")) == "hearth psql --data '/no where'"
+
+
+def test_the_version_is_told() -> None:
+    done = _hearth("--version")
+
+    assert (done.returncode, done.stdout) == (0, f"hearth {version('hearth')}\n")
+
+
+def test_a_shell_completes_commands_and_what_their_options_take(tmp_path: Path) -> None:
+    script = _hearth("--show-completion", "bash").stdout
+    asked = """
+        COMP_WORDS=(hearth mi) COMP_CWORD=1; _hearth_completion hearth; echo "${COMPREPLY[@]}"
+        COMP_WORDS=(hearth purge --only a) COMP_CWORD=3; _hearth_completion hearth
+        echo "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(
+        ["/bin/bash", "-c", script + asked],
+        env={**os.environ, "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == "migrate\naccounts\n", done.stderr
+
+
+BROKEN = """
+import sys
+from app import migrations
+from app.cli import main
+
+migrations.status = lambda *_, **__: {}["swordfish"]
+sys.argv = ["hearth", "status"]
+main()
+"""
+
+
+@pytest.mark.parametrize("debug", ["false", "true"])
+def test_a_bug_is_told_in_a_line_without_its_traceback(hearth: Hearth, debug: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BROKEN],
+        env={**os.environ, "DIRECT_URL": hearth.url("hearth_deployer"), "DEBUG": debug},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    if debug == "true":
+        assert "Traceback" in done.stderr
+    else:
+        assert done.stderr == (
+            "hearth: this is a bug: KeyError at <string>:6 <lambda>"
+            " (DEBUG=true shows the traceback)\n"
+        )
+
+
+CTRL_C = {
+    "while it is imported": """
+import os, signal, sys, types
+from app.cli import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+commands = sys.modules["app.cli.commands"] = types.ModuleType("app.cli.commands")
+commands.__getattr__ = lambda name: os.kill(os.getpid(), signal.SIGINT)
+main()
+""",
+    "within a query": """
+import sys
+from app import migrations
+from app.cli import main
+
+def interrupted(*_, **__):
+    try:
+        raise KeyboardInterrupt
+    finally:
+        raise migrations.MigrationError("another command is already in progress")
+
+migrations.status = interrupted
+sys.argv = ["hearth", "status"]
+main()
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("when", "code"), [("while it is imported", -signal.SIGINT), ("within a query", 130)]
+)
+def test_who_presses_ctrl_c_is_told_nothing(hearth: Hearth, when: str, code: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", CTRL_C[when]],
+        env={**os.environ, "DIRECT_URL": hearth.url("hearth_deployer")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
+
+
+def test_before_a_commit_runs_what_make_lint_runs() -> None:
+    root = Path(__file__).parents[2]
+    configured = yaml.safe_load((root / ".pre-commit-config.yaml").read_text("utf-8"))
+    hooks = [hook for repository in configured["repos"] for hook in repository["hooks"]]
+    dry = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "--assume-old=.venv/installed", "lint"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert [hook["entry"] for hook in hooks] == dry.stdout.splitlines()
+    assert {hook["language"] for hook in hooks} == {"system"}

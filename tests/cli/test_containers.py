@@ -28,7 +28,7 @@ import yaml
 from dotenv import dotenv_values
 
 from app import embedded
-from app.cli import cli
+from app.cli.commands import cli
 from app.embedded import cluster
 from app.embedded.system_user import user_for
 from app.settings import Settings

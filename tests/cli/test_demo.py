@@ -58,11 +58,11 @@ OWED = """
 """
 
 
-def demo(hearth: Hearth, *arguments: str) -> subprocess.CompletedProcess[str]:
+def demo(hearth: Hearth, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `hearth demo`."""
     return subprocess.run(
         [sys.executable, "-m", "app.cli", "demo", *arguments],
-        env={**os.environ, "COLUMNS": "200", "DIRECT_URL": hearth.url("hearth_deployer")},
+        env={**os.environ, **environment, "DIRECT_URL": hearth.url("hearth_deployer")},
         capture_output=True,
         text=True,
         check=False,
@@ -155,7 +155,7 @@ async def test_households_that_are_there_stay_as_they_are(own_hearth: Hearth) ->
 
     again = demo(own_hearth, "--families", "1", "--days", "20")
 
-    assert "1 were there already" in again.stdout
+    assert "1 existed already" in again.stdout
     assert await rows(own_hearth, CONTENT) == first
 
 
@@ -168,8 +168,20 @@ async def test_where_people_are_a_demo_wants_to_be_forced(own_hearth: Hearth) ->
     forced = demo(own_hearth, "--families", "1", "--days", "1", "--force")
 
     assert refused.returncode == 1
-    assert refused.stderr.startswith("hearth: 1 accounts here are no demo")
+    assert refused.stderr.startswith("hearth: the database has accounts that are not a demo's (1)")
     assert forced.returncode == 0
+
+
+def test_production_gets_no_demo_whatever_is_said(own_hearth: Hearth) -> None:
+    production = {"ENVIRONMENT": "production", "CORS_ORIGINS": "https://home.example"}
+
+    done = demo(own_hearth, "--families", "1", "--force", **production)
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        "hearth: ENVIRONMENT is production: no demo is made there, for everybody knows its"
+        " password\n"
+    )
 
 
 async def test_where_one_household_fails_it_ends_and_leaves_no_half_of_one(

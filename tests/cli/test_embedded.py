@@ -6,6 +6,7 @@ again by the next run, which a server of root's would not survive.
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import os
 import pwd
 import shutil
@@ -410,13 +411,36 @@ def test_the_programs_are_opened_for_reading_and_no_further(
         (closed / path).chmod(bits)
     closed.parent.chmod(0o700)
 
+    told: list[str] = []
+    nobody = dataclasses.replace(nobody, tell=told.append)
+
     nobody.let_through(closed)
     nobody.let_read(closed)
 
+    assert told[-1] == f"made 3 files of {closed} readable: PostgreSQL runs as nobody"
     assert mode(closed.parent) == 0o701
     assert mode(closed) == mode(closed / "program") == 0o705
     assert mode(closed / "library") == 0o604
     assert nobody.run(["/bin/cat", closed / "library"]).returncode == 0
+
+
+@as_root
+def test_root_tells_what_it_opens_once(place: Path) -> None:
+    closed = place / "closed"
+    closed.mkdir()
+    for directory in (place, closed):
+        directory.chmod(0o700)
+    first, again = list[str](), list[str]()
+
+    embedded.start(closed / "data", durable=False, tell=first.append)
+    embedded.start(closed / "data", durable=False, tell=again.append)
+
+    assert [line for line in first if str(place) in line] == [
+        f"changed the mode of {directory} from 0700 to 0701:"
+        " PostgreSQL runs as pgserver and must pass through it"
+        for directory in (closed, place)
+    ]
+    assert again == []
 
 
 @as_root
@@ -496,10 +520,12 @@ def test_root_makes_a_user_that_cannot_log_in(new: Path, monkeypatch: pytest.Mon
     name = f"hearth-{os.getpid()}"
     monkeypatch.setattr(system_user, "NAME", name)
     passwords = mode(Path("/etc/passwd"))
+    told: list[str] = []
 
     try:
-        user = system_user.user_for(new)
+        user = system_user.user_for(new, tell=told.append)
 
+        assert told == [f"created the system user {name}: PostgreSQL refuses to run as root"]
         assert pwd.getpwuid(user.uid).pw_name == name
         assert pwd.getpwuid(user.uid).pw_shell == "/bin/false"
         assert system_user.user_for(new) == user

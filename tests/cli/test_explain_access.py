@@ -225,7 +225,7 @@ async def test_the_command_says_it_in_words_and_in_json(
 
     assert told.returncode == 0, told.stderr
     first, *lines = told.stdout.splitlines()
-    assert first == f"hidden: for {ann.email} there is no such row of app.tasks to select"
+    assert first == f"hidden: {ann.email} cannot see this row of app.tasks to select it"
     assert f"      app.user_id = {ann.user_id}" in lines
     assert "      visibility = private" in lines
     assert "  yes grant: app_api has one on the whole table" in lines
@@ -250,7 +250,7 @@ async def test_of_an_update_it_says_that_the_check_is_asked_of_the_row_as_it_is(
 
     assert told.stdout.startswith(f"refused: {ann.email} may not update")
     assert told.stdout.splitlines()[-1] == (
-        "The check was asked of the row as it is: what is changed may decide otherwise."
+        "The check was asked about the row as it is now; the changed row may differ."
     )
     assert done.status_code == 204
 
@@ -258,11 +258,15 @@ async def test_of_an_update_it_says_that_the_check_is_asked_of_the_row_as_it_is(
 @pytest.mark.parametrize(
     ("arguments", "code", "told"),
     [
-        (("nothing", str(uuid4()), "--as", "{email}"), 1, "TABLE: there is no table app.nothing"),
+        (
+            ("nothing", str(uuid4()), "--as", "{email}"),
+            1,
+            "TABLE: the table app.nothing does not exist",
+        ),
         (("tasks", "1", "--as", "{email}"), 2, "Invalid value for 'key'"),
         (("tasks", "{user_id}", "--as", "{email}"), 1, "KEY: no row of app.tasks has the key"),
-        (("tasks", str(uuid4()), "--as", "nobody@example.com"), 1, "--as: there is no active"),
-        (("tasks", str(uuid4()), "--as", "{email}", "--family", "No"), 1, "--family: no No among"),
+        (("tasks", str(uuid4()), "--as", "nobody@example.com"), 1, "--as: no active account"),
+        (("tasks", str(uuid4()), "--as", "{email}", "--family", "No"), 1, "is not in No, only in"),
         (("tasks", str(uuid4()), "--as", "{email}", "--command", "drop"), 2, "'--command'"),
     ],
 )

@@ -1,0 +1,36 @@
+"""`hearth health`: whether a running service is ready."""
+
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from app.cli.shared import err, fail, out, plain_errors
+from app.settings import load
+
+
+def health(
+    url: Annotated[
+        str | None, typer.Option(help="What to ask; /health/ready on PORT by default.")
+    ] = None,
+) -> None:
+    """Ask a running service whether it is ready, as a container's health check does."""
+    with plain_errors():
+        url = url or f"http://127.0.0.1:{load().port}/health/ready"
+    try:
+        with urllib.request.urlopen(url, timeout=6) as answer:  # noqa: S310 - the operator's own URL
+            out.print(escape(answer.read().decode()))
+    except urllib.error.HTTPError as error:
+        err.print(escape(error.read().decode()))
+        raise typer.Exit(1) from None
+    except ValueError:
+        fail(f"{url} is not a URL")
+        raise typer.Exit(1) from None
+    except (OSError, HTTPException) as error:
+        reason = getattr(error, "reason", error)
+        why = getattr(reason, "strerror", None) or type(reason).__name__
+        fail(f"{url} does not answer ({why})")
+        raise typer.Exit(1) from None

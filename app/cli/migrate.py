@@ -1,0 +1,102 @@
+"""`hearth migrate`: the database is brought to where the SQL files are, or back."""
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from app import migrations
+from app.cli.shared import DEFAULT_DATA, DIFFERS, DataOption, counted, err, out, plain_errors, reach
+from app.db.admin import run_as_ops
+from app.settings import Settings, SettingsError, sql_directory
+
+# Months of the audit trail that are made ahead each time `hearth migrate` runs.
+AUDIT_MONTHS_AHEAD = 12
+
+
+def migrate(
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print what would be done, and do nothing.")
+    ] = False,
+    to: Annotated[str | None, typer.Option(help="Stop at this migration, up or down.")] = None,
+    rollback: Annotated[
+        int | None, typer.Option(min=1, help="Roll back this many migrations.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Roll back without asking.")] = False,
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Bring the database to the state that the SQL files describe."""
+    with plain_errors():
+        if to is not None and rollback:
+            raise SettingsError("--to and --rollback cannot be used together")
+        settings, _ = reach(data)
+        steps = migrations.plan(
+            settings.require("direct_url"),
+            sql_directory(),
+            to=to,
+            rollback=rollback or 0,
+            uuidv7=settings.uuidv7 == "auto",
+        )
+        if plan:
+            for step in steps:
+                out.print(escape(str(step)))
+            if steps:
+                raise typer.Exit(DIFFERS)
+            out.print("nothing to do")
+            return
+        lost = [step.file for step in steps if step.action == "roll back"]
+        if lost and not yes and not sys.stdin.isatty():
+            raise SettingsError("rolling back needs --yes when there is no terminal to ask on")
+        if lost and not yes:
+            for file in lost:
+                out.print(f"{file}: {escape(_what_is_lost(file))}")
+            typer.confirm("Roll back?", abort=True)
+        bring_up_to_date(settings, to=to, rollback=rollback or 0, progress=_print_dim)
+
+
+def bring_up_to_date(
+    settings: Settings,
+    *,
+    to: str | None = None,
+    rollback: int = 0,
+    progress: Callable[[str], None],
+) -> None:
+    """Migrate, see to the months of the audit trail, and print what was done.
+
+    Raises:
+        MigrationError: Something is in the way.
+        DatabaseError: The server cannot be reached, or refuses.
+    """
+    url = settings.require("direct_url")
+    started = time.perf_counter()
+    steps = migrations.migrate(
+        url,
+        sql_directory(),
+        to=to,
+        rollback=rollback,
+        uuidv7=settings.uuidv7 == "auto",
+        progress=progress,
+    )
+    if to is None and not rollback:
+        values = {"months_ahead": AUDIT_MONTHS_AHEAD}
+        made = asyncio.run(run_as_ops(url, "ensure_audit_partitions", values))
+        if made:
+            out.print(f"created {counted('partition', len(made))} of the audit log, one a month")
+    counts = Counter(step.kind for step in steps)
+    done = ", ".join(counted(kind, number) for kind, number in counts.items())
+    out.print(f"{done or 'nothing to do'} ({time.perf_counter() - started:.2f} s)")
+
+
+def _what_is_lost(file: str) -> str:
+    """Return the first line of a rollback: what data it loses, by the house rules."""
+    rollback = (sql_directory() / file).with_suffix(".rollback.sql")
+    return rollback.read_text("utf-8").partition("\n")[0].removeprefix("-- ")
+
+
+def _print_dim(line: str) -> None:
+    err.print(escape(line), style="dim")
