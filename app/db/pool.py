@@ -64,11 +64,13 @@ class Transaction:
 
     Args:
         connection: The connection that it is open on.
+        slow: Milliseconds from which on a query is logged as slow.
     """
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, *, slow: float = SLOW) -> None:
         self._connection = connection
         self._queries = load_queries()
+        self._slow = slow
 
     async def rows(self, name: str, values: Mapping[str, object]) -> Sequence[Mapping[str, Any]]:
         """Return all rows of a query."""
@@ -108,7 +110,7 @@ class Transaction:
         started = time.perf_counter()
         result = await fetch(query.text, *query.arguments(values))
         milliseconds = (time.perf_counter() - started) * 1000
-        if milliseconds > SLOW:
+        if milliseconds > self._slow:
             logger.warning("slow query", query=name, milliseconds=round(milliseconds, 1))
         return result
 

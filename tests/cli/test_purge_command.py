@@ -323,8 +323,8 @@ async def test_whoever_may_not_work_as_maintenance_is_told(hearth: Hearth) -> No
 
     assert done.returncode == 1
     assert done.stderr == (
-        'hearth: DIRECT_URL: begin_purge failed (permission denied to set role "app_ops";'
-        " the login should be the deployer's)\n"
+        'hearth: DIRECT_URL: permission denied to set role "app_ops";'
+        " the login should be the deployer's\n"
     )
 
 
