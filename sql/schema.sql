@@ -2141,32 +2141,27 @@ COMMENT ON FUNCTION app.tg_require_active_user() IS 'Trigger: refuses to bring b
 CREATE FUNCTION app.tg_require_visible_parent() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
+    AS $_$
 declare
     v_is_seen boolean;
 begin
-    case TG_ARGV[0]
-        when 'habit' then
-            v_is_seen := exists (
-                select from app.habits as h
-                where h.family_id = NEW.family_id and h.id = NEW.habit_id
-            );
-        when 'routine' then
-            v_is_seen := exists (
-                select from app.routines as r
-                where r.family_id = NEW.family_id and r.id = NEW.routine_id
-            );
-    end case;
-    if not v_is_seen then
-        raise exception 'there is no such % that you see', TG_ARGV[0]
+    execute format(
+        'select true from app.%I where family_id = ($1).family_id and id = ($1).%I',
+        TG_ARGV[0], TG_ARGV[1]
+    )
+    into v_is_seen
+    using NEW;
+
+    if v_is_seen is null then
+        raise exception 'there is no such row of % that you see', TG_ARGV[0]
             using errcode = 'insufficient_privilege';
     end if;
 
     return NEW;
 end
-$$;
+$_$;
 ALTER FUNCTION app.tg_require_visible_parent() OWNER TO app_owner;
-COMMENT ON FUNCTION app.tg_require_visible_parent() IS 'Trigger: refuses a part of a habit or a routine that its writer does not see.';
+COMMENT ON FUNCTION app.tg_require_visible_parent() IS 'Trigger: refuses a part of something that its writer does not see. Arguments: table, column.';
 
 CREATE FUNCTION app.tg_score() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2752,9 +2747,9 @@ CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.messages FOR EACH STA
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_steps FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('steps are immutable');
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_versions FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('versions are immutable');
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.score_entries FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('the ledger of points is append-only');
-CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('habit');
-CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('routine');
-CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.routine_versions FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('routine');
+CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('habits', 'habit_id');
+CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('routines', 'routine_id');
+CREATE TRIGGER _150_refuse_unseen BEFORE INSERT ON app.routine_versions FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('routines', 'routine_id');
 CREATE TRIGGER _200_check_step BEFORE INSERT ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.tg_check_step();
 CREATE TRIGGER _200_keep_an_owner BEFORE UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.tg_keep_an_owner();
 CREATE TRIGGER _200_refuse_members AFTER INSERT ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_members();

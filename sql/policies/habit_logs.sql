@@ -102,7 +102,7 @@ create or replace trigger _110_refuse_truncate
 create or replace trigger _150_refuse_unseen
     before insert on app.habit_logs
     for each row
-    execute function app.tg_require_visible_parent('habit');
+    execute function app.tg_require_visible_parent('habits', 'habit_id');
 
 create or replace trigger _500_score_insert
     after insert on app.habit_logs

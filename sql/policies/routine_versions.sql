@@ -84,7 +84,7 @@ create or replace trigger _120_refuse_truncate
 create or replace trigger _150_refuse_unseen
     before insert on app.routine_versions
     for each row
-    execute function app.tg_require_visible_parent('routine');
+    execute function app.tg_require_visible_parent('routines', 'routine_id');
 
 create or replace trigger _900_audit
     after insert or delete on app.routine_versions

@@ -1412,6 +1412,32 @@ where g.tgenabled <> 'O';
 --         for each row execute function app.tg_refuse_change('-');
 select in_table, name from triggers where name !~ '^_([1-8][0-9]{2}_[a-z_]+|900_audit)$';
 
+-- rule: a trigger that looks for a parent names it as a foreign key does
+-- Else every insert fails, or looks for another row than the one referred to.
+-- finds habit_logs _150_refuse_unseen:
+--     create or replace trigger _150_refuse_unseen before insert on app.habit_logs
+--         for each row execute function app.tg_require_visible_parent('routines', 'habit_id');
+-- finds habit_logs _150_refuse_unseen:
+--     create or replace trigger _150_refuse_unseen before insert on app.habit_logs
+--         for each row execute function app.tg_require_visible_parent('habits', 'user_id');
+-- finds habit_logs _150_refuse_unseen:
+--     create or replace trigger _150_refuse_unseen before insert on app.habit_logs
+--         for each row execute function app.tg_require_visible_parent('habits');
+select g.in_table, g.name
+from triggers as g
+cross join string_to_array(encode(g.tgargs, 'escape'), '\000') as arguments
+where g.function = 'app.tg_require_visible_parent' and not exists (
+    select
+    from constraints as c
+    join tables as parent on parent.oid = c.confrelid
+    cross join unnest(c.columns, c.parent_columns) as pair (ours, theirs)
+    where c.conrelid = g.tgrelid
+        and c.contype = 'f'
+        and parent.name = arguments[1]
+        and pair.ours = arguments[2]
+        and pair.theirs = 'id'
+);
+
 
 -- # Functions: sql/functions
 
@@ -1537,6 +1563,7 @@ select name from functions where proleakproof;
 -- but ensure_audit_partitions: makes tables, of names and bounds of its own making
 -- but condition_holds: asks a policy's condition, as whoever calls it
 -- but explain_access: reads one row of a table, of names that the catalog has
+-- but tg_require_visible_parent: reads a parent, of names that the file of the trigger has
 -- finds count_rows:
 --     create function app.count_rows(name text) returns bigint language plpgsql as $$
 --     declare
