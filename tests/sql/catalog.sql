@@ -201,8 +201,8 @@ select name from tables where not relrowsecurity or not relforcerowsecurity;
 -- but refresh_tokens: of a session
 -- but rate_limit_hits: of nobody who has signed in yet
 -- but users: people, who may be in many families
--- finds shopping_items:
---     create table app.shopping_items (id uuid primary key, title text not null);
+-- finds stray_rows:
+--     create table app.stray_rows (id uuid primary key, title text not null);
 select name from tables where not is_tenants;
 
 -- rule: the tenant floor lies under every table of a family
@@ -393,53 +393,104 @@ where (
 
 -- # Grants: sql/policies
 
--- rule: each role reaches these tables by these commands and no more
--- a: insert, r: select, w: update, d: delete; as psql's \dp has it, columns taken together.
--- finds tasks: app_reader has ar, not r:
+-- Who reads and writes which table, column by column, is in docs/generated/access-matrix.md. These
+-- rules say what no table may give a role, so a new one has no line here.
+
+-- rule: who looks reads, and no more
+-- finds tasks INSERT:
 --     grant insert (title) on app.tasks to app_reader;
--- finds messages: app_reader has none, not r:
---     revoke select on app.messages from app_reader;
--- finds credentials: app_api has r, not none:
+-- finds tasks DELETE:
+--     grant delete on app.tasks to app_reader;
+select in_table, privilege_type
+from grants
+where role = 'app_reader' and privilege_type <> 'SELECT';
+
+-- rule: a login reaches what belongs to families
+-- What belongs to accounts is reached through functions of app_auth, which check their callers.
+-- but users app_api: who somebody is, and what they are called
+-- but users app_reader: the same
+-- finds credentials app_api:
 --     grant select (user_id) on app.credentials to app_api;
-with agreed (in_table, app_api, app_reader, app_auth, app_audit, app_ops) as (
-    values
-        ('account_events', null, null, 'a', null, 'ar'),
-        ('rate_limit_hits', null, null, 'adr', null, null),
-        ('audit_log', 'r', 'r', null, 'a', 'r'),
-        ('conversations', 'adrw', 'r', null, null, 'r'),
-        ('credentials', null, null, 'arw', null, null),
-        ('exercise_logs', 'adrw', 'r', null, null, 'r'),
-        ('exercises', 'arw', 'r', 'r', null, 'dr'),
-        ('families', 'rw', 'r', 'arw', null, 'drw'),
-        ('invitations', 'arw', 'r', 'rw', null, 'dr'),
-        ('family_memberships', 'rw', 'r', 'arw', null, 'drw'),
-        ('habit_logs', 'adrw', 'r', null, null, 'r'),
-        ('habits', 'arw', 'r', 'r', null, 'dr'),
-        ('idempotency_keys', 'ar', null, 'dr', null, 'r'),
-        ('messages', 'ar', 'r', null, null, 'r'),
-        ('refresh_tokens', null, null, 'ar', null, null),
-        ('routine_completions', 'adrw', 'r', null, null, 'r'),
-        ('routine_steps', 'ar', 'r', null, null, 'r'),
-        ('routine_versions', 'ar', 'r', null, null, 'r'),
-        ('routines', 'arw', 'r', 'r', null, 'dr'),
-        ('score_entries', 'r', 'r', 'ar', null, 'r'),
-        ('sessions', 'r', 'r', 'arw', null, 'dr'),
-        ('tasks', 'adrw', 'r', null, null, 'r'),
-        ('users', 'rw', 'r', 'arw', null, 'drw')
-), cells as (
-    select a.in_table, cell.role, cell.commands
-    from agreed as a, jsonb_each_text(to_jsonb(a) - 'in_table') as cell (role, commands)
-    where cell.commands is not null
-), granted as (
-    select in_table, role, string_agg(distinct letter, '' order by letter) as commands
-    from grants, translate(left(privilege_type, 1), 'ISUD', 'arwd') as letter
-    group by in_table, role
-)
-select format('%s: %s has %s, not %s',
-    in_table, role, coalesce(g.commands, 'none'), coalesce(c.commands, 'none'))
-from granted as g
-full join cells as c using (in_table, role)
-where g.commands is distinct from c.commands;
+-- finds refresh_tokens app_reader:
+--     grant select on app.refresh_tokens to app_reader;
+select distinct g.in_table, g.role
+from grants as g
+join tables as t on t.name = g.in_table
+where g.role in ('app_api', 'app_reader') and not t.is_tenants;
+
+-- rule: the service deletes nothing that can be retired
+-- It sets deleted_at, which app_ops purges later, and which can be undone until then.
+-- finds habits:
+--     grant delete on app.habits to app_api;
+select g.in_table
+from grants as g
+join columns as c on c.in_table = g.in_table and c.name = 'deleted_at'
+where g.role = 'app_api' and g.privilege_type = 'DELETE';
+
+-- rule: app_audit appends to the trail, nobody else does, and it does nothing else
+-- finds audit_log app_audit SELECT:
+--     grant select on app.audit_log to app_audit;
+-- finds tasks app_audit INSERT:
+--     grant insert (title) on app.tasks to app_audit;
+-- finds audit_log app_ops INSERT:
+--     grant insert (table_name) on app.audit_log to app_ops;
+-- finds audit_log app_api DELETE:
+--     grant delete on app.audit_log to app_api;
+select distinct in_table, role, privilege_type
+from grants
+where case role
+    when 'app_audit' then (in_table, privilege_type) <> ('audit_log', 'INSERT')
+    else in_table = 'audit_log' and privilege_type <> 'SELECT'
+end;
+
+-- rule: maintenance deletes what was retired or ran out, restores, and writes no more
+-- but account_events INSERT event_type: that it restored or purged an account
+-- but account_events INSERT metadata: how
+-- but account_events INSERT user_id: whose
+-- finds tasks DELETE:
+--     grant delete on app.tasks to app_ops;
+-- finds habits UPDATE name:
+--     grant update (name, deleted_at) on app.habits to app_ops;
+-- finds sessions UPDATE expires_at:
+--     grant update (expires_at) on app.sessions to app_ops;
+-- finds tasks INSERT title:
+--     grant insert (title) on app.tasks to app_ops;
+select concat_ws(' ', g.in_table, g.privilege_type, g.in_column)
+from grants as g
+where g.role = 'app_ops' and case g.privilege_type
+    when 'SELECT' then false
+    when 'UPDATE' then g.in_column is distinct from 'deleted_at'
+    when 'DELETE' then not exists (
+        select from columns as c
+        where c.in_table = g.in_table and c.name in ('deleted_at', 'expires_at')
+    )
+    else true
+end;
+
+-- rule: app_auth writes accounts, and of what belongs to families no more than this
+-- Its functions lend its rights to whoever may call them.
+-- but families INSERT: a sign-up makes one
+-- but families UPDATE: its owner retires it
+-- but family_memberships INSERT: of who founds a family, or accepts an invitation
+-- but family_memberships UPDATE: who retires their account leaves, and who was removed comes back
+-- but idempotency_keys DELETE: forgets what is old
+-- but invitations UPDATE: accepts them
+-- but rate_limit_hits DELETE: forgets what is old
+-- but score_entries INSERT: the ledger, which the service may not write
+-- but sessions INSERT: opens them
+-- but sessions UPDATE: refreshes and closes them
+-- finds tasks INSERT:
+--     grant insert (title) on app.tasks to app_auth;
+-- finds tasks DELETE:
+--     grant delete on app.tasks to app_auth;
+-- finds users DELETE:
+--     grant delete on app.users to app_auth;
+select distinct g.in_table, g.privilege_type
+from grants as g
+join tables as t on t.name = g.in_table
+where g.role = 'app_auth' and (
+    g.privilege_type = 'DELETE' or t.is_tenants and g.privilege_type <> 'SELECT'
+);
 
 -- rule: nobody is granted anything on a partition
 -- Rows go in and come out through the parent, under its policies.
@@ -758,13 +809,9 @@ where d.deptype = 'o' and d.refclassid = 'pg_authid'::regclass and d.dbid =
 -- # Keys: sql/migrations
 
 -- rule: keys and indexes of a family lead with the family
--- So a key finds its rows in one family, an index reads one family, and a shard holds one.
+-- So a key finds its rows in one family, an index reads one family, and a shard holds one. But the
+-- index by which what was retired is purged, whosever it is.
 -- but families_pkey: a family's id is its family_id
--- but routines_deleted_at_idx: to purge what is old, whosever it is
--- but habits_deleted_at_idx: to purge what is old, whosever it is
--- but exercises_deleted_at_idx: to purge what is old, whosever it is
--- but families_deleted_at_idx: to purge what is old, whosever it is
--- but family_memberships_deleted_at_idx: to purge what is old, whosever it is
 -- but family_memberships_user_id_fkey: to users, who are in no family
 -- but family_memberships_user_id_family_id_idx: for that key, and for one person's families
 -- but idempotency_keys_created_at_idx: to forget what is old, whosever it is
@@ -780,10 +827,14 @@ where d.deptype = 'o' and d.refclassid = 'pg_authid'::regclass and d.dbid =
 --     create index tasks_due_on_idx on app.tasks (due_on, family_id);
 -- finds tasks_title_idx:
 --     create index tasks_title_idx on app.tasks (lower(title));
+-- finds habits_deleted_at_too_idx:
+--     create index habits_deleted_at_too_idx on app.habits (deleted_at);
 select name from constraints
 where is_tenants and contype in ('p', 'u', 'f') and columns[1] <> 'family_id'
 union
-select name from indexes where is_tenants and columns[1] <> 'family_id';
+select name from indexes
+where is_tenants and columns[1] <> 'family_id'
+    and (columns, predicate) is distinct from ('{deleted_at}'::text[], '(deleted_at IS NOT NULL)');
 
 -- rule: a foreign key between tables of families carries the family, in its place
 -- PostgreSQL checks it without row level security. With the family in it, it points into no other
@@ -986,7 +1037,7 @@ end;
 --     update reasons set sentence = 'Serves everybody.'
 --     where index_name = 'tasks_family_id_due_on_idx';
 -- finds tasks_family_id_due_on_idx:
---     update reasons set sentence = 'Serves list_tasks and list_chores.'
+--     update reasons set sentence = 'Serves list_tasks and list_strays.'
 --     where index_name = 'tasks_family_id_due_on_idx';
 -- finds tasks_family_id_due_on_idx:
 --     update reasons set sentence = 'Serves the cascade from users.'
@@ -1116,8 +1167,8 @@ where not c.is_not_null;
 
 -- rule: the family of a row is not null
 -- but sessions: null when the user has no family
--- finds shopping_items:
---     create table app.shopping_items (family_id uuid, id uuid);
+-- finds stray_rows:
+--     create table app.stray_rows (family_id uuid, id uuid);
 select in_table from columns where name = 'family_id' and not is_not_null;
 
 -- rule: what a row computes calls functions of PostgreSQL and of schema app only
@@ -1168,15 +1219,15 @@ select in_table, name from columns where is_generated and not is_stored;
 -- but routine_versions routine_id, version: counted
 -- but routine_steps routine_id, version, position: counted
 -- but routine_completions user_id, routine_id, completed_on: a relation, for a day
--- finds shopping_items title:
---     create table app.shopping_items (family_id uuid, title text, primary key (family_id, title));
+-- finds stray_rows title:
+--     create table app.stray_rows (family_id uuid, title text, primary key (family_id, title));
 select in_table, array_to_string(array_remove(columns, 'family_id'), ', ')
 from constraints
 where contype = 'p' and array_remove(columns, 'family_id') <> array['id'];
 
 -- rule: every table has a primary key
--- finds shopping_items:
---     create table app.shopping_items (family_id uuid not null, title text);
+-- finds stray_rows:
+--     create table app.stray_rows (family_id uuid not null, title text);
 select name from tables
 where not is_partition and name not in (select in_table from constraints where contype = 'p');
 
@@ -1195,8 +1246,8 @@ where name = 'id' and expression is distinct from 'app.new_id()';
 --     alter table app.tasks alter created_at drop not null;
 -- finds tasks:
 --     alter table app.tasks alter created_at set default '2000-01-01';
--- finds shopping_items:
---     create table app.shopping_items (family_id uuid not null, id uuid primary key);
+-- finds stray_rows:
+--     create table app.stray_rows (family_id uuid not null, id uuid primary key);
 select name from tables as t
 where not is_partition and not exists (
     select from columns as c
@@ -1260,13 +1311,13 @@ where not is_partition and pattern <> 'row_version, updated_at, _100_touch';
 --     alter table app.tasks add deleted_at timestamptz;
 -- finds users:
 --     alter table app.users alter is_active drop expression;
--- finds shopping_items:
---     create table app.shopping_items (
+-- finds stray_rows:
+--     create table app.stray_rows (
 --         deleted_at timestamptz,
 --         is_active boolean not null generated always as (deleted_at is not null) stored
 --     );
--- finds shopping_items:
---     create table app.shopping_items (
+-- finds stray_rows:
+--     create table app.stray_rows (
 --         deleted_at timestamptz,
 --         is_active boolean not null default (null is null)
 --     );
@@ -1346,8 +1397,8 @@ where not is_partition
 --     drop trigger _900_audit on app.tasks;
 --     create trigger _900_audit after insert or update on app.tasks
 --         for each row execute function app.tg_record_audit();
--- finds shopping_items insert delete update:
---     create table app.shopping_items (family_id uuid not null, id uuid not null);
+-- finds stray_rows insert delete update:
+--     create table app.stray_rows (family_id uuid not null, id uuid not null);
 select t.name, string_agg(command, ' ' order by bit)
 from tables as t
 cross join (values ('insert', 4), ('delete', 8), ('update', 16)) as commands (command, bit)
@@ -1461,10 +1512,10 @@ where p.prokind <> 'f' or l.lanname not in ('sql', 'plpgsql');
 select name from functions group by name having count(*) > 1;
 
 -- rule: every body compiles
--- finds broken: relation "app.chores" does not exist:
+-- finds broken: relation "app.stray_rows" does not exist:
 --     set local check_function_bodies = off;
 --     create function app.broken() returns bigint language sql
---         as $$ select count(*) from app.chores $$;
+--         as $$ select count(*) from app.stray_rows $$;
 -- finds broken: syntax error at or near "app":
 --     set local check_function_bodies = off;
 --     create function app.broken() returns void language plpgsql
@@ -1488,37 +1539,43 @@ select name from functions
 where prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any(proconfig), false);
 
 -- rule: a function sets its search path unless it inlines
+-- As does what makes JSON of a table's row, so that a list costs what its expressions cost; that
+-- each leaves no call in a plan is seen in tests/sql/test_functions.py.
 -- but current_family_id: so that a policy's comparison becomes an index condition
 -- but current_member_role: so that a policy's comparison becomes an index condition
 -- but current_user_id: so that a policy's comparison becomes an index condition
 -- but current_request_id: like them, for the audit trail
 -- but current_session_id: like them, for assert_membership
 -- but new_id: so that it costs nothing over a bare default
--- but conversation_json: so that a list costs what its expressions cost
--- but family_json: so that a list costs what its expressions cost
--- but habit_json: so that a list costs what its expressions cost
--- but habit_log_json: so that a list costs what its expressions cost
 -- but occurrence_of: so that statistics cost what their expressions cost
--- but member_json: so that a list costs what its expressions cost
--- but message_json: so that a list costs what its expressions cost
--- but exercise_json: so that a list costs what its expressions cost
--- but exercise_log_json: so that a list costs what its expressions cost
--- but routine_json: so that a list costs what its expressions cost
--- but routine_version_json: so that a list costs what its expressions cost
--- but routine_step_json: so that a list costs what its expressions cost
--- but routine_completion_json: so that a list costs what its expressions cost
 -- but with_steps: so that a list costs what its expressions cost
--- but score_json: so that a list costs what its expressions cost
--- but task_json: so that a list costs what its expressions cost
--- but user_json: so that a list costs what its expressions cost
 -- but cursor_of: so that a list costs what its expressions cost
 -- but invitation_json: so that a list costs what its expressions cost
 -- finds tg_touch:
 --     alter function app.tg_touch() reset search_path;
 -- finds is_time_zone:
 --     alter function app.is_time_zone(text) set search_path = public;
-select name from functions
-where not coalesce('search_path=pg_catalog, pg_temp' = any(proconfig), false);
+-- finds task_json:
+--     alter function app.task_json(app.tasks) security definer;
+-- finds task_json:
+--     alter function app.task_json(app.tasks) set search_path = public;
+-- finds title_json:
+--     create function app.title_json(title text) returns json language sql
+--         as $$ select to_json(title) $$;
+-- finds plain_json:
+--     create function app.plain_json(app.tasks) returns json language plpgsql
+--         as $$ begin return to_json($1); end $$;
+select f.name
+from functions as f
+join pg_language as l on l.oid = f.prolang
+where not coalesce('search_path=pg_catalog, pg_temp' = any(f.proconfig), false) and not (
+    f.name ~ '_json$'
+    and l.lanname = 'sql'
+    and f.proconfig is null
+    and not f.prosecdef
+    and f.pronargs = 1
+    and f.proargtypes[0] in (select reltype from tables)
+);
 
 -- rule: a definer function lends the rights of a narrow role
 -- but ensure_audit_partitions app_owner: makes tables, of names and bounds of its own making
@@ -1729,8 +1786,8 @@ select oid from pg_largeobject_metadata;
 
 -- rule: a table inherits nothing, unless it is a partition
 -- Neither policies nor keys nor grants are inherited with the columns.
--- finds chores:
---     create table app.chores () inherits (app.tasks);
+-- finds stray_rows:
+--     create table app.stray_rows () inherits (app.tasks);
 select c.relname
 from pg_inherits as i
 join pg_class as c on c.oid = i.inhrelid
