@@ -405,7 +405,7 @@ async def test_a_key_that_somebody_else_has_in_private_is_like_one_that_nobody_h
             assert len(responses) == 1, f"app.{table} tells one from the other: {responses}"
         tried.add(table)
 
-    assert tried == {"habit_logs", "routine_versions", "routine_steps"}
+    assert tried >= {"habit_logs", "routine_versions", "routine_steps"}
 
 
 # Keys.
