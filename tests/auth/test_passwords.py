@@ -2,8 +2,12 @@
 
 import asyncio
 
+import pytest
+
 from app.auth import passwords
 from app.auth.passwords import hash_password, verify_password
+
+pytestmark = pytest.mark.newest
 
 
 async def test_a_password_fits_its_own_hash_and_no_other() -> None:

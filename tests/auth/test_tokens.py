@@ -27,6 +27,8 @@ from app.db.context import Context, MemberRole
 from app.settings import Settings
 from tests.support.fixtures import Hearth, Person, Serve
 
+pytestmark = pytest.mark.newest
+
 SECRET = "a secret that only the tests know, 32 bytes and more"
 CONTEXT = Context(uuid4(), uuid4(), uuid4(), MemberRole.ADMIN)
 

@@ -23,6 +23,8 @@ from app.cli.shared import typed
 from tests.support.fixtures import PASSWORD, Hearth, Person
 from tests.support.terminal import on_terminal
 
+pytestmark = [pytest.mark.newest, pytest.mark.no_judge, pytest.mark.first]
+
 HEARTH = [sys.executable, "-m", "app.cli"]
 PROGRAM = Path(sys.executable).with_name("hearth")
 

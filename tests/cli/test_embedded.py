@@ -28,6 +28,8 @@ from psycopg.conninfo import conninfo_to_dict
 from app import embedded
 from app.embedded import EmbeddedError, Server, cluster, system_user
 
+pytestmark = pytest.mark.newest
+
 ROOT = os.geteuid() == 0
 REPOSITORY = Path(__file__).parents[2]
 

@@ -14,6 +14,8 @@ import pytest
 from tests.support.fixtures import Hearth, Join, NewPerson, Person
 from tests.support.households import ROLES, Household, act_as, attempt, columns, row_id
 
+pytestmark = pytest.mark.first
+
 COMMANDS = ("select", "update", "delete")
 
 
@@ -48,6 +50,7 @@ async def test_the_verdict_is_what_the_statement_meets(
         for table, key in keys
         for row in await root.fetch(
             f"select {key} as key, to_jsonb(t) ->> 'family_id' as family_id from app.{table} as t"
+            " where t.xmin = pg_current_xact_id()::xid"  # the households, and no other test's
         )
     ]
     context = home.context(role)

@@ -17,6 +17,8 @@ from tests.support.households import Household, Rows, make_household, snapshot
 from tests.support.rows import tables_of
 from tests.support.terminal import on_terminal
 
+pytestmark = pytest.mark.no_judge
+
 # The row of a person or a family, and when it was retired or has ended.
 RETIRE = {
     **{

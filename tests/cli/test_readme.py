@@ -15,6 +15,8 @@ import pytest
 
 from tests.support.fixtures import JWT_SECRET, Hearth
 
+pytestmark = [pytest.mark.newest, pytest.mark.no_judge, pytest.mark.first]
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -122,10 +124,6 @@ def _free_port() -> int:
         return port
 
 
-@pytest.mark.skipif(
-    os.environ.get("HEARTH_TEST_PG", "18") != "18",
-    reason="installs a checkout from nothing: once is enough, on the PostgreSQL it embeds",
-)
 def test_a_fresh_clone_serves_and_the_example_answers_what_the_readme_prints(
     checkout: Path,
 ) -> None:
@@ -163,9 +161,10 @@ def test_the_production_commands_migrate_and_serve(own_hearth: Hearth, tmp_path:
         pass
 
 
-def test_the_test_command_is_the_one_that_ci_runs() -> None:
+def test_ci_runs_the_test_command_and_more() -> None:
     assert [command for command, _ in TEST] == ["make test"]
-    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("exec make test")
+    assert "\nmake test-all " in (ROOT / ".ci" / "run").read_text()
+    assert "\ntest-all: test " in (ROOT / "Makefile").read_text()
 
 
 def test_the_compose_command_is_for_the_file_that_is_there() -> None:

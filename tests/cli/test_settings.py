@@ -9,6 +9,8 @@ import pytest
 
 from app.settings import EXAMPLES, Settings, SettingsError, load
 
+pytestmark = pytest.mark.newest
+
 URL = "postgresql://app_api:swordfish@db.example/hearth"
 
 

@@ -40,7 +40,7 @@ PROGRAM = shutil.which("pgbouncer", path=PATH)
 API_PASSWORD = """p@ss "w/o'rd" %41 ;#"""
 
 requires_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed")
-pytestmark = requires_pgbouncer
+pytestmark = [requires_pgbouncer, pytest.mark.newest, pytest.mark.no_judge]
 
 CONTEXT = ("user_id", "session_id", "family_id", "member_role", "request_id")
 READ_CONTEXT = "select " + ", ".join(

@@ -8,6 +8,8 @@ from app.resources import ENDPOINTS
 from tests.support.fixtures import Hearth, Join, NewPerson, Person
 from tests.support.rows import all_rows
 
+pytestmark = pytest.mark.newest
+
 
 async def _batch(person: Person, *operations: dict[str, Any], **headers: str) -> Any:
     response = await person.client.post(

@@ -13,6 +13,8 @@ from tests.support.examples import BODIES, DAY, path_to
 from tests.support.fixtures import Hearth, Join, NewPerson, Person, wait_until_requests_block
 from tests.support.rows import by_hand
 
+pytestmark = pytest.mark.newest
+
 # One thing at one URL: what is shown there can be changed or deleted there, and has versions.
 SHOWN = {row.path: row for row in ENDPOINTS if row.method == "GET" and row.is_versioned}
 CHANGES = {f"{row.method} {row.path}": row for row in ENDPOINTS if row.is_conditional}

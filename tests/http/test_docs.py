@@ -19,6 +19,8 @@ from app.http.problems import PROBLEM_TYPES
 from tests.support.documented import DOCUMENT
 from tests.support.fixtures import PASSWORD, Person
 
+pytestmark = [pytest.mark.newest, pytest.mark.no_judge]
+
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PAGES = ("/docs", "/problems", *(kind.uri for kind in PROBLEM_TYPES))
 ASSETS = (

@@ -10,6 +10,8 @@ from app.db.pool import DatabaseError
 from app.main import check
 from tests.support.fixtures import Hearth, Serve
 
+pytestmark = [pytest.mark.newest, pytest.mark.no_judge]
+
 
 async def _get(url: str, path: str) -> httpx.Response:
     async with httpx.AsyncClient(base_url=url) as client:

@@ -18,6 +18,8 @@ from tests.support.fixtures import (
     wait_until_requests_block,
 )
 
+pytestmark = pytest.mark.newest
+
 
 async def _until_no_request_blocks(connection: asyncpg.Connection) -> None:
     query = (

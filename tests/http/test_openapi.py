@@ -24,6 +24,8 @@ from tests.support.documented import DOCUMENT, resolve
 from tests.support.fixtures import PASSWORD, Hearth, Serve
 from tests.support.tally import tally
 
+pytestmark = [pytest.mark.newest, pytest.mark.no_judge]
+
 OPERATIONS: dict[str, Any] = {
     operation["operationId"]: operation
     for operations in DOCUMENT["paths"].values()

@@ -24,6 +24,8 @@ from tests.support.examples import DAY
 from tests.support.fixtures import PASSWORD, NewHearth, Serve
 from tests.support.tally import tally
 
+pytestmark = [pytest.mark.newest, pytest.mark.no_judge, pytest.mark.first]
+
 schemathesis.openapi.format(
     "time-zone", st.sampled_from(sorted(z for z in zoneinfo.available_timezones() if "/" in z))
 )

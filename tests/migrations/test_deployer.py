@@ -1,18 +1,15 @@
 """Installing with no more rights than managed services give, and leaving nothing behind."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from app import embedded, migrations
-from app.embedded.cluster import INSTALLATIONS
+from app import migrations
 from app.settings import sql_directory
-from tests.conftest import DEBIAN, TEST_PG, Cluster
+from tests.conftest import Cluster, temporary_server
 from tests.support.fixtures import bootstrap
 
 # What a database may still say of our roles, here and in the catalogs that databases share.
@@ -78,21 +75,12 @@ def managed(_: Cluster) -> Iterator[Site]:
 
     On a server of its own, because roles are the server's, and here nobody has made any yet.
     """
-    with tempfile.TemporaryDirectory(prefix="hearth-managed-") as place:
-        server = embedded.start(
-            Path(place, "data"),
-            version=TEST_PG,
-            durable=False,
-            binaries=None if TEST_PG in INSTALLATIONS else DEBIAN,
-        )
-        try:
-            cluster = Cluster(str(server.socket), 5432, "postgres")
-            with psycopg.connect(cluster.url("postgres", "postgres"), autocommit=True) as root:
-                root.execute("create role customer login createrole")
-                root.execute("create database managed owner customer")
-            yield Site(cluster, "managed", "customer")
-        finally:
-            embedded.stop(server)
+    with temporary_server() as server:
+        cluster = Cluster(str(server.socket), 5432, "postgres")
+        with psycopg.connect(cluster.url("postgres", "postgres"), autocommit=True) as root:
+            root.execute("create role customer login createrole")
+            root.execute("create database managed owner customer")
+        yield Site(cluster, "managed", "customer")
 
 
 @pytest.fixture(scope="module", params=[bootstrapped, managed], ids=["bootstrapped", "managed"])

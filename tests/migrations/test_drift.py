@@ -19,6 +19,8 @@ from tests.conftest import Cluster
 from tests.support.fixtures import Hearth, copy_of_template
 from tests.support.tally import tally
 
+pytestmark = pytest.mark.no_judge
+
 # Kind of change: what somebody does, the file that owns it.
 MENDED = {
     "policy dropped": ("drop policy tenant_floor on app.tasks", "policies/tasks"),

@@ -1,6 +1,5 @@
 """A major upgrade of the server: from 16 to 18, with data."""
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,10 +20,8 @@ from tests.support.fixtures import PASSWORD, Hearth, Serve, bootstrap
 from tests.support.households import make_household
 from tests.support.rows import all_rows
 
-pytestmark = pytest.mark.skipif(
-    os.environ.get("HEARTH_TEST_PG", "18") != "18",
-    reason="starts servers of 16 and 18 itself: once is enough",
-)
+# Starts servers of 16 and 18 itself.
+pytestmark = pytest.mark.newest
 
 
 @pytest.fixture

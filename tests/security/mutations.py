@@ -1,32 +1,32 @@
-"""Weaken the schema one step at a time, and see a test fail each time: `python -m
-tests.security.mutations`.
+"""Weaken the schema one step at a time, and see a test fail each time: `make mutations`.
 
 tests/security/mutations.sql finds the mutants in the catalog of a migrated database. The rules of
-tests/sql/catalog.sql are asked about each in a transaction. What breaks none is made in a copy of
-the
-database, against which the tests below run until one fails. A mutant that nothing kills is a test
-that nobody wrote, or is explained in tests/security/survivors.toml.
+tests/sql/catalog.sql are asked about each in a transaction. What breaks none is put to the tests
+until one fails. A mutant that nothing kills is a test that nobody wrote, or is explained in
+tests/security/survivors.toml.
 
-It is quick because pytest collects the tests once and forks for each mutant, because those tests
-come first that killed mutants of such names, and because the tests are asked about an explained one
-only with --explained. Tests that compare whole dumps or checksums are not asked: they would kill
-everything and show nothing.
+The tests are those that use the shared database, but for those marked `no_judge`. Most of them need
+one connection to it, in a transaction that they take back: there the mutant is made first, and
+goes with the rest. The others run on a copy of the database in which it is made, in a fork of a
+process that has collected the tests. Those come first that killed mutants of such names. A test
+that kills must pass without a mutation before it is believed, and once more at the end if all its
+mutants were made on one connection. The tests are asked about an explained mutant only with
+--explained.
 
 On PostgreSQL 18, or what HEARTH_TEST_PG says.
 """
 
 import argparse
-import json
+import inspect
 import os
 import re
 import signal
 import sys
-import tempfile
 import time
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence, Set
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
@@ -34,46 +34,36 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO, cast
 
+import asyncpg
 import psycopg
 import pytest
+from _pytest.fixtures import FixtureDef
 
-from app import embedded, migrations
+from app import migrations
 from app.db.queries import load_queries
-from app.embedded.cluster import INSTALLATIONS
 from app.settings import sql_directory
-from tests.conftest import DEBIAN, TEST_PG, Cluster
+from tests.conftest import TEST_PG, Cluster, temporary_server
 from tests.sql.test_catalog import FILE, OPENING, RULES
 from tests.support.fixtures import bootstrap, copy_of_template
 
 HERE = Path(__file__).parent
 TEMPLATE = "hearth"
+WITHIN = "hearth_within"  # the database in which transactions are taken back
 
-PROOFS = (
-    "security/test_access_matrix.py",
-    "security/test_isolation.py",
-    "security/test_depth.py",
-    "security/test_proofs.py",
-    "sql/test_functions.py",
-    "sql/test_audit.py",
-    "sql/test_purge.py",
-    "cli/test_explain_access.py",
-    "security/test_ways_around.py",
-    "resources/test_tasks.py",
-    "resources/test_conversations.py",
-    "resources/test_families.py",
-    "resources/test_accounts.py",
-    "resources/test_invitations.py",
-    "resources/test_exercises.py",
-    "resources/test_habits.py",
-    "resources/test_routines.py",
-    "resources/test_scores.py",
-    "auth/test_rate_limits.py",
-    "http/test_idempotency.py",
-    "resources/test_audit.py",
-    "http/test_problems.py",
-)
+# Set up once for all mutants: what they may not see is the mutant.
+LASTING = {"cluster", "migrated", "template", "hearth", "_root"}
+# PostgreSQL does not see that a policy or a trigger was written in the catalog itself; it reads a
+# table anew when the table's own row was written.
+RELOAD = """
+    update pg_class set relname = relname
+    where relnamespace = 'app'::regnamespace and relkind in ('r', 'p')
+"""
+WATCH = "set local track_functions = 'all'"
+CALLED = "select funcname from pg_stat_xact_user_functions where schemaname = 'app'"
+OFTEN = 200  # so many times one connection is asked; what was taken back leaves dead rows behind
+SLOW = 1.0  # second
 PATIENCE = 600  # seconds that the tests may take over one mutant
 
 
@@ -89,6 +79,11 @@ class Mutant:
     @property
     def name(self) -> str:
         return f"{self.kind.replace('_', ' ')}: {self.what}"
+
+    @property
+    def functions(self) -> Set[str]:
+        """Return the function that it changes, if it is one."""
+        return {*re.findall(r"^app\.(\w+)\(", self.what)}
 
 
 # Of this one the tests must not fail.
@@ -138,20 +133,15 @@ def why_impossible(connection: psycopg.Connection, mutant: Mutant) -> str:
 @contextmanager
 def migrated_server() -> Iterator[Cluster]:
     """Yield a server of its own that holds a migrated database."""
-    with tempfile.TemporaryDirectory(prefix="hearth-mutants-") as place:
-        server = embedded.start(
-            Path(place, "data"),
-            version=TEST_PG,
-            durable=False,
-            binaries=None if TEST_PG in INSTALLATIONS else DEBIAN,
-        )
-        try:
-            cluster = Cluster(str(server.socket), 5432, "postgres", template_dbname=TEMPLATE)
-            bootstrap(cluster, TEMPLATE)
-            migrations.migrate(cluster.url("hearth_deployer", TEMPLATE), sql_directory())
-            yield cluster
-        finally:
-            embedded.stop(server)
+    with temporary_server() as server:
+        cluster = Cluster(str(server.socket), 5432, "postgres", template_dbname=TEMPLATE)
+        bootstrap(cluster, TEMPLATE)
+        migrations.migrate(cluster.url("hearth_deployer", TEMPLATE), sql_directory())
+        # It would wait for rows of the catalog that a mutant has written, and so be in the way.
+        with psycopg.connect(cluster.url("postgres", "postgres"), autocommit=True) as root:
+            root.execute("alter system set autovacuum = off")
+            root.execute("select pg_reload_conf()")
+        yield cluster
 
 
 class Rules:
@@ -164,9 +154,16 @@ class Rules:
         for query in load_queries():
             connection.execute("insert into queries values (%s)", [query])
         self._kills: Counter[tuple[str, str]] = Counter()
+        self._tries: Counter[str] = Counter()
+
+    def rarely_see(self, mutant: Mutant) -> bool:
+        """Tell whether most mutants of its kind broke no rule."""
+        kills = sum(n for (kind, _), n in self._kills.items() if kind == mutant.kind)
+        return self._tries[mutant.kind] > 2 * kills
 
     def broken_by(self, mutant: Mutant) -> str:
         """Return the rule it breaks, or nothing; those come first that others of its kind broke."""
+        self._tries[mutant.kind] += 1
         with self._connection.transaction(force_rollback=True):
             self._connection.execute(mutant.statement)
             for rule in sorted(RULES, key=lambda r: -self._kills[mutant.kind, r.sentence]):
@@ -177,96 +174,291 @@ class Rules:
         return ""
 
 
+Calls = dict[str, Set[str]]
+Answer = tuple[str, dict[str, float], Calls]
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process of ours that runs tests, and what it answers through."""
+
+    number: int
+    pipe: Connection
+
+    def response(self) -> Answer:
+        """Return what it answers. Raises EOFError."""
+        try:
+            response: Answer = self.pipe.recv()
+        except EOFError:
+            raise EOFError("the tests came to no end") from None
+        return response
+
+    def reap(self) -> None:
+        """Wait until it has ended."""
+        self.pipe.close()
+        os.waitpid(self.number, 0)
+
+
+def fixtures_of(item: pytest.Item) -> Mapping[str, FixtureDef[Any]]:
+    """Return the fixtures that a test takes, and those that they take."""
+    if not isinstance(item, pytest.Function):
+        return {}
+    return {name: found[-1] for name, found in item._fixtureinfo.name2fixturedefs.items()}
+
+
+def may_judge(item: pytest.Item) -> bool:
+    """Tell whether a test is asked: of ours, those that stand on the database."""
+    stands_on_it = not fixtures_of(item).keys().isdisjoint(("hearth", "own_hearth"))
+    is_ours = item.path.is_relative_to(HERE)
+    return (stands_on_it or not is_ours) and not item.get_closest_marker("no_judge")
+
+
+def is_within(item: pytest.Item) -> bool:
+    """Tell whether all that a test does with the database is in the transaction of `root`."""
+    fixtures = fixtures_of(item)
+    if "root" not in fixtures or not isinstance(item, pytest.Function):
+        return False
+    if not LASTING.isdisjoint(item._fixtureinfo.argnames):
+        return False
+    return all(
+        LASTING.isdisjoint(made.argnames)
+        and (made.scope == "function" or not made.func.__module__.startswith("tests"))
+        for name, made in fixtures.items()
+        if name not in LASTING | {"root"}
+    )
+
+
+def text_of(item: pytest.Item) -> str:
+    """Return the lines of a test."""
+    return inspect.getsource(item.function) if isinstance(item, pytest.Function) else ""
+
+
+class RedError(Exception):
+    """Name a test that fails without a mutation; what it killed shows nothing."""
+
+
 class Tests:
-    """A pytest plugin that runs the collected tests once for each mutant."""
+    """A pytest plugin that runs the collected tests on mutants, in forks of its process."""
 
     def __init__(self, cluster: Cluster, judge: Callable[["Tests"], None]) -> None:
         self._cluster = cluster
         self._judge = judge
-        self._items: Sequence[pytest.Item] = ()
+        self._items: dict[str, pytest.Item] = {}
+        self._words: dict[str, Set[str]] = {}
+        self._within: set[str] = set()
+        self._standing: Child | None = None  # who runs those within
+        self._asked = 0
         self._has_failed = False
+        self._believed: set[str] = set()
+        self._calls: Calls = {}
+        self._cost: dict[str, float] = {}
         # What each test did so far about mutants with a word in their name.
         self._kills: Counter[tuple[str, str]] = Counter()
         self._seconds: dict[tuple[str, str], float] = defaultdict(float)
 
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = [item for item in items if may_judge(item)]
+
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         assert not session.testsfailed, "the tests cannot be collected"
-        self._items = session.items
+        self._items = {item.nodeid: item for item in session.items}
+        self._words = {
+            item.nodeid: words_of(f"{item.nodeid} {text_of(item)}") for item in session.items
+        }
+        self._cost = {
+            item.nodeid: SLOW for item in session.items if item.get_closest_marker("first")
+        }
+        self._within = {item.nodeid for item in session.items if is_within(item)}
         self._judge(self)
         return True
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        root = item.funcargs.get("root") if isinstance(item, pytest.Function) else None
+        if isinstance(root, asyncpg.Connection) and item.nodeid in self._within:
+            with suppress(asyncpg.PostgresError):
+                loop = root._loop  # type: ignore[attr-defined]  # its loop stands still now
+                called = loop.run_until_complete(root.fetch(CALLED))
+                self._calls[item.nodeid] = {name for (name,) in called}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self._has_failed = self._has_failed or report.failed
 
     def failed_by(self, mutant: Mutant) -> str:
-        """Return the test that fails, or nothing, from a child without any fixture set up yet.
+        """Return the test that fails, or nothing.
 
-        Raises EOFError when it does not come to an end.
+        Raises EOFError when the tests do not come to an end, RedError when it always fails.
         """
-        items = self._in_order(mutant)
-        reading, writing = os.pipe()
-        child = os.fork()
-        if not child:
-            signal.alarm(PATIENCE)
-            os.environ["HEARTH_TEST_MUTATION"] = mutant.statement
-            os.write(writing, json.dumps(self._run(items)).encode())
-            os._exit(0)  # without tearing down: the databases go below, and the rest with us
+        return self._first_failing(mutant, self._in_order(mutant))
 
-        os.close(writing)
-        with os.fdopen(reading) as pipe:
-            response = pipe.read()
-        os.waitpid(child, 0)
-        self._clean_up(mutant)
-        if not response:
-            raise EOFError("the tests came to no end")
-
-        killer, seconds = json.loads(response)
-        for word in words_of(mutant.name):
-            self._kills[word, killer] += 1
-            for test, spent in seconds.items():
-                self._seconds[word, test] += spent
-        return str(killer)
-
-    def _in_order(self, mutant: Mutant) -> list[pytest.Item]:
-        """Return the tests by their kills a second among mutants that share words with this one.
-
-        Then those whose own names have most in common with its name, then the rest. What is
-        tried on another table than the mutant's comes after all of them.
-        """
+    def failed_at_once_by(self, mutant: Mutant) -> str:
+        """Return the test that fails among the few that are quick and killed most such mutants."""
+        within = next(self._in_order(mutant))
         words = words_of(mutant.name)
-        tables = tables_in(mutant.name)
-        shared = {item.nodeid: words & words_of(item.nodeid) for item in self._items}
+        killed = [test for test in within if any(self._kills[word, test] for word in words)]
+        return self._first_failing(mutant, [killed[:3]])
+
+    def _first_failing(self, mutant: Mutant, slices: Iterable[Sequence[str]]) -> str:
+        killer = ""
+        for tests in filter(None, slices):
+            killer, seconds, calls = self._ask(mutant, tests)
+            self._calls |= calls
+            self._cost |= seconds
+            for word in words_of(mutant.name):
+                self._kills[word, killer] += 1
+                self._kills[word, function_of(killer)] += "[" in killer
+                for test, spent in seconds.items():
+                    self._seconds[word, test] += spent
+                    self._seconds[word, function_of(test)] += spent * ("[" in test)
+            if killer:
+                break
+        if killer and killer not in self._believed:
+            self._believe(killer)
+        return killer
+
+    def believe_again(self) -> None:
+        """See that what killed passes still. Raises RedError."""
+        for test in sorted(self._believed & self._within):
+            self._believe(test)
+
+    def _believe(self, test: str) -> None:
+        if self._ask(NONE, [test])[0]:
+            raise RedError(test)
+        self._believed.add(test)
+
+    def _in_order(self, mutant: Mutant) -> Iterator[list[str]]:
+        """Yield tests by their kills a second among mutants that share words with this one.
+
+        Then those whose names and lines have most in common with its name, for the time that they
+        take. What is tried on another table than the mutant's, or did not call its function when
+        it ran before, comes last.
+        """
+        words, tables, functions = words_of(mutant.name), tables_in(mutant.name), mutant.functions
+        shared = {test: words & self._words[test] for test in self._items}
         commonness = Counter(word for common in shared.values() for word in common)
 
-        def unlikeliness(item: pytest.Item) -> tuple[bool, float, float]:
-            tried_on = policed_tables() & {*re.findall(r"\w+", item.nodeid.partition("[")[2])}
+        def unlikeliness(test: str) -> tuple[bool, float, float]:
+            tried_on = tables_in(test.partition("[")[2])
             is_elsewhere = bool(tables and tried_on) and tables.isdisjoint(tried_on)
-            kills = {word: self._kills[word, item.nodeid] for word in words}
-            rate = sum(n / self._seconds[word, item.nodeid] for word, n in kills.items() if n)
-            return is_elsewhere, -rate, -sum(1 / commonness[word] for word in shared[item.nodeid])
+            if functions and test in self._calls:
+                is_elsewhere = functions.isdisjoint(self._calls[test])
+            # What it did on another table says something of this one.
+            rate = self._rate(words, test)
+            if not tables.isdisjoint(tried_on):
+                rate += self._rate(words, function_of(test)) / 2
+            likeness = sum(1 / commonness[word] for word in shared[test])
+            return is_elsewhere, -rate, -likeness / (0.05 + self._cost.get(test, 0))
 
-        return sorted(self._items, key=unlikeliness)
+        rank = {test: unlikeliness(test) for test in self._items}
+        order = sorted(self._items, key=rank.__getitem__)
+        # Of what never killed, one of each function before another one of the same.
+        before = Counter[str]()
+        turn: dict[str, int] = {}
+        for test in order:
+            turn[test] = before[function_of(test)]
+            before[function_of(test)] += not rank[test][1]
+        order.sort(key=lambda test: (*rank[test][:2], turn[test]))
+        # A test in a transaction takes a fifth of what another one does, but for some.
+        within = [test for test in order if test in self._within]
+        others = [test for test in order if test not in self._within]
+        likely = [test for test in within if not rank[test][0]]
+        known = [test for test in likely if rank[test][1]][:30]
+        known_others = [test for test in others if rank[test][1]][:5]
+        quick = [test for test in likely if self._cost.get(test, 0) < SLOW]
+        asked: set[str] = set()
+        for tests in (known, known_others, quick, others[:50], likely, others, within):
+            yield [test for test in tests if test not in asked]
+            asked |= {*tests}
 
-    def _run(self, items: Sequence[pytest.Item]) -> tuple[str, dict[str, float]]:
-        """Return the first test that fails, or nothing, and how long each one took."""
-        seconds = {}
-        for item, following in zip(items, [*items[1:], None], strict=True):
-            began = time.monotonic()
+    def _rate(self, words: Set[str], test: str) -> float:
+        """Return the kills a second among mutants that have these words in their names."""
+        kills = ((word, self._kills[word, test]) for word in words)
+        return sum(n / self._seconds[word, test] for word, n in kills if n)
+
+    def _ask(self, mutant: Mutant, tests: Sequence[str]) -> Answer:
+        """Return the first test that fails, or nothing, how long each took, and what it called."""
+        if not self._within.issuperset(tests):
+            child = self._fork(lambda pipe: pipe.send(self._run(tests)), mutant.statement)
+            try:
+                return child.response()
+            finally:
+                child.reap()
+                self._clean_up(mutant)
+
+        if self._asked % OFTEN == 0:
+            self._end_standing()
+        self._asked += 1
+        standing = self._standing = self._standing or self._fork(self._answer_within)
+        try:
+            standing.pipe.send((f"{WATCH}; {mutant.statement}; {RELOAD}", tests))
+            return standing.answer()
+        except EOFError:
+            self._end_standing()
+            raise
+
+    def _end_standing(self) -> None:
+        if standing := self._standing:
+            self._standing = None
+            standing.reap()
+            self._clean_up(NONE)
+
+    def _fork(self, work: Callable[[Connection], None], mutation: str = "") -> "Child":
+        """Let a child work that has no fixture set up yet."""
+        ours, theirs = get_context("fork").Pipe()
+        if number := os.fork():
+            theirs.close()
+            return Child(number, ours)
+
+        try:
+            ours.close()
+            signal.alarm(PATIENCE)
+            os.environ["HEARTH_TEST_MUTATION"] = mutation
+            work(theirs)
+        finally:
+            os._exit(0)  # without tearing down: the databases go below, and the rest with us
+
+    def _answer_within(self, pipe: Connection) -> None:
+        os.environ["HEARTH_TEST_DATABASE"] = WITHIN
+        while True:
+            statement, tests = pipe.recv()
+            signal.alarm(PATIENCE)
+            os.environ["HEARTH_TEST_MUTATION_WITHIN"] = statement
+            response = self._run(tests)
+            signal.alarm(0)
+            pipe.send(response)
+
+    def _run(self, tests: Sequence[str]) -> Answer:
+        """Return the first test that fails, or nothing, how long each took, and what it called."""
+        self._has_failed, self._calls = False, {}
+        seconds: dict[str, float] = {}
+        for test in tests:
+            item, began = self._items[test], time.monotonic()
+            # As if nothing but the run followed: what is set up for a file or less, goes.
+            following = cast(pytest.Item, item.session)
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            seconds[item.nodeid] = time.monotonic() - began
+            seconds[test] = time.monotonic() - began
             if self._has_failed:
-                return item.nodeid, seconds
-        return "", seconds
+                return test, seconds, self._calls
+        return "", seconds, self._calls
 
     def _clean_up(self, mutant: Mutant) -> None:
+        """Drop what a child has left, but for the database of the one that goes on."""
+        kept = WITHIN if self._standing else ""
         url = self._cluster.url("postgres", "postgres")
         with psycopg.connect(url, autocommit=True) as connection:
             left = connection.execute(
-                "select datname from pg_database where datname like 'hearth\\_%'"
+                r"select datname from pg_database where datname like 'hearth\_%%'"
+                " and datname <> %s",
+                [kept],
             ).fetchall()
             for (name,) in left:
                 connection.execute(f'drop database "{name}" with (force)')
             connection.execute(mutant.undo)
+
+
+def function_of(test: str) -> str:
+    """Return the name of a test without its parameters."""
+    return test.partition("[")[0]
 
 
 @cache
@@ -305,25 +497,33 @@ def judge(
                 number = taken.value
                 taken.value += 1
             if number >= len(mutants):
-                return
+                break
             mutant, began = mutants[number], time.monotonic()
             judges = [rules.broken_by, tests.failed_by]
             if any(explanation.covers(mutant.name) for explanation in explanations):
                 judges.remove(tests.failed_by)
-            if options.rules_last:
+            elif options.rules_last:
                 judges.reverse()
+            elif rules.rarely_see(mutant):
+                judges.insert(0, tests.failed_at_once_by)
             try:
                 killers = (killer for judge in judges if (killer := judge(mutant)))
                 verdict = Verdict(mutant.name, killer=next(killers, ""))
             except EOFError as error:
                 verdict = Verdict(mutant.name, trouble=str(error))
+            except RedError as error:
+                verdict = Verdict(NONE.name, killer=str(error))
             verdicts.send(replace(verdict, seconds=time.monotonic() - began))
+        try:
+            tests.believe_again()
+        except (EOFError, RedError) as error:
+            verdicts.send(Verdict(NONE.name, killer=str(error)))
 
     os.environ["TEST_DATABASE_URL"] = cluster.url("postgres", "postgres")
     os.environ["HEARTH_TEST_TEMPLATE"] = TEMPLATE
     project = ["-c", str(HERE.parents[1] / "pyproject.toml"), "-o", "addopts="]
     plain = ["--assert=plain", "-p", "no:terminal", "-p", "no:cacheprovider"]
-    files = [str(HERE.parent / name) for name in options.proofs]
+    files = [str(HERE.parent / name) for name in options.proofs or ["."]]
     with (
         copy_of_template(cluster, TEMPLATE, "rules") as hearth,
         psycopg.connect(hearth.superuser_url) as connection,
@@ -357,7 +557,7 @@ def judge_all(
             except EOFError:
                 judges.remove(reader)
                 continue
-            untried.remove(verdict.name)
+            untried.discard(verdict.name)
             yield verdict
     yield from (Verdict(name, trouble="its judge died") for name in sorted(untried))
 
@@ -442,7 +642,7 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--explained", action="store_true", help="see whether a test kills an explained one"
     )
-    parser.add_argument("--proofs", nargs="+", default=PROOFS, metavar="FILE", help="only these")
+    parser.add_argument("--proofs", nargs="+", metavar="FILE", help="only these")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at once")
     return parser.parse_args(arguments)
 
@@ -469,18 +669,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         impossible = {verdict.name for verdict in verdicts}
         possible = [mutant for mutant in mutants if mutant.name not in impossible]
         say(f"{len(possible)} mutants on PostgreSQL {TEST_PG}")
-        for number, verdict in enumerate(judge_all([NONE, *possible], clusters, options)):
+        for number, verdict in enumerate(judge_all(possible, clusters, options), 1):
             if options.killers:
                 killer = verdict.killer or verdict.trouble or "nothing"
                 say(f"{verdict.seconds:5.1f} s  {verdict.name} <- {killer}")
             if sys.stderr.isatty():
                 say(f"{number} of {len(possible)} mutants", where=sys.stderr, end="\r")
-            elif number and number % 500 == 0:
+            elif number % 500 == 0:
                 say(f"{number} tried")
             if verdict.name != NONE.name:
                 verdicts.append(verdict)
-            elif verdict.killer or verdict.trouble:
-                say(f"without a mutation fails {verdict.killer or verdict.trouble}")
+            else:
+                say(f"without a mutation fails {verdict.killer}")
                 return 1
 
     order = [mutant.name for mutant in mutants]

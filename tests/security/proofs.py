@@ -197,6 +197,7 @@ class Table:
         )
         return z3.And(z3.Or(permissive), *restrictive)
 
+    @cache  # noqa: B019 -- a table is a value, and there are few; a mutant changes one
     def counterexample(self, access: str, claim: str) -> str | None:
         """Return a row that the role reaches although the claim is not true of it, or None."""
         return self._refutation(access, [self.reaches(access), z3.Not(truth(claim).is_true)])
@@ -206,6 +207,7 @@ class Table:
         hidden = [truth(claim).is_true for claim in claims] + [z3.Not(self.reaches("select"))]
         return self._refutation("select of a hidden row", hidden)
 
+    @cache  # noqa: B019
     def shared_row(self, claim: str) -> str | None:
         """Return a row seen in two contexts of which the claim could be true of one only."""
         contexts = ("context", "the other")

@@ -16,6 +16,8 @@ from tests.security.test_proofs import LOGINS, prove
 from tests.support.fixtures import Hearth
 from tests.support.tally import tally
 
+pytestmark = [pytest.mark.newest, pytest.mark.no_judge]
+
 # pgrls lint.
 
 

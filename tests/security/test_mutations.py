@@ -21,6 +21,8 @@ from tests.security.mutations import (
 from tests.support.fixtures import Hearth
 from tests.support.tally import tally
 
+pytestmark = [pytest.mark.newest, pytest.mark.no_judge]
+
 # No rule of the catalog sees it.
 WEAK = "policy clause true: insert_auth on app.users, with check"
 TEST = "test_isolation.py::test_that_is_red"
@@ -121,7 +123,7 @@ def test_who_ends_it_ends_its_servers(tmp_path: Path) -> None:
     assert process.stdout
     with process:
         begun = process.stdout.readline()
-        places = [place.name for place in tmp_path.glob("hearth-mutants-*")]
+        places = [place.name for place in tmp_path.glob("hearth-tests-*")]
         process.terminate()
         try:
             process.wait(timeout=60)
@@ -131,7 +133,7 @@ def test_who_ends_it_ends_its_servers(tmp_path: Path) -> None:
     assert "mutants on PostgreSQL" in begun
     assert len(places) == 2
     assert process.returncode == 1
-    assert [*tmp_path.glob("hearth-mutants-*")] == []
+    assert [*tmp_path.glob("hearth-tests-*")] == []
 
 
 def test_tests_that_fail_without_a_mutation_show_nothing(tmp_path: Path) -> None:

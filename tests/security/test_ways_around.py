@@ -31,6 +31,8 @@ from tests.support.households import (
 )
 from tests.support.tally import tally
 
+pytestmark = pytest.mark.first
+
 LOGINS = ("app_api", "app_reader")
 DENIED = "42501"
 

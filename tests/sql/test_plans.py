@@ -28,6 +28,8 @@ from tests.sql.plans import (
 from tests.support.fixtures import NewHearth
 from tests.support.tally import tally
 
+pytestmark = [pytest.mark.no_judge, pytest.mark.first]
+
 # Indexes that no call would miss, and why they are there.
 UNREAD = {index: why for example in EXAMPLES for index, why in example.unread.items()}
 
@@ -60,9 +62,10 @@ def test_no_call_breaks_a_rule(measured: Sequence[Measured]) -> None:
     )
 
 
+# Other versions have other nodes.
+@pytest.mark.newest
 @pytest.mark.skipif(
-    os.environ.get("HEARTH_TEST_PG", "18") != "18" or "TEST_DATABASE_URL" in os.environ,
-    reason="the committed plans are of PostgreSQL 18; other versions have other nodes",
+    "TEST_DATABASE_URL" in os.environ, reason="the committed plans are of the embedded server"
 )
 async def test_the_committed_plans_are_those_of_the_queries(bench: Bench) -> None:
     committed, now = DOCUMENT.read_text("utf-8"), await document(bench)
@@ -71,6 +74,7 @@ async def test_the_committed_plans_are_those_of_the_queries(bench: Bench) -> Non
     assert committed == now, "\n".join(["run make plans and review what it changes:", *changes])
 
 
+@pytest.mark.newest
 async def test_lists_and_single_rows_have_the_same_plan_in_a_tenth_of_the_crowd(
     bench: Bench, new_hearth: NewHearth
 ) -> None:
@@ -99,6 +103,7 @@ async def test_lists_and_single_rows_have_the_same_plan_in_a_tenth_of_the_crowd(
     tally("plans in a tenth of the crowd", f"the same shape for {len(some)} calls")
 
 
+@pytest.mark.newest
 async def test_every_index_is_missed_by_a_query(bench: Bench, measured: Sequence[Measured]) -> None:
     indexes = await bench.root.fetch("""
         select i.relname::text as name, t.relname::text as in_table
@@ -108,9 +113,7 @@ async def test_every_index_is_missed_by_a_query(bench: Bench, measured: Sequence
         where t.relnamespace = 'app'::regnamespace and not t.relispartition
     """)
     # A key that 18 reads and 15 does not; and 18 skips over the routines in another index.
-    either = {"audit_log_pkey"}
-    if bench.root.get_server_version().major >= 18:
-        either.add("routine_completions_today_idx")
+    either = {"audit_log_pkey", "routine_completions_today_idx"}
     indexes = [index for index in indexes if index["name"] not in either]
     missed = set()
     for name, in_table in indexes:

@@ -129,7 +129,8 @@ NewHearth = Callable[[str], AbstractContextManager[Hearth]]
 @pytest.fixture(scope="session")
 def hearth(cluster: Cluster, template: str) -> Iterator[Hearth]:
     """Yield the database that tests share."""
-    with copy_of_template(cluster, template, "hearth_shared") as hearth:
+    name = os.environ.get("HEARTH_TEST_DATABASE", "hearth_shared")
+    with copy_of_template(cluster, template, name) as hearth:
         yield hearth
 
 
@@ -379,6 +380,8 @@ async def root(_root: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
     """Yield a superuser's connection to the shared database, in a transaction not to last."""
     transaction = _root.transaction()
     await transaction.start()
+    if mutation := os.environ.get("HEARTH_TEST_MUTATION_WITHIN"):
+        await _root.execute(mutation)
     yield _root
     await transaction.rollback()
 
