@@ -391,7 +391,7 @@ class Tests:
         standing = self._standing = self._standing or self._fork(self._answer_within)
         try:
             standing.pipe.send((f"{WATCH}; {mutant.statement}; {RELOAD}", tests))
-            return standing.answer()
+            return standing.response()
         except EOFError:
             self._end_standing()
             raise
