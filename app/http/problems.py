@@ -266,8 +266,8 @@ def from_database(
     return Problem(type_, sentence, errors=entries)
 
 
-# What pydantic finds, by its own types of error, in our words; the rest as it says it. Sources of
-# the values in braces: pydantic's "Validation Errors", and `fields`: what is allowed.
+# What pydantic finds, by its own types of error, in our words. Sources of the values in braces:
+# pydantic's "Validation Errors", and `fields`: what is allowed.
 _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is not a field here; there are: {fields}",
@@ -309,14 +309,22 @@ def from_validation(
     return Problem(VALIDATION_FAILED, errors=[_entry(error, inside, allowed) for error in errors])
 
 
+# What a test sees to that nobody is told.
+UNKNOWN = "is not valid"
+
+
 def _entry(error: ErrorDetails, inside: str, allowed: str) -> Mapping[str, str]:
-    context = error.get("ctx", {})
-    if error["type"] in _WORDS:
-        detail = _WORDS[error["type"]].format(**{**context, "fields": allowed})
-    elif error["type"] == "string_pattern_mismatch":
+    context, type_ = error.get("ctx", {}), error["type"]
+    if isinstance(error["input"], str) and type_ in ("too_short", "too_long"):
+        type_ = f"string_{type_}"  # of a text that a validator of ours has seen before
+    if context.get("min_length") == 1:
+        detail = "must not be empty"
+    elif type_ == "value_error":
+        detail = str(context["error"])
+    elif type_ == "string_pattern_mismatch":
         detail = PATTERNS[context["pattern"]]
     else:
-        detail = error["msg"].removeprefix("Value error, ")
+        detail = _WORDS.get(type_, UNKNOWN).format(**{**context, "fields": allowed})
     if inside == "query":
         return {"parameter": ".".join(map(str, error["loc"])), "detail": detail}
     escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in error["loc"])

@@ -3,33 +3,24 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from inspect import isclass
+from typing import Any, get_args
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from structlog.typing import EventDict
 
 from app.http import models, problems
-from app.http.batch import Batch
 from app.http.endpoint import Endpoint
 from app.http.problems import PROBLEM_TYPES, SQLSTATES, problem_response
 from app.resources import ENDPOINTS
-from app.resources.accounts import PasswordChange, SignUp, UserPatch
-from app.resources.conversations import ConversationCreate, ConversationPatch, MessageCreate
-from app.resources.exercises import (
-    ExerciseCreate,
-    ExerciseLogCreate,
-    ExerciseLogPatch,
-    ExercisePatch,
-)
-from app.resources.families import FamilyCreate, FamilyPatch, MemberPatch
-from app.resources.habits import HabitCreate, HabitLogPut, HabitPatch
-from app.resources.invitations import InvitationCreate, InvitationToken
-from app.resources.routines import RoutineCreate, RoutinePatch, RoutineSteps
-from app.resources.sessions import Refresh, SignIn
-from app.resources.tasks import TaskCreate, TaskPatch
 from app.settings import sql_directory
+from tests.support.documented import DOCUMENT
 from tests.support.examples import BODIES, path_to
 from tests.support.fixtures import (
     PASSWORD,
@@ -43,7 +34,8 @@ from tests.support.fixtures import (
 )
 from tests.support.rows import all_rows, by_hand
 
-DOCUMENT = (sql_directory().parent / "docs/reference/error-codes.md").read_text("utf-8")
+SCHEMAS = DOCUMENT["components"]["schemas"]
+PAGE = (sql_directory().parent / "docs/reference/error-codes.md").read_text("utf-8")
 TITLE = {kind.code: kind.title for kind in PROBLEM_TYPES}
 JSON = {"Content-Type": "application/json"}
 STATUS = {kind.code: kind.status for kind in PROBLEM_TYPES}
@@ -71,13 +63,13 @@ def _code(response: httpx.Response) -> str:
 
 
 def test_every_kind_is_documented_as_it_is_and_nothing_else_is() -> None:
-    documented = re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \| (.+) \|$", DOCUMENT, re.M)
+    documented = re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \| (.+) \|$", PAGE, re.M)
 
     assert documented == [(kind.code, str(kind.status), kind.when) for kind in PROBLEM_TYPES]
 
 
 def test_every_sqlstate_is_documented_with_its_code_and_nothing_else_is() -> None:
-    documented = re.findall(r"^\| `([0-9A-Z]{2,5})` \| .* \| `([a-z-]+)` \|$", DOCUMENT, re.M)
+    documented = re.findall(r"^\| `([0-9A-Z]{2,5})` \| .* \| `([a-z-]+)` \|$", PAGE, re.M)
 
     assert documented == [(state, kind.code) for state, kind in SQLSTATES.items()]
 
@@ -313,104 +305,65 @@ async def test_a_connection_that_breaks_costs_one_request(
 
 NO_OBJECTS: tuple[object, ...] = ([], None, "text", 7)
 
-# The fields of each body: "!" is one that must be there, "?" one that may be null.
-FIELDS = {
-    SignUp: "email! password! full_name! family_name? time_zone invitation?",
-    SignIn: "email! password!",
-    Refresh: "refresh_token!",
-    PasswordChange: "old_password! new_password!",
-    UserPatch: "full_name time_zone is_notified",
-    FamilyCreate: "name! time_zone?",
-    FamilyPatch: "name time_zone",
-    MemberPatch: "role display_name",
-    InvitationCreate: "email! role",
-    InvitationToken: "token!",
-    TaskCreate: "title! description? due_on? visibility points is_completed",
-    TaskPatch: "title description? due_on? visibility points is_completed",
-    ExerciseCreate: "name! description? points",
-    ExercisePatch: "name description? points",
-    ExerciseLogCreate: "performed_on? sets? reps? weight_kg? duration_s? distance_m? note?",
-    ExerciseLogPatch: "performed_on sets? reps? weight_kg? duration_s? distance_m? note?",
-    HabitCreate: "name! description? type! target_value unit weekdays? times_per_week? points"
-    " visibility",
-    HabitPatch: "name description? target_value unit weekdays? times_per_week? points visibility",
-    HabitLogPut: "is_done? value note?",
-    ConversationCreate: "title!",
-    ConversationPatch: "title",
-    MessageCreate: "role! content!",
-    RoutineCreate: "name! description? visibility points steps",
-    RoutineSteps: "steps!",
-    RoutinePatch: "name description? visibility points",
-    Batch: "operations!",
-}
+# Values at which most fields take offence: what a field refuses of them, its schema says.
+HOSTILE: tuple[object, ...] = (
+    *(None, True, 0, -1, 1.5, 0.0001, 1e300, 20300101),
+    *("", "  ", "a\0", "7", "true", "nonsense", "0", "2030-02-30", "1899-12-31", "3000-01-01"),
+    *("ann@", "a nn@example.com", "a\0@b.c", "a@" + "b" * 253, "FAMILY", "OWNER", "../etc/passwd"),
+    *([], ["text"], [None], [0], [8], {}, {"a": 1}),
+)
 
-_NAME = ("", "  ", "a\0", "a" * 101, 7, ["Ann"])
-_YES_OR_NO: tuple[object, ...] = ("true", "", 1, {})
-_PASSWORD = ("", "a" * 257, 12345678)
-_TOKEN = ("", "a" * 201, 7)
-
-# What each field refuses, beside null.
-WRONG: dict[str, tuple[object, ...]] = {
-    "email": ("", " ", "ann", "ann@", "a nn@example.com", "a\0@b.c", "a@" + "b" * 253, 7),
-    "password": _PASSWORD,
-    "old_password": _PASSWORD,
-    "new_password": (*_PASSWORD, "1234567"),
-    "full_name": ("", "  ", "a\0", "a" * 201, 7, ["Ann"]),
-    "family_name": _NAME,
-    "name": _NAME,
-    "display_name": _NAME,
-    "time_zone": ("", "Mars/Olympus", "UTC\0", "../../etc/passwd", 7),
-    "refresh_token": _TOKEN,
-    "token": _TOKEN,
-    "invitation": _TOKEN,
-    "is_notified": _YES_OR_NO,
-    "role": ("", "guest", "OWNER", 7),
-    "title": ("", "  ", "a\0", "a" * 201, 7, ["Dust"]),
-    "description": ("a\0", "a" * 1001, 7, {}),
-    "due_on": ("", "tomorrow", "2030-02-30", "1899-12-31", "3000-01-01", "0", 20300101, True),
-    "visibility": ("", "public", 7),
-    "performed_on": ("", "yesterday", "2030-02-30", "1899-12-31", "3000-01-01", 20251120, True),
-    "sets": (0, 101, 1.5, "3", True),
-    "reps": (0, 10_001, 1.5, "3", True),
-    "weight_kg": (0, -1, 0.001, 2000.5, "60", True, {}),
-    "duration_s": (0, 86_401, 1.5, "60", True),
-    "distance_m": (0, -1, 0.001, 2_000_000.5, "400", True, {}),
-    "type": ("", "text", 7),
-    "target_value": (0, -1, 1_000_001, "20", True, {}),
-    "unit": ("", "  ", "a\0", "a" * 51, 7),
-    "weekdays": ("", 1, {}, [], [1] * 8),
-    "times_per_week": (0, 8, 1.5, "3", True),
-    "points": (-1, 1001, 1.5, "3", True),
-    "is_done": _YES_OR_NO,
-    "value": (-1, 1_000_001, "20", True, {}),
-    "note": ("a\0", "a" * 1001, 7, {}),
-    "is_completed": _YES_OR_NO,
-    "operations": ([], {}, "all", [{"method": "GET", "path": "/v1/tasks"}] * 101),
-    "steps": ({}, "all", [{"title": "Breathe", "minutes": 5}] * 101),
-    "content": ("", "a\0", "a" * 5001, 7, ["hello"]),
+# What no schema can say.
+BEYOND_SCHEMAS: dict[str, tuple[object, ...]] = {
+    "time_zone": ("Mars/Olympus", "Nowhere", "UTC\0"),
 }
 
 
-def _bad_bodies(model: type[models.Request]) -> Iterator[tuple[object, str, list[str]]]:
-    """Yield bodies, each with the code and the pointers of the answer."""
-    example = BODIES[model]
-    for field in FIELDS[model].split():
-        name = field.rstrip("!?")
-        wrong = WRONG[name] if field.endswith("?") else (*WRONG[name], None)
-        for value in wrong:
-            yield {**example, name: value}, "validation-failed", [f"/{name}"]
-        yield {**example, name: "\ud800"}, "malformed", []  # half a character
-        if field.endswith("!"):
-            yield (
-                {key: example[key] for key in example if key != name},
-                "validation-failed",
-                [f"/{name}"],
-            )
-    yield {**example, "x/~y": 1}, "validation-failed", ["/x~1~0y"]
+def _just_beyond(schema: Mapping[str, Any]) -> Iterator[object]:
+    """Yield values that lie as closely as can be beyond the limits of a schema."""
+    for part in (schema, *schema.get("anyOf", ())):
+        if "maxLength" in part:
+            yield "a" * (part["maxLength"] + 1)
+        if part.get("minLength", 0) > 1:
+            yield "a" * (part["minLength"] - 1)
+        if "minimum" in part:
+            yield part["minimum"] - 1
+        if "maximum" in part:
+            yield part["maximum"] + 1
+        if "maxItems" in part:
+            yield [1] * (part["maxItems"] + 1)
+
+
+def _wrong_values(model: type[models.Request]) -> Mapping[str, list[object]]:
+    """Return what each field of a body refuses, by the OpenAPI document."""
+    place = f"/components/schemas/{model.__name__}/properties"
+    wrong: dict[str, list[object]] = {}
+    for name, schema in SCHEMAS[model.__name__]["properties"].items():
+        validator = Draft202012Validator(
+            {"$ref": f"#{place}/{name}", "components": DOCUMENT["components"]},
+            format_checker=Draft202012Validator.FORMAT_CHECKER,
+        )
+        tried = (*HOSTILE, *_just_beyond(schema))
+        wrong[name] = [value for value in tried if not validator.is_valid(value)]
+        wrong[name] += BEYOND_SCHEMAS.get(name, ())
+    return {name: values for name, values in wrong.items() if values}
+
+
+def _bad_bodies(model: type[models.Request]) -> Iterator[tuple[object, str, set[str]]]:
+    """Yield bodies, each with the code of the response and the fields that it points at."""
+    example, wrong = BODIES[model], _wrong_values(model)
+    for n in range(max(map(len, wrong.values()))):
+        body = {name: values[n % len(values)] for name, values in wrong.items()}
+        yield body, "validation-failed", set(wrong)
+    yield {**example, next(iter(wrong)): "\ud800"}, "malformed", set()  # half a character
+    if required := set(SCHEMAS[model.__name__].get("required", ())):
+        rest = {name: example[name] for name in set(example) - required}
+        yield rest, "validation-failed", required
+    yield {**example, "x/~y": 1}, "validation-failed", {"x~1~0y"}
     if issubclass(model, models.Patch):
-        yield {}, "validation-failed", [""]
+        yield {}, "validation-failed", {""}
     for no_object in NO_OBJECTS:
-        yield no_object, "validation-failed", [""]
+        yield no_object, "validation-failed", {""}
 
 
 @pytest.mark.parametrize(
@@ -429,20 +382,70 @@ async def test_a_wrong_value_is_pointed_at_and_nothing_is_written(
         for body, *_ in bad
     ]
 
-    said = [
-        (body, _code(response), [error["pointer"] for error in response.json().get("errors", [])])
-        for (body, *_), response in zip(bad, responses, strict=True)
-    ]
-    assert said == bad
+    for (body, code, fields), response in zip(bad, responses, strict=True):
+        pointers = [error["pointer"] for error in response.json().get("errors", [])]
+        said = {pointer.partition("/")[2].partition("/")[0] for pointer in pointers}
+        assert (body, _code(response), said) == (body, code, fields)
     assert await all_rows(hearth) == before
 
 
-def test_the_tables_above_are_complete() -> None:
-    fields = {
-        model: {field.rstrip("!?") for field in text.split()} for model, text in FIELDS.items()
-    }
+@pytest.mark.parametrize("row", ENDPOINTS, ids=lambda row: f"{row.method} {row.path}")
+def test_what_is_wrong_with_a_value_is_told_in_our_words(row: Endpoint) -> None:
+    refusals = list(_refusals(row))
 
-    assert fields == {row.body: set(row.body.model_fields) for row in ENDPOINTS if row.body}
+    # What our own validators say pydantic repeats; of the rest it would have its own sentence.
+    broken = [
+        f"{error['loc']}, {error['input']!r:.50}: {words} ({error['msg']})"
+        for error, words in refusals
+        if words == problems.UNKNOWN
+        or not re.match(r"must |is ", words)
+        or (words in error["msg"] and error["type"] != "value_error")
+        or words.endswith("items" if isinstance(error["input"], str) else "characters")
+    ]
+    assert broken == []
+    assert refusals or not (row.body or row.parameters)
+
+
+def _refusals(row: Endpoint) -> Iterator[tuple[ErrorDetails, str]]:
+    """Yield what pydantic finds in hostile values of each field, with what the client is told."""
+    if row.body:
+        bodies = [{**row.body.example, name: value} for name, value in _hostile(row.body)]
+        for body in (*bodies, {"x": 1}, *NO_OBJECTS):
+            yield from _told(row.body.model_validate_json, json.dumps(body), "body", strict=True)
+    if row.parameters:
+        for name, value in (*_hostile(row.parameters), ("x", 1)):
+            field = row.parameters.model_fields.get(name)
+            query = {(field and field.alias) or name: str(value)}
+            yield from _told(row.parameters.model_validate, query, "query")
+
+
+def _hostile(model: type[BaseModel]) -> Iterator[tuple[str, object]]:
+    """Yield hostile values of each field, and such within the items of its lists."""
+    schemas = model.model_json_schema(by_alias=False)["properties"]
+    for name, field in model.model_fields.items():
+        for value in (*HOSTILE, *_just_beyond(schemas[name])):
+            yield name, value
+        for inner in _models_in(field.annotation):
+            for part, value in _hostile(inner):
+                yield name, [{part: value}]
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isclass(annotation) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
+
+
+def _told(
+    read: Callable[..., object], value: object, inside: str, **options: bool
+) -> Iterator[tuple[ErrorDetails, str]]:
+    try:
+        read(value, **options)
+    except ValidationError as failed:
+        errors = failed.errors()
+        problem = problems.from_validation(errors, inside=inside, fields=())
+        yield from zip(errors, (entry["detail"] for entry in problem.errors), strict=True)
 
 
 async def test_every_wrong_value_of_a_body_is_pointed_at(ann: Person) -> None:
