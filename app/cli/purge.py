@@ -18,6 +18,12 @@ def _age(text: str) -> timedelta:
         raise typer.BadParameter(str(error)) from None
 
 
+def _kind(text: str) -> str:
+    if text in purging.kinds():
+        return text
+    raise typer.BadParameter(f"takes {', '.join(purging.kinds())}")
+
+
 def purge(
     older_than: Annotated[
         timedelta,
@@ -28,7 +34,13 @@ def purge(
         ),
     ],
     only: Annotated[
-        list[purging.Kind] | None, typer.Option(help="Only this kind; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            parser=_kind,
+            metavar="KIND",
+            help="Only this kind, such as families; may be repeated.",
+            autocompletion=lambda: list(purging.kinds()),
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count what would be deleted, and delete nothing.")
@@ -48,7 +60,7 @@ def purge(
 
 
 async def _purge(
-    url: str, age: timedelta, only: list[purging.Kind], batch_size: int, *, dry_run: bool
+    url: str, age: timedelta, only: list[str], batch_size: int, *, dry_run: bool
 ) -> None:
     started = time.perf_counter()
     async with purging.begin(url, age, only) as found:

@@ -1,29 +1,29 @@
 """The purge: what was retired long ago, found and deleted for good, batch by batch."""
 
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
+from functools import cache
 
 from app.db.admin import Admin, connect
 from app.db.pool import DatabaseError
+from app.db.queries import load_queries
 
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 
 
-class Kind(StrEnum):
-    """What can be purged, in the order in which it is."""
+# What others hang on goes after them, so that each batch takes little along.
+_LAST = ("memberships", "families", "accounts", "invitations", "sessions")
 
-    routines = "routines"
-    habits = "habits"
-    exercises = "exercises"
-    memberships = "memberships"
-    families = "families"
-    accounts = "accounts"
-    invitations = "invitations"
-    sessions = "sessions"
+
+@cache
+def kinds() -> Sequence[str]:
+    """Return what can be purged, in the order in which it is: whatever has a query purge_<kind>."""
+    found = {name.removeprefix("purge_") for name in load_queries() if name.startswith("purge_")}
+    # Backwards, for the name of a child begins with its parent's.
+    return (*sorted(found.difference(_LAST), reverse=True), *_LAST)
 
 
 def read_age(text: str) -> timedelta:
@@ -42,11 +42,11 @@ def read_age(text: str) -> timedelta:
 class Purge:
     """A purge under way: how much there is to delete of each kind, and what deletes it."""
 
-    found: Mapping[Kind, int]
+    found: Mapping[str, int]
     _admin: Admin
     _retired_before: datetime
 
-    async def remove(self, kind: Kind, batch_size: int) -> AsyncIterator[int]:
+    async def remove(self, kind: str, batch_size: int) -> AsyncIterator[int]:
         """Delete what was found of a kind, and yield the size of each batch once it is committed.
 
         Raises:
@@ -56,7 +56,7 @@ class Purge:
         while number := await self._admin.value(f"purge_{kind}", values):
             yield number
         # A policy that is missing hides rows from the deletion without a word.
-        left = (await _count(self._admin, self._retired_before))[kind]
+        left = await _count(self._admin, kind, self._retired_before)
         if left:
             raise DatabaseError(
                 f"{left} of the {kind} found could not be deleted:"
@@ -65,7 +65,7 @@ class Purge:
 
 
 @asynccontextmanager
-async def begin(url: str, age: timedelta, only: Iterable[Kind]) -> AsyncIterator[Purge]:
+async def begin(url: str, age: timedelta, only: Sequence[str]) -> AsyncIterator[Purge]:
     """Find what is to be purged; nothing is deleted yet.
 
     Args:
@@ -81,8 +81,8 @@ async def begin(url: str, age: timedelta, only: Iterable[Kind]) -> AsyncIterator
         retired_before = await admin.value("begin_purge", {"age": age})
         if retired_before is None:
             raise DatabaseError("another purge is running")
-        counted = await _count(admin, retired_before)
-        found = {kind: counted[kind] for kind in Kind if kind in (tuple(only) or Kind)}
+        wanted = [kind for kind in kinds() if not only or kind in only]
+        found = {kind: await _count(admin, kind, retired_before) for kind in wanted}
         missing = [kind for kind, number in found.items() if number == 0]
         if missing and (only or len(missing) == len(found)):
             which = f"no {' and no '.join(missing)}" if only else "nothing"
@@ -90,6 +90,6 @@ async def begin(url: str, age: timedelta, only: Iterable[Kind]) -> AsyncIterator
         yield Purge(found, admin, retired_before)
 
 
-async def _count(admin: Admin, retired_before: datetime) -> Mapping[Kind, int]:
-    rows = await admin.rows("count_purgeable", {"retired_before": retired_before})
-    return {Kind(row["kind"]): row["number"] for row in rows}
+async def _count(admin: Admin, kind: str, retired_before: datetime) -> int:
+    number: int = await admin.value(f"count_{kind}_to_purge", {"retired_before": retired_before})
+    return number

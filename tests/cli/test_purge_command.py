@@ -1,74 +1,32 @@
 """`hearth purge`: what it deletes for good, what it leaves, and how it says so."""
 
 import asyncio
+import json
 import os
 import re
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from uuid import UUID
 
 import asyncpg
 import pytest
 
-from app.ops.purge import Kind
+from app.db.queries import load_queries
+from app.ops.purge import kinds
 from tests.support.fixtures import Hearth, wait_until_blocked
 from tests.support.households import Household, Rows, make_household, snapshot
-from tests.support.rows import tables_of
 from tests.support.terminal import on_terminal
 
 pytestmark = pytest.mark.no_judge
 
-# The row of a person or a family, and when it was retired or has ended.
-RETIRE = {
-    **{
-        kind: f"update app.{kind} set deleted_at = now() - $2::interval where user_id = $1"
-        for kind in (Kind.routines, Kind.habits, Kind.exercises)
-    },
-    Kind.memberships: "update app.family_memberships set deleted_at = now() - $2::interval"
-    " where user_id = $1",
-    Kind.families: "update app.families set deleted_at = now() - $2::interval where id = $1",
-    Kind.accounts: "update app.users set deleted_at = now() - $2::interval where id = $1",
-    Kind.invitations: "update app.invitations set expires_at = now() - $2::interval"
-    " where user_id = $1",
-    Kind.sessions: "update app.sessions set expires_at = now() - $2::interval where user_id = $1",
-}
+# What is of people and not of what they have; and their tables, where these are called otherwise.
+OF_PEOPLE = ("memberships", "families", "accounts", "invitations", "sessions")
+TABLES = {"memberships": "family_memberships", "accounts": "users"}
 
-# What goes with one of them, or the two that a member has, in the household that tests make.
-OF_ROUTINES = {"routines": 2, "routine_versions": 2, "routine_steps": 2}
-OF_HABITS = {"habits": 2, "habit_logs": 2}
-OF_EXERCISES = {"exercises": 1, "exercise_logs": 1}
-OF_A_MEMBER = {
-    "family_memberships": 1,
-    "tasks": 2,
-    "conversations": 1,
-    "messages": 2,
-    **OF_ROUTINES,
-    "routine_completions": 1,
-    **OF_HABITS,
-    "exercise_logs": 1,
-    "score_entries": 1,
-    "invitations": 1,
-    "idempotency_keys": 1,
-}
-OF_OTHERS = ("refresh_tokens", "routine_completions")  # name a session, or who did it
-SIGNED_IN = {"sessions": 1, "refresh_tokens": 1}
-HANGS_ON = {
-    Kind.routines: {**OF_ROUTINES, "routine_completions": 3},
-    Kind.habits: OF_HABITS,
-    Kind.exercises: OF_EXERCISES,
-    # The session goes on, and stands in no family; the exercise stays, and nobody's name is on it.
-    Kind.memberships: {**OF_A_MEMBER, "sessions": 1, "exercises": 1},
-    Kind.families: {
-        "families": 1,
-        **{table: 3 * number for table, number in OF_A_MEMBER.items()},
-        "exercises": 4,
-        "sessions": 3,
-    },
-    Kind.accounts: {"users": 1, "credentials": 1, "exercises": 1, **OF_A_MEMBER, **SIGNED_IN},
-    Kind.invitations: {"invitations": 1},
-    Kind.sessions: SIGNED_IN,
-}
+NOTHING = dict.fromkeys(kinds(), 0)
+
+# What keeps the names of those who are gone.
+TRAIL = {"audit_log", "account_events"}
 
 
 @dataclass(frozen=True)
@@ -135,14 +93,42 @@ async def all_rows(root: asyncpg.Connection) -> Rows:
         return await snapshot(root)
 
 
-async def retire(root: asyncpg.Connection, kind: Kind, household: Household, age: str) -> UUID:
-    """Retire the household, its member or what its owner has; return the id that names it."""
-    has = kind in (Kind.routines, Kind.habits, Kind.exercises)
-    id_ = household.users["owner" if has else "member"]
-    if kind is Kind.families:
-        id_ = household.family_id
-    await root.execute(RETIRE[kind].replace("$2", f"'{age}'"), id_)
-    return id_
+@dataclass(frozen=True)
+class Retired:
+    """What was retired, or has ended: rows of a table, by what names them."""
+
+    ids: frozenset[str]
+    family_id: str = ""
+
+    def is_named_by(self, row: tuple[str, str]) -> bool:
+        """Say whether another row names it; the ids of things are the same in every household."""
+        return self.family_id in row[1] and any(id_ in row[1] for id_ in self.ids)
+
+
+async def retire(root: asyncpg.Connection, kind: str, household: Household, age: str) -> Retired:
+    """Retire the household, its member, or what its owner has of a kind."""
+    found = re.search(
+        r"delete from app\.(\w+) as \w+\s+where\s+\w+\.(\w+) <",
+        load_queries()[f"purge_{kind}"].text,
+    )
+    assert found
+    table, ended_at = found.groups()
+    who = household.users["owner" if kind not in OF_PEOPLE else "member"]
+    column, value = ("user_id", who)
+    if kind in ("accounts", "families"):
+        column, value = ("id", household.family_id if kind == "families" else who)
+    rows = await root.fetch(
+        f"update app.{table} as t set {ended_at} = now() - '{age}'::interval"
+        f" where {column} = $1 returning to_jsonb(t) as t",
+        value,
+    )
+    assert rows, f"the household has no {kind}"
+    documents = [json.loads(row["t"]) for row in rows]
+    ids = {document.get("id", document.get("user_id")) for document in documents}
+    if kind == "accounts":
+        ids.add(str(household.sessions["member"]))
+    is_of_a_family = kind not in ("accounts", "sessions")
+    return Retired(frozenset(ids), str(household.family_id) if is_of_a_family else "")
 
 
 async def until_blocked(root: asyncpg.Connection) -> None:
@@ -161,13 +147,13 @@ async def until_blocked(root: asyncpg.Connection) -> None:
 # What goes, and what does not.
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", kinds())
 async def test_what_was_retired_long_ago_goes_with_what_hangs_on_it_and_nothing_else(
     own_hearth: Hearth,
     root: asyncpg.Connection,
     home: Household,
     other: Household,
-    kind: Kind,
+    kind: str,
 ) -> None:
     old = await retire(root, kind, home, "31 days")
     await retire(root, kind, other, "29 days")
@@ -176,36 +162,38 @@ async def test_what_was_retired_long_ago_goes_with_what_hangs_on_it_and_nothing_
     done = await purge(own_hearth, "--older-than", "30d")
 
     after = await all_rows(root)
+    table = TABLES.get(kind, kind)
+    retired = {row for row in before if row[0] == table and old.is_named_by(row)}
     assert done.returncode == 0, done.stderr
-    assert done.counted == {**dict.fromkeys(map(str, Kind), 0), kind: HANGS_ON[kind].get(kind, 1)}
-    assert tables_of(before - after) == HANGS_ON[kind]
-    assert all(str(old) in row for table, row in before - after if table not in OF_OTHERS)
+    assert done.counted == {**NOTHING, kind: len(retired)}
+    assert before - after == {row for row in before if row[0] not in TRAIL and old.is_named_by(row)}
+    assert {row[0] for row in after if old.is_named_by(row)} <= TRAIL
 
 
 async def test_everything_of_a_closed_account_goes_in_one_purge(
     own_hearth: Hearth, root: asyncpg.Connection, home: Household
 ) -> None:
-    for kind in (Kind.memberships, Kind.accounts, Kind.sessions):
-        member = await retire(root, kind, home, "31 days")
+    for kind in ("memberships", "accounts", "sessions"):
+        await retire(root, kind, home, "31 days")
 
     done = await purge(own_hearth, "--older-than", "30d")
 
-    assert done.counted == {**dict.fromkeys(map(str, Kind), 0), "memberships": 1, "accounts": 1}
-    naming = {table for table, row in await all_rows(root) if str(member) in row}
+    assert done.counted == {**NOTHING, "memberships": 1, "accounts": 1}
+    naming = {table for table, row in await all_rows(root) if str(home.users["member"]) in row}
     assert naming == {"audit_log", "account_events"}
 
 
 async def test_the_trail_and_the_events_keep_who_purged(
     own_hearth: Hearth, root: asyncpg.Connection, home: Household
 ) -> None:
-    member = await retire(root, Kind.accounts, home, "31 days")
+    await retire(root, "accounts", home, "31 days")
 
     await purge(own_hearth, "--older-than", "30d")
 
     event = await root.fetchrow(
         "select event_type::text, metadata ->> 'login', metadata ->> 'database_role'"
         " from app.account_events where user_id = $1 order by occurred_at desc limit 1",
-        member,
+        home.users["member"],
     )
     record = await root.fetchrow(
         "select action_type::text, metadata ->> 'login', metadata ->> 'database_role'"
@@ -221,8 +209,8 @@ async def test_the_trail_and_the_events_keep_who_purged(
 async def test_only_what_is_named_goes(
     own_hearth: Hearth, root: asyncpg.Connection, home: Household, other: Household
 ) -> None:
-    await retire(root, Kind.families, home, "31 days")
-    await retire(root, Kind.accounts, other, "31 days")
+    await retire(root, "families", home, "31 days")
+    await retire(root, "accounts", other, "31 days")
 
     done = await purge(own_hearth, "--older-than", "30d", "--only", "families")
 
@@ -233,13 +221,13 @@ async def test_only_what_is_named_goes(
 async def test_a_dry_run_counts_and_changes_nothing(
     own_hearth: Hearth, root: asyncpg.Connection, home: Household
 ) -> None:
-    await retire(root, Kind.families, home, "31 days")
+    await retire(root, "families", home, "31 days")
     before = await all_rows(root)
 
     done = await purge(own_hearth, "--older-than", "30d", "--dry-run")
 
     assert done.returncode == 0
-    assert done.counted == {**dict.fromkeys(map(str, Kind), 0), "families": 1}
+    assert done.counted == {**NOTHING, "families": 1}
     assert done.stdout.endswith("would be deleted\n")
     assert await all_rows(root) == before
 
@@ -247,7 +235,7 @@ async def test_a_dry_run_counts_and_changes_nothing(
 async def test_on_a_terminal_there_is_a_bar_and_nothing_is_left_of_it(
     own_hearth: Hearth, root: asyncpg.Connection, home: Household
 ) -> None:
-    await retire(root, Kind.families, home, "31 days")
+    await retire(root, "families", home, "31 days")
     command = [sys.executable, "-m", "app.cli", "purge", "--older-than", "30d"]
     environment = {"DIRECT_URL": own_hearth.url("hearth_deployer")}
 
@@ -257,7 +245,7 @@ async def test_on_a_terminal_there_is_a_bar_and_nothing_is_left_of_it(
     assert terminal.process.returncode == 0
     assert "━" in terminal.written
     *counted, done = [line for line in terminal.lines if line]
-    assert counted == [f"{kind:12}{int(kind is Kind.families):8}" for kind in Kind]
+    assert counted == [f"{kind:12}{int(kind == 'families'):8}" for kind in kinds()]
     assert re.fullmatch(r"deleted \(\d+\.\d\d s\)", done)
 
 
@@ -274,7 +262,7 @@ async def test_finding_nothing_fails(own_hearth: Hearth, home: Household) -> Non
 async def test_finding_nothing_of_a_kind_that_was_named_fails_and_deletes_nothing(
     own_hearth: Hearth, root: asyncpg.Connection, home: Household
 ) -> None:
-    await retire(root, Kind.families, home, "31 days")
+    await retire(root, "families", home, "31 days")
     named = ("--only", "families", "--only", "accounts")
 
     done = await purge(own_hearth, "--older-than", "30d", *named)
@@ -289,7 +277,7 @@ async def test_finding_nothing_of_a_kind_that_was_named_fails_and_deletes_nothin
 async def test_what_no_policy_lets_go_is_not_passed_over(
     own_hearth: Hearth, root: asyncpg.Connection, home: Household
 ) -> None:
-    await retire(root, Kind.families, home, "31 days")
+    await retire(root, "families", home, "31 days")
     await root.execute("drop policy delete_ops on app.families")
 
     done = await purge(own_hearth, "--older-than", "30d")
@@ -338,7 +326,7 @@ async def test_batches_are_committed_one_by_one_and_a_killed_purge_can_be_run_ag
 ) -> None:
     third = await make_household(root)
     for household, age in ((home, "33 days"), (other, "32 days"), (third, "31 days")):
-        await retire(root, Kind.families, household, age)
+        await retire(root, "families", household, age)
     remaining = "select id from app.families order by deleted_at"
 
     holder = await asyncpg.connect(own_hearth.superuser_url)
@@ -368,7 +356,8 @@ async def test_batches_are_committed_one_by_one_and_a_killed_purge_can_be_run_ag
 async def test_who_restores_an_account_at_this_moment_is_waited_for_and_wins(
     own_hearth: Hearth, root: asyncpg.Connection, home: Household
 ) -> None:
-    member = await retire(root, Kind.accounts, home, "31 days")
+    await retire(root, "accounts", home, "31 days")
+    member = home.users["member"]
 
     restorer = await asyncpg.connect(own_hearth.url("hearth_deployer"))
     async with restorer.transaction():
@@ -386,7 +375,7 @@ async def test_who_restores_an_account_at_this_moment_is_waited_for_and_wins(
 async def test_there_is_one_purge_at_a_time(
     own_hearth: Hearth, root: asyncpg.Connection, home: Household
 ) -> None:
-    await retire(root, Kind.families, home, "31 days")
+    await retire(root, "families", home, "31 days")
     await root.execute("select pg_advisory_lock(hashtextextended('app.purge', 0))")
 
     done = await purge(own_hearth, "--older-than", "30d")

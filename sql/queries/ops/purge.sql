@@ -1,10 +1,13 @@
 -- What `hearth purge` finds and deletes for good, as the deployer in the role of app_ops: what was
 -- retired so long ago, and invitations and sessions that expired so long ago.
 --
--- Each kind has a query, which deletes one batch, the oldest first; what hangs on a row goes with
--- it by its foreign keys, and the trail keeps the record. The policies of app_ops let go only what
--- is retired or has expired. Of the row its time is asked again, beside the list: whoever restores
--- one at this moment is waited for, and wins.
+-- Each kind has a query that counts, and one that deletes a batch, the oldest first; what hangs on a
+-- row goes with it by its foreign keys, and the trail keeps the record. The policies of app_ops let
+-- go only what is retired or has expired. Of the row its time is asked again, beside the list:
+-- whoever restores one at this moment is waited for, and wins.
+--
+-- These go last, from the leaves to the root, so that each batch takes little along. The kinds that
+-- hang on them have a file of their own each.
 
 -- name: begin_purge
 -- What counts as long ago, for the whole of a purge. Null if there is another: two would delete the
@@ -14,91 +17,10 @@ select
         when pg_try_advisory_lock(hashtextextended('app.purge', 0)) then now() - :age::interval
     end as retired_before;
 
--- name: count_purgeable
--- From the leaves to the root, the order in which they are purged: so each batch takes little
--- along.
-select 'routines' as kind, count(*) as number
-from app.routines as r
-where r.deleted_at < :retired_before::timestamptz
-union all
-select 'habits', count(*)
-from app.habits as h
-where h.deleted_at < :retired_before::timestamptz
-union all
-select 'exercises', count(*)
-from app.exercises as x
-where x.deleted_at < :retired_before::timestamptz
-union all
-select 'memberships', count(*)
+-- name: count_memberships_to_purge
+select count(*) as number
 from app.family_memberships as m
-where m.deleted_at < :retired_before::timestamptz
-union all
-select 'families', count(*)
-from app.families as f
-where f.deleted_at < :retired_before::timestamptz
-union all
-select 'accounts', count(*)
-from app.users as u
-where u.deleted_at < :retired_before::timestamptz
-union all
-select 'invitations', count(*)
-from app.invitations as i
-where i.expires_at < :retired_before::timestamptz
-union all
-select 'sessions', count(*)
-from app.sessions as s
-where s.expires_at < :retired_before::timestamptz;
-
--- name: purge_routines
-with purged as (
-    delete from app.routines as r
-    where
-        r.deleted_at < :retired_before::timestamptz
-        and (r.family_id, r.id) in (
-            select old.family_id, old.id
-            from app.routines as old
-            where old.deleted_at < :retired_before::timestamptz
-            order by old.deleted_at
-            limit :batch_size::integer
-        )
-    returning r.id
-)
-
-select count(*) as number from purged;
-
--- name: purge_habits
-with purged as (
-    delete from app.habits as h
-    where
-        h.deleted_at < :retired_before::timestamptz
-        and (h.family_id, h.id) in (
-            select old.family_id, old.id
-            from app.habits as old
-            where old.deleted_at < :retired_before::timestamptz
-            order by old.deleted_at
-            limit :batch_size::integer
-        )
-    returning h.id
-)
-
-select count(*) as number from purged;
-
--- name: purge_exercises
-with purged as (
-    delete from app.exercises as x
-    where
-        x.deleted_at < :retired_before::timestamptz
-        and (x.family_id, x.id) in (
-            select old.family_id, old.id
-            from app.exercises as old
-            where old.deleted_at < :retired_before::timestamptz
-            order by old.deleted_at
-            limit :batch_size::integer
-        )
-    returning x.id
-)
-
-select count(*) as number from purged;
+where m.deleted_at < :retired_before::timestamptz;
 
 -- name: purge_memberships
 with purged as (
@@ -117,6 +39,11 @@ with purged as (
 
 select count(*) as number from purged;
 
+-- name: count_families_to_purge
+select count(*) as number
+from app.families as f
+where f.deleted_at < :retired_before::timestamptz;
+
 -- name: purge_families
 with purged as (
     delete from app.families as f
@@ -133,6 +60,11 @@ with purged as (
 )
 
 select count(*) as number from purged;
+
+-- name: count_accounts_to_purge
+select count(*) as number
+from app.users as u
+where u.deleted_at < :retired_before::timestamptz;
 
 -- name: purge_accounts
 -- The trail has nothing about accounts; their events have.
@@ -163,6 +95,11 @@ noted as (
 
 select count(*) as number from purged;
 
+-- name: count_invitations_to_purge
+select count(*) as number
+from app.invitations as i
+where i.expires_at < :retired_before::timestamptz;
+
 -- name: purge_invitations
 -- One that was accepted or revoked expires too, so its expiry is all there is to ask.
 with purged as (
@@ -180,6 +117,11 @@ with purged as (
 )
 
 select count(*) as number from purged;
+
+-- name: count_sessions_to_purge
+select count(*) as number
+from app.sessions as s
+where s.expires_at < :retired_before::timestamptz;
 
 -- name: purge_sessions
 -- One that was revoked expires too, so its expiry is all there is to ask.
