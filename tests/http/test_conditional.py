@@ -9,7 +9,7 @@ import pytest
 
 from app.http.endpoint import Endpoint
 from app.resources import ENDPOINTS
-from tests.support.examples import BODIES, DAY, path_to
+from tests.support.examples import BODIES, furnish, path_to
 from tests.support.fixtures import Hearth, Join, NewPerson, Person, wait_until_requests_block
 from tests.support.rows import by_hand
 
@@ -25,22 +25,7 @@ async def paths(ann: Person, new_person: NewPerson, join: Join) -> Mapping[str, 
     """Return a real path for each pattern: things of ann, and a member who is not her."""
     bob = await new_person()
     await join(bob, ann, "owner")  # so that ann may go
-    made = {
-        "task_id": await ann.client.post("/v1/tasks", json={"title": "Sweep"}),
-        "routine_id": await ann.client.post("/v1/routines", json={"name": "After dinner"}),
-        "conversation_id": await ann.client.post("/v1/conversations", json={"title": "Dinner"}),
-        "exercise_id": await ann.client.post("/v1/exercises", json={"name": "Plank"}),
-    }
-    habit = {"name": "Stretch", "type": "numeric", "target_value": 5, "unit": "times"}
-    made["habit_id"] = await ann.client.post("/v1/habits", json={**habit, "times_per_week": 3})
-    ids = {name: response.json()["id"] for name, response in made.items()}
-    await ann.client.put(f"/v1/habits/{ids['habit_id']}/logs/{DAY}", json={"value": 1})
-    logs = f"/v1/exercises/{ids['exercise_id']}/logs"
-    ids["log_id"] = (await ann.client.post(logs, json={"reps": 8})).json()["id"]
-    invited = await ann.client.post("/v1/invitations", json={"email": "grandma@example.com"})
-    ids["invitation_id"] = invited.json()["invitation"]["id"]
-    ids["member_id"] = str(bob.user_id)
-    await ann.client.put(f"/v1/routines/{ids['routine_id']}/completions/{DAY}")
+    ids = {**await furnish(ann), "member_id": bob.user_id}
     return {row.path: path_to(row, ids) for row in [*CHANGES.values(), *SHOWN.values()]}
 
 
