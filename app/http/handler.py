@@ -5,6 +5,8 @@ A query gives one row: `body`, which PostgreSQL has built and which is passed on
 """
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -54,9 +56,11 @@ class Result:
         """The strong entity tag (RFC 9110, 8.8.3): of one version of one row."""
         return None if self.version is None else f'"{self.prefix}{self.version}"'
 
-    def response(self) -> Response:
-        """Return it as an HTTP response."""
+    def response(self, location: str | None = None) -> Response:
+        """Return it as an HTTP response, with the URL of what was created if there is one."""
         headers = {} if self.etag is None else {"ETag": self.etag}
+        if location is not None:
+            headers["Location"] = location
         if self.is_replayed:
             headers["Idempotency-Replayed"] = "true"
         return Response(
@@ -71,12 +75,12 @@ def routes(endpoints: Sequence[Endpoint]) -> list[Route]:
     """Return a route for each path, so that a 405 names all its methods."""
     paths: dict[str, dict[str, Handler]] = {}
     for row in endpoints:
-        paths.setdefault(row.path, {})[row.method] = _checked(row)
+        paths.setdefault(row.path, {})[row.method] = _checked(row, endpoints)
     return [Route(path, _by_method(rows), methods=list(rows)) for path, rows in paths.items()]
 
 
-def _checked(row: Endpoint) -> Handler:
-    serve = row.handler or handler(row)
+def _checked(row: Endpoint, endpoints: Sequence[Endpoint]) -> Handler:
+    serve = row.handler or handler(row, endpoints)
 
     async def handle(request: Request) -> Response:
         request.state.fields = row.fields  # for the pointers of what the database refuses
@@ -96,8 +100,42 @@ def _by_method(handlers: Mapping[str, Handler]) -> Handler:
     return handle
 
 
-def handler(row: Endpoint) -> Handler:
-    """Return what serves a row that is one query."""
+def id_of_created(row: Endpoint) -> Sequence[str] | None:
+    """Return where the response has the id of what a POST creates: the names that lead there.
+
+    `None` if it creates nothing, or nothing with an id.
+    """
+    if row.method != "POST" or row.status != 201 or row.response is None:
+        return None
+    fields = row.response.model_fields
+    if "id" in fields:
+        return ("id",)
+    parts = {name: getattr(field.annotation, "model_fields", ()) for name, field in fields.items()}
+    return next(((name, "id") for name, inner in parts.items() if "id" in inner), None)
+
+
+def tells_location(row: Endpoint, endpoints: Sequence[Endpoint]) -> bool:
+    """Say whether a 201 has `Location`: whether what it creates is shown at a URL of its own."""
+    below = re.compile(re.escape(row.path) + r"/{\w+:uuid}")
+    return row.is_upsert or (
+        id_of_created(row) is not None
+        and any(other.method == "GET" and below.fullmatch(other.path) for other in endpoints)
+    )
+
+
+def _location(row: Endpoint, path: str, result: Result) -> str:
+    """Return the URL of what a request to a path has created."""
+    if row.is_upsert:
+        return path
+    found = json.loads(result.body or "")  # of the body, which a replayed response has as well
+    for name in id_of_created(row) or ():
+        found = found[name]
+    return f"{path}/{found}"
+
+
+def handler(row: Endpoint, endpoints: Sequence[Endpoint]) -> Handler:
+    """Return what serves a row that is one query; `endpoints` are all there are."""
+    is_located = tells_location(row, endpoints)
 
     async def handle(request: Request) -> Response:
         context = await authenticate(request)
@@ -118,6 +156,8 @@ def handler(row: Endpoint) -> Handler:
         result = await run_once(request, context, operation, content, read_only=read_only)
         if read_only and result.etag is not None and if_none_match(request, result.etag):
             return Response(status_code=304, headers={"ETag": result.etag})
+        if is_located and result.status == 201:
+            return result.response(_location(row, request.url.path, result))
         return result.response()
 
     return handle

@@ -16,6 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 
 from app.http import fields, models, problems
 from app.http.endpoint import Endpoint, Resource
+from app.http.handler import id_of_created, tells_location
 from app.http.problems import ProblemType
 
 Json = dict[str, Any]
@@ -76,6 +77,11 @@ HEADERS: Mapping[str, Json] = {
         "description": "The version of the thing.",
         "required": True,
         "schema": {"type": "string", "pattern": '^"([0-9a-f]{32}-)?[0-9]+"$'},
+    },
+    "Location": {
+        "description": "The URL of what was created.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
     },
     "Idempotency-Replayed": {
         "description": "Whether the response was given before, to the same request.",
@@ -295,7 +301,11 @@ def _query_parameter(name: str, field: Json) -> Json:
 def _success(
     row: Endpoint, status: int, table: Sequence[Endpoint], schemas: Mapping[Any, Json]
 ) -> Json:
-    brings = {"ETag": row.is_versioned, "Idempotency-Replayed": row.is_idempotent}
+    brings = {
+        "ETag": row.is_versioned,
+        "Location": status == 201 and tells_location(row, table),
+        "Idempotency-Replayed": row.is_idempotent,
+    }
     response: Json = {
         "description": HTTPStatus(status).phrase,
         "headers": _headers(status, *(name for name, is_so in brings.items() if is_so)),
@@ -309,15 +319,17 @@ def _success(
 
 
 def _links(row: Endpoint, table: Sequence[Endpoint]) -> Json:
-    """Return the way from what was made to what can be done with it."""
-    if row.status != 201 or row.response is None or "id" not in row.response.model_fields:
+    """Return the way from what was created to what can be done with it."""
+    way = id_of_created(row)
+    if way is None:
         return {}
+    created = f"$response.body#/{'/'.join(way)}"
     above = {name: f"$request.path.{name}" for name in re.findall(r"{(\w+):uuid}", row.path)}
     below = re.compile(re.escape(row.path) + r"/{(\w+):uuid}[^{]*")
     return {
         operation_id(other): {
             "operationId": operation_id(other),
-            "parameters": {**above, found[1]: "$response.body#/id"},
+            "parameters": {**above, found[1]: created},
         }
         for other in table
         if (found := below.fullmatch(other.path))

@@ -103,34 +103,52 @@ def test_a_row_that_is_not_documented_stops_everything(row: Endpoint, complaint:
         openapi.document([*RESOURCES, Resource("More", "More.", (row,))])
 
 
-def test_what_is_made_leads_to_what_can_be_done_with_it() -> None:
-    links = {name: set(_links(operation)) for name, operation in OPERATIONS.items()}
+def test_what_is_created_leads_to_all_that_can_be_done_with_it() -> None:
+    paths = DOCUMENT["paths"]
 
-    assert {name: found for name, found in links.items() if found} == {
-        "create_family": {"switch_family"},
-        "create_task": {"get_task", "update_task", "delete_task"},
-        "create_habit": {
-            *("get_habit", "update_habit", "retire_habit", "restore_habit"),
-            *("list_habit_logs", "get_habit_stats"),
-        },
-        "create_routine": {
-            *("get_routine", "update_routine", "retire_routine", "restore_routine"),
-            *("get_routine_steps", "save_routine_steps"),
-            *("list_routine_versions", "list_routine_completions"),
-        },
-        "create_conversation": {
-            *("get_conversation", "update_conversation", "delete_conversation"),
-            *("list_messages", "create_message"),
-        },
-        "create_exercise": {
-            *("get_exercise", "update_exercise", "retire_exercise", "restore_exercise"),
-            *("list_exercise_logs", "create_exercise_log"),
-            *("get_exercise_records", "get_exercise_volume"),
-        },
-        "create_exercise_log": {
-            *("get_exercise_log", "update_exercise_log", "delete_exercise_log"),
-        },
+    for path, operations in paths.items():
+        links = _links(operations["post"]) if "post" in operations else {}
+        below = {
+            operation["operationId"]
+            for other, ways in paths.items()
+            if other.startswith(path + "/{") and other.count("{") == path.count("{") + 1
+            for operation in ways.values()
+        }
+        is_creation = "201" in operations.get("post", {}).get("responses", {})
+        assert set(links) == (below if is_creation else set()), path
+
+
+def test_a_link_leads_to_the_id_wherever_the_response_has_it() -> None:
+    (name,) = _links(OPERATIONS["create_invitation"])["get_invitation"]["parameters"].items()
+
+    assert name == ("invitation_id", "$response.body#/invitation/id")
+
+
+def test_what_is_created_has_a_location_where_it_is_shown() -> None:
+    located = {
+        name
+        for name, operation in OPERATIONS.items()
+        if "Location" in operation["responses"].get("201", {}).get("headers", {})
     }
+
+    for path, operations in DOCUMENT["paths"].items():
+        for operation in operations.values():
+            assert not any(
+                "Location" in resolve(operation, status)["headers"]
+                for status in set(operation["responses"]) - {"201"}
+            )
+        if "put" in operations:
+            assert ("201" in operations["put"]["responses"]) == (
+                operations["put"]["operationId"] in located
+            )
+        links = _links(operations.get("post", {"responses": {"": {}}}))
+        is_shown = any(ROWS[name].method == "GET" and _is_one(name, path) for name in links)
+        assert ("post" in operations and operations["post"]["operationId"] in located) == is_shown
+
+
+def _is_one(name: str, path: str) -> bool:
+    """Say whether an operation is about one thing below a path, and nothing below that."""
+    return openapi.path_of(ROWS[name]).count("/") == path.count("/") + 1
 
 
 def test_a_link_to_what_is_below_another_thing_names_that_as_well() -> None:
