@@ -138,7 +138,7 @@ create or replace trigger _200_keep_an_owner
     for each row
     execute function app.tg_keep_an_owner();
 
-create or replace trigger _210_need_an_account
+create or replace trigger _210_require_active_user
     before update on app.family_memberships
     for each row
     when (OLD.deleted_at is not null and NEW.deleted_at is null)

@@ -99,7 +99,7 @@ create or replace trigger _110_refuse_truncate
     for each statement
     execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 
-create or replace trigger _150_refuse_unseen
+create or replace trigger _150_require_visible_parent
     before insert on app.habit_logs
     for each row
     execute function app.tg_require_visible_parent('habits', 'habit_id');

@@ -81,7 +81,7 @@ create or replace trigger _120_refuse_truncate
     for each statement
     execute function app.tg_refuse_change('steps are immutable');
 
-create or replace trigger _150_refuse_unseen
+create or replace trigger _150_require_visible_parent
     before insert on app.routine_steps
     for each row
     execute function app.tg_require_visible_parent('routines', 'routine_id');

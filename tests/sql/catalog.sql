@@ -1465,14 +1465,14 @@ select in_table, name from triggers where name !~ '^_([1-8][0-9]{2}_[a-z_]+|900_
 
 -- rule: a trigger that looks for a parent names it as a foreign key does
 -- Else every insert fails, or looks for another row than the one referred to.
--- finds habit_logs _150_refuse_unseen:
---     create or replace trigger _150_refuse_unseen before insert on app.habit_logs
+-- finds habit_logs _150_require_visible_parent:
+--     create or replace trigger _150_require_visible_parent before insert on app.habit_logs
 --         for each row execute function app.tg_require_visible_parent('routines', 'habit_id');
--- finds habit_logs _150_refuse_unseen:
---     create or replace trigger _150_refuse_unseen before insert on app.habit_logs
+-- finds habit_logs _150_require_visible_parent:
+--     create or replace trigger _150_require_visible_parent before insert on app.habit_logs
 --         for each row execute function app.tg_require_visible_parent('habits', 'user_id');
--- finds habit_logs _150_refuse_unseen:
---     create or replace trigger _150_refuse_unseen before insert on app.habit_logs
+-- finds habit_logs _150_require_visible_parent:
+--     create or replace trigger _150_require_visible_parent before insert on app.habit_logs
 --         for each row execute function app.tg_require_visible_parent('habits');
 select g.in_table, g.name
 from triggers as g
