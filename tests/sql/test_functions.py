@@ -797,7 +797,10 @@ LIMITS: dict[str, tuple[Values, Values]] = {
         [{"position": position} for position in (0, 101)],
     ),
     "routine_steps_subject_is_a_habit_or_an_exercise": (
-        [{"habit_id": UUID(int=1)}, {"exercise_id": UUID(int=1)}],
+        [
+            {"habit_id": UUID(int=1), "exercise_id": None},
+            {"habit_id": None, "exercise_id": UUID(int=1)},
+        ],
         [{"habit_id": UUID(int=1), "exercise_id": UUID(int=1)}],
     ),
     "routine_completions_completed_on_is_in_the_calendar": (
