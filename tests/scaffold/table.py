@@ -28,6 +28,29 @@ TAKEN_NAMES = {"limit", "cursor", "patch", "if_match", "may_create", "after_at",
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _FIELD = re.compile(r"(?P<name>[^:]+):(?P<type>[a-z]+)(:(?P<limit>[0-9]+))?(?P<null>\?)?")
 
+# What a resource's module imports, and what it calls its own types.
+_IMPORTED = set(
+    [
+        "Annotated",
+        "Day",
+        "Description",
+        "Field",
+        "Line",
+        "Name",
+        "Page",
+        "Patch",
+        "Request",
+        "Resource",
+        "Text",
+        "Title",
+        "Versioned",
+        "Visibility",
+    ]
+)
+
+# Texts that app/http/fields.py has, by length and whether they may be null.
+_TEXTS = {(200, False): "Title", (100, False): "Name", (1000, True): "Description"}
+
 # PostgreSQL cuts names at 63 bytes; the longest that is made of a table's has some 30 more.
 LONGEST_NAME = 30
 
@@ -95,19 +118,19 @@ class Field:
     def model(self) -> str:
         """Its type in a model of a request."""
         if self.type == "text":
-            known = {(200, False): "Title", (100, False): "Name", (1000, True): "Description"}
-            return known.get((self.limit, self.is_null), self.alias)
+            return _TEXTS.get((self.limit, self.is_null), self.alias)
         return {"date": "Day", "integer": self.alias, "boolean": "bool"}[self.type]
 
     @property
     def alias(self) -> str:
         """The name of its type, where the model has one of its own."""
-        return "".join(part.capitalize() for part in self.name.split("_"))
+        name = "".join(part.capitalize() for part in self.name.split("_"))
+        return f"{name}Value" if name in _IMPORTED else name
 
     @property
     def definition(self) -> str | None:
         """What its own type is, if it has one."""
-        if self.model != self.alias or self.model in {"Title", "Name", "Description"}:
+        if self.model != self.alias:
             return None
         if self.type == "integer":
             return "Annotated[int, Field(ge=0, le=1_000_000), WHOLE]"
