@@ -29,24 +29,10 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _FIELD = re.compile(r"(?P<name>[^:]+):(?P<type>[a-z]+)(:(?P<limit>[0-9]+))?(?P<null>\?)?")
 
 # What a resource's module imports, and what it calls its own types.
-_IMPORTED = set(
-    [
-        "Annotated",
-        "Day",
-        "Description",
-        "Field",
-        "Line",
-        "Name",
-        "Page",
-        "Patch",
-        "Request",
-        "Resource",
-        "Text",
-        "Title",
-        "Versioned",
-        "Visibility",
-    ]
-)
+_IMPORTED = {
+    *("Annotated", "Day", "Description", "Field", "Line", "Name", "Page", "Patch"),
+    *("Request", "Resource", "Text", "Title", "Versioned", "Visibility"),
+}
 
 # Texts that app/http/fields.py has, by length and whether they may be null.
 _TEXTS = {(200, False): "Title", (100, False): "Name", (1000, True): "Description"}
