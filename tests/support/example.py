@@ -23,13 +23,25 @@ SORTED = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Leave:
-    """What a call may take: pages and rows; where it is more than others, why."""
+    """What a call may take: pages and rows; where it is more than others, why.
+
+    What two tables add to one call is added up: a row takes what hangs on it with it.
+    """
 
     budget: int = BUDGET
     rows: int = ROWS
     dropped: int = DROPPED
     sorted: int = SORTED
     why: str = ""
+
+    def __add__(self, other: "Leave") -> "Leave":
+        return Leave(
+            budget=self.budget + other.budget - BUDGET,
+            rows=self.rows + other.rows - ROWS,
+            dropped=self.dropped + other.dropped - DROPPED,
+            sorted=self.sorted + other.sorted - SORTED,
+            why=f"{self.why} {other.why}",
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +66,8 @@ class Example:
             number in the crowd.
         variants: What is asked of a query that can be asked more than one thing: by the query and
             a name, the query string.
-        leaves: What "query" or "query, variant" may take, where it is more than others.
+        leaves: What "query" or "query, variant" may take, where it is more than others: also what
+            this table adds to a query of another.
         unread: Indexes that no call would miss, and why they are there.
     """
 
