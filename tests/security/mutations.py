@@ -229,8 +229,10 @@ def is_within(item: pytest.Item) -> bool:
 
 
 def text_of(item: pytest.Item) -> str:
-    """Return the lines of a test."""
-    return inspect.getsource(item.function) if isinstance(item, pytest.Function) else ""
+    """Return the lines of a test, and what its file says that it is about."""
+    if not isinstance(item, pytest.Function):
+        return ""
+    return f"{inspect.getsource(item.function)} {item.function.__globals__['__doc__']}"
 
 
 class RedError(Exception):
@@ -248,6 +250,7 @@ class Tests:
         self._within: set[str] = set()
         self._standing: Child | None = None  # who runs those within
         self._asked = 0
+        self._asked_about: Counter[tuple[str, str]] = Counter()
         self._has_failed = False
         self._believed: set[str] = set()
         self._calls: Calls = {}
@@ -304,6 +307,7 @@ class Tests:
             killer, seconds, calls = self._ask(mutant, tests)
             self._calls |= calls
             self._cost |= seconds
+            self._asked_about.update((mutant.kind, test) for test in seconds)
             for word in words_of(mutant.name):
                 self._kills[word, killer] += 1
                 self._kills[word, function_of(killer)] += "[" in killer
@@ -351,22 +355,24 @@ class Tests:
 
         rank = {test: unlikeliness(test) for test in self._items}
         order = sorted(self._items, key=rank.__getitem__)
-        # Of what never killed, one of each function before another one of the same.
+        # Of what never killed, what was asked least about such mutants; and one test of each
+        # function before another one of the same.
         before = Counter[str]()
         turn: dict[str, int] = {}
         for test in order:
             turn[test] = before[function_of(test)]
             before[function_of(test)] += not rank[test][1]
-        order.sort(key=lambda test: (*rank[test][:2], turn[test]))
+        often = {test: self._asked_about[mutant.kind, test] for test in order}
+        order.sort(key=lambda test: (*rank[test][:2], often[test], turn[test]))
         # A test in a transaction takes a fifth of what another one does, but for some.
         within = [test for test in order if test in self._within]
         others = [test for test in order if test not in self._within]
         likely = [test for test in within if not rank[test][0]]
-        known = [test for test in likely if rank[test][1]][:30]
+        known = [test for test in likely if rank[test][1]][:20]
         known_others = [test for test in others if rank[test][1]][:5]
-        quick = [test for test in likely if self._cost.get(test, 0) < SLOW]
+        quick = [test for test in likely if self._cost.get(test, 0) < SLOW and test not in known]
         asked: set[str] = set()
-        for tests in (known, known_others, quick, others[:50], likely, others, within):
+        for tests in (known, quick[:20], known_others, quick, others[:50], likely, others, within):
             yield [test for test in tests if test not in asked]
             asked |= {*tests}
 
