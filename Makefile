@@ -4,6 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 PORT ?= 8000
 BASE ?= origin/main
+GENERATED ?= schema matrix plans
 RUN := .venv/bin/python -m
 MIGRATIONS = $(filter-out %.rollback.sql,$(sort $(wildcard sql/migrations/*.sql)))
 
@@ -19,7 +20,7 @@ up: .venv/installed ## start PostgreSQL, migrate, serve on 127.0.0.1:8000 (PORT=
 test: lint types test-18 ## lint, types, the tests on PostgreSQL 18
 
 # The mutants are of our own objects, which are the same on each PostgreSQL: the newest is enough.
-test-all: test squawk mutations $(OLDER:%=test-%) ## all that CI runs: test, squawk, mutants, what may differ on 15 to 17
+test-all: test squawk mutations whole $(OLDER:%=test-%) ## all that CI runs: test, squawk, mutants, what may differ on 15 to 17
 
 lint: .venv/installed ## ruff: rules and format
 	@$(RUN) ruff check
@@ -35,13 +36,16 @@ test-%: .venv/installed
 	@echo "tests on PostgreSQL $*"
 	@HEARTH_TEST_PG=$* $(RUN) pytest --numprocesses logical --dist loadfile --no-loadscope-reorder --durations 10 $(ARGS)
 
+whole: .venv/installed
+	@$(RUN) pytest -m whole tests/scaffold
+
 mutations: .venv/installed ## weaken the schema step by step, see tests fail (ARGS=--help)
 	@$(RUN) tests.security.mutations $(if $(filter mutations,$(MAKECMDGOALS)),$(ARGS))
 
 new: .venv/installed ## write a new table: NAME=errands FIELDS='title:text:200 due_on:date?'
 	@$(RUN) tests.scaffold '$(NAME)' '$(FIELDS)' $(if $(VISIBILITY),--visibility '$(VISIBILITY)') \
 	    $(if $(RETIRED),--retired '$(RETIRED)') $(if $(PARENT),--parent '$(PARENT)')
-	@$(MAKE) --no-print-directory schema matrix plans
+	@$(if $(GENERATED),$(MAKE) --no-print-directory $(GENERATED))
 
 rehearse: .venv/installed ## migrations up, down, up, on the empty database DIRECT_URL
 	@sh tests/migrations/rehearse.sh
@@ -90,4 +94,4 @@ install: .venv/installed ## make or refresh .venv
 	    --constraint constraints.txt --editable '.[dev]'
 	@touch .venv/installed
 
-.PHONY: help up test test-all lint types squawk mutations new rehearse compare rules judges format schema matrix plans lock clean install
+.PHONY: help up test test-all lint types squawk whole mutations new rehearse compare rules judges format schema matrix plans lock clean install

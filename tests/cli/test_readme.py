@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import ROOT, copy_checkout
 from tests.support.fixtures import JWT_SECRET, Hearth
 
 pytestmark = [pytest.mark.newest, pytest.mark.no_judge, pytest.mark.first]
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 
 # What differs from run to run stands as … in the README.
@@ -72,19 +71,7 @@ def _run(
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a fresh copy of what is committed or could be, at a path with a space in it."""
-    place = tmp_path_factory.mktemp("a fresh clone")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.split("\0"):
-        if name and (ROOT / name).is_file():
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, place / name)
-    return place
+    return copy_checkout(tmp_path_factory.mktemp("a fresh clone"))
 
 
 @contextmanager
