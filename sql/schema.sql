@@ -2146,7 +2146,7 @@ declare
     v_is_seen boolean;
 begin
     execute format(
-        'select true from app.%I where family_id = ($1).family_id and id = ($1).%I',
+        'select true from app.%I where (family_id, id) = (($1).family_id, ($1).%I)',
         TG_ARGV[0], TG_ARGV[1]
     )
     into v_is_seen

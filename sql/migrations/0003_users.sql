@@ -41,7 +41,7 @@ alter table app.users force row level security;
 -- Serves find_credentials.
 create unique index users_lower_email_key on app.users (lower(email));
 
--- Serves count_purgeable and purge_accounts: nothing but what is retired, the oldest first.
+-- Serves count_accounts_to_purge and purge_accounts: what is retired, the oldest first.
 create index users_deleted_at_idx on app.users (deleted_at) where deleted_at is not null;
 
 comment on table app.users is

@@ -35,7 +35,7 @@ create table app.families (
 alter table app.families enable row level security;
 alter table app.families force row level security;
 
--- Serves count_purgeable and purge_families: nothing but what is retired, the oldest first.
+-- Serves count_families_to_purge and purge_families: what is retired, the oldest first.
 create index families_deleted_at_idx on app.families (deleted_at) where deleted_at is not null;
 
 comment on table app.families is
@@ -84,7 +84,7 @@ create index family_memberships_family_id_created_at_user_id_idx
 create index family_memberships_user_id_family_id_idx
     on app.family_memberships (user_id, family_id);
 
--- Serves count_purgeable and purge_memberships: nothing but what is retired, the oldest first.
+-- Serves count_memberships_to_purge and purge_memberships: what is retired, the oldest first.
 create index family_memberships_deleted_at_idx
     on app.family_memberships (deleted_at) where deleted_at is not null;
 

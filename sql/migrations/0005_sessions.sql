@@ -39,7 +39,7 @@ create index sessions_user_id_idx on app.sessions (user_id);
 -- Serves retire_family, and the foreign key to the membership.
 create index sessions_family_id_user_id_idx on app.sessions (family_id, user_id);
 
--- Serves count_purgeable and purge_sessions.
+-- Serves count_sessions_to_purge and purge_sessions.
 create index sessions_expires_at_idx on app.sessions (expires_at);
 
 comment on table app.sessions is 'A sign-in, from its first token to its revocation or expiry.';

@@ -81,7 +81,7 @@ create index invitations_token_hash_idx on app.invitations (token_hash);
 create index invitations_family_id_is_pending_created_at_id_idx
     on app.invitations (family_id, is_pending, created_at, id);
 
--- Serves count_purgeable and purge_invitations.
+-- Serves count_invitations_to_purge and purge_invitations.
 create index invitations_expires_at_idx on app.invitations (expires_at);
 
 -- Serves the cascade from family_memberships, of who invited.

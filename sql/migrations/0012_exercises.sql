@@ -54,7 +54,7 @@ create index exercises_family_id_is_active_created_at_id_idx
 -- Serves the foreign key to the membership.
 create index exercises_family_id_user_id_idx on app.exercises (family_id, user_id);
 
--- Serves count_purgeable and purge_exercises: nothing but what is retired, the oldest first.
+-- Serves count_exercises_to_purge and purge_exercises: what is retired, the oldest first.
 create index exercises_deleted_at_idx on app.exercises (deleted_at) where deleted_at is not null;
 
 comment on table app.exercises is 'What the members of a family do for exercise; its catalogue.';

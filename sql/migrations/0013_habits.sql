@@ -81,7 +81,7 @@ create index habits_shared_idx
 create index habits_private_idx
     on app.habits (family_id, user_id, is_active, created_at, id) where visibility = 'private';
 
--- Serves count_purgeable and purge_habits: nothing but what is retired, the oldest first.
+-- Serves count_habits_to_purge and purge_habits: what is retired, the oldest first.
 create index habits_deleted_at_idx on app.habits (deleted_at) where deleted_at is not null;
 
 comment on table app.habits is

@@ -59,7 +59,7 @@ create index routines_shared_idx
 create index routines_private_idx
     on app.routines (family_id, user_id, is_active, created_at, id) where visibility = 'private';
 
--- Serves count_purgeable and purge_routines: nothing but what is retired, the oldest first.
+-- Serves count_routines_to_purge and purge_routines: what is retired, the oldest first.
 create index routines_deleted_at_idx on app.routines (deleted_at) where deleted_at is not null;
 
 comment on table app.routines is 'What is done again and again, in the same steps.';

@@ -440,7 +440,11 @@ def test_the_version_is_told() -> None:
     assert (done.returncode, done.stdout) == (0, f"hearth {version('hearth')}\n")
 
 
-def test_a_shell_completes_commands_and_what_their_options_take(tmp_path: Path) -> None:
+def test_a_shell_completes_commands_and_what_their_options_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Typer takes the shell that it runs below, if it finds one, and no argument then.
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
     script = _hearth("--show-completion", "bash").stdout
     asked = """
         COMP_WORDS=(hearth mi) COMP_CWORD=1; _hearth_completion hearth; echo "${COMPREPLY[@]}"

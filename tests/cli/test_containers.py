@@ -486,7 +486,7 @@ def empty(cluster: Cluster) -> Iterator[str]:
 
 def _rehearse(url: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [ROOT / "tests" / "rehearse.sh"],
+        [ROOT / "tests/migrations/rehearse.sh"],
         env={"PATH": f"{HERE}:{os.environ['PATH']}", "DIRECT_URL": url},
         capture_output=True,
         text=True,

@@ -14,11 +14,11 @@ if [ -z "${DIRECT_URL:-}" ]; then
     exit 2
 fi
 
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 PATH=$PWD/.venv/bin:$PATH
 
 # psql and pg_dump of 18 know every older server too; those of the system may not know this one.
-programs=$(python3 -c 'from app import cluster, system_user
+programs=$(python3 -c 'from app.embedded import cluster, system_user
 print(cluster.programs(18, reader=system_user.current_user()))')
 PATH=$programs:$PATH
 

@@ -146,7 +146,7 @@ MENDED = {
         "alter function app.tg_record_audit() reset search_path",
         "functions/tg_record_audit",
     ),
-    "function, its comment": ("comment on function app.tg_touch() is 'mine'", "functions/touch"),
+    "function, its comment": ("comment on function app.tg_touch() is 'mine'", "functions/tg_touch"),
     "grant on a function added": (
         "grant execute on function app.tg_record_audit() to app_api",
         "functions/tg_record_audit",

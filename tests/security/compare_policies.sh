@@ -16,7 +16,7 @@ if [ $# != 1 ]; then
     exit 2
 fi
 
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 PATH=$PWD/.venv/bin:$PATH
 base=$(git merge-base "$1" HEAD) || exit 2
 

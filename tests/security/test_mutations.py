@@ -92,7 +92,7 @@ def run(*arguments: str) -> tuple[int, str]:
 
 
 def test_a_mutant_is_killed_by_the_test_that_proves_the_policy() -> None:
-    proof = "test_depth.py::test_who_may_write_every_column_makes_nothing_that_is_retired_already"
+    proof = "security/test_depth.py::test_who_may_write_every_column_makes_nothing_that_is_retired_already"
 
     code, said = run("--killers", "--proofs", proof)
 

@@ -76,9 +76,6 @@ LEAVES: dict[str, Leave] = {
         budget=4000, dropped=10_000, why="It reads the catalog, once when the service starts."
     ),
     "get_server": Leave(dropped=10_000, why="It reads the catalog, for health."),
-    "count_purgeable": Leave(
-        rows=2000, budget=100, why="It counts a thousand sessions that ended, by their index."
-    ),
     "get_today": Leave(
         budget=8000,
         rows=1500,

@@ -1,9 +1,9 @@
 -- What `hearth purge` finds and deletes for good, as the deployer in the role of app_ops: what was
 -- retired so long ago, and invitations and sessions that expired so long ago.
 --
--- Each kind has a query that counts, and one that deletes a batch, the oldest first; what hangs on a
--- row goes with it by its foreign keys, and the trail keeps the record. The policies of app_ops let
--- go only what is retired or has expired. Of the row its time is asked again, beside the list:
+-- Each kind has a query that counts, and one that deletes a batch, the oldest first. What hangs on
+-- a row goes with it by its foreign keys, and the trail keeps the record. The policies of app_ops
+-- let go only what is retired or has expired. Of the row its time is asked again, beside the list:
 -- whoever restores one at this moment is waited for, and wins.
 --
 -- These go last, from the leaves to the root, so that each batch takes little along. The kinds that
