@@ -52,7 +52,7 @@ migrate_twice() {
 }
 
 dump() {
-    python3 -m tests.schema "$DIRECT_URL" > "$1"
+    python3 -m tests.sql.schema "$DIRECT_URL" > "$1"
 }
 
 found=$(schemas "'app', 'yoyo'")
