@@ -513,7 +513,7 @@ begin
 end
 $$;
 ALTER FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) OWNER TO app_auth;
-COMMENT ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) IS 'Deletes kept answers that are older than a day: the one under a key, and some others.';
+COMMENT ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) IS 'Deletes idempotency keys that are older than a day: one by its name, and some others.';
 
 CREATE FUNCTION app.ensure_audit_partitions(months_ahead integer) RETURNS SETOF text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1108,7 +1108,7 @@ begin
 end
 $$;
 ALTER FUNCTION app.idempotent_response(idempotency_key text) OWNER TO app_owner;
-COMMENT ON FUNCTION app.idempotent_response(idempotency_key text) IS 'The answer kept under a key, after waiting for whoever is giving one.';
+COMMENT ON FUNCTION app.idempotent_response(idempotency_key text) IS 'The response stored under a key, after waiting for whoever is giving one.';
 
 CREATE FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) RETURNS json
     LANGUAGE sql STABLE
@@ -2452,14 +2452,14 @@ CREATE TABLE app.idempotency_keys (
 );
 ALTER TABLE ONLY app.idempotency_keys FORCE ROW LEVEL SECURITY;
 ALTER TABLE app.idempotency_keys OWNER TO app_owner;
-COMMENT ON TABLE app.idempotency_keys IS 'What a request with an Idempotency-Key was answered; kept for a day.';
+COMMENT ON TABLE app.idempotency_keys IS 'The response to a request with an Idempotency-Key; kept for a day.';
 COMMENT ON COLUMN app.idempotency_keys.request_hash IS 'SHA-256 of path, role and body: another request may not use the same key.';
 COMMENT ON COLUMN app.idempotency_keys.body IS 'The JSON text of the response; null where it was empty.';
-COMMENT ON COLUMN app.idempotency_keys.etag_version IS 'The version in the answer''s ETag; null where it had none.';
-COMMENT ON CONSTRAINT idempotency_keys_body_has_at_most_4_mebibytes ON app.idempotency_keys IS 'The answer must have at most 4 MiB.';
+COMMENT ON COLUMN app.idempotency_keys.etag_version IS 'The version in the response''s ETag; null where it had none.';
+COMMENT ON CONSTRAINT idempotency_keys_body_has_at_most_4_mebibytes ON app.idempotency_keys IS 'The response must have at most 4 MiB.';
 COMMENT ON CONSTRAINT idempotency_keys_idempotency_key_is_1_to_255_characters ON app.idempotency_keys IS 'The Idempotency-Key must have 1 to 255 characters.';
 COMMENT ON CONSTRAINT idempotency_keys_request_hash_is_a_sha256 ON app.idempotency_keys IS 'The hash of a request has 32 bytes.';
-COMMENT ON CONSTRAINT idempotency_keys_status_is_one_of_success ON app.idempotency_keys IS 'Only successful answers are kept.';
+COMMENT ON CONSTRAINT idempotency_keys_status_is_one_of_success ON app.idempotency_keys IS 'Only successful responses are kept.';
 
 CREATE TABLE app.invitations (
     family_id uuid NOT NULL,
@@ -2705,7 +2705,7 @@ ALTER INDEX app.audit_log_pkey ATTACH PARTITION app.audit_log_default_pkey;
 
 CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.account_events FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('account events are append-only');
 CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.audit_log FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('the audit trail is append-only');
-CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.idempotency_keys FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('an answer was given and stays what it was');
+CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.idempotency_keys FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('a response was given and stays what it was');
 CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.messages FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('messages are immutable');
 CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.rate_limit_hits FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('an attempt was made or was not');
 CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.routine_steps FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('steps are immutable');
@@ -3170,7 +3170,7 @@ CREATE POLICY select_own ON app.exercise_logs FOR SELECT TO app_reader, app_api 
 COMMENT ON POLICY select_own ON app.exercise_logs IS 'Their own rows.';
 
 CREATE POLICY select_own ON app.idempotency_keys FOR SELECT TO app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
-COMMENT ON POLICY select_own ON app.idempotency_keys IS 'Their own answers.';
+COMMENT ON POLICY select_own ON app.idempotency_keys IS 'Their own responses.';
 
 CREATE POLICY select_own ON app.messages FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND (user_id = app.current_user_id())));
 COMMENT ON POLICY select_own ON app.messages IS 'Their own rows.';

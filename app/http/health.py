@@ -14,7 +14,7 @@ from app.db.pool import Database, DatabaseError, Transaction
 from app.migrations.sources import Tree
 from app.settings import sql_directory
 
-# The most an answer may take, in seconds; orchestrators ask every few seconds.
+# How long a response may take, in seconds; orchestrators ask every few seconds.
 TIME_LIMIT = 5.0
 
 # From this share of connections in use on, requests are about to wait.
@@ -44,7 +44,7 @@ class Report:
 
     @property
     def document(self) -> Mapping[str, object]:
-        """The report as it is answered."""
+        """The report as clients get it."""
         return {"state": self.state.value, "checks": self.checks}
 
 
@@ -96,7 +96,7 @@ def unsafe(server: Mapping[str, Any]) -> list[str]:
     """Return why this login must not serve tenants: none of it may be true.
 
     Args:
-        server: The answer of the query `get_server`.
+        server: The row of the query `get_server`.
     """
     reasons = {
         "is_superuser": "it is a superuser",

@@ -31,7 +31,7 @@ ATTENDED_AFTER = 0.1
 # Bytes of all headers together; what nginx and Apache take by default is of that order.
 MAX_HEADER_BYTES = 16_384
 
-# The OWASP REST security cheat sheet. An answer is data for its client: nobody keeps it, frames it,
+# The OWASP REST security cheat sheet. A response is data for its client: nobody keeps it, frames it,
 # or takes it for a page. /docs, which is one, brings a policy of its own.
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
@@ -51,9 +51,9 @@ DURATION = Histogram(
 
 
 class RequestLog:
-    """Give each request an id, answer it as `X-Request-Id`, log one line at its end, measure it.
+    """Give each request an id, return it as `X-Request-Id`, log one line at its end, measure it.
 
-    Each answer gets the security headers that it does not bring itself.
+    Each response gets the security headers that it does not bring itself.
 
     A client's own id is taken over if it is a UUID: so it finds its requests in the audit trail.
     The path is logged as the route's pattern: what a client writes into it is not repeated.
@@ -70,7 +70,7 @@ class RequestLog:
         request_id = _request_id(Headers(scope=scope).get("X-Request-Id"))
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
-        status = 499  # as nginx has it: the client went away before there was an answer
+        status = 499  # as nginx has it: the client went away before there was a response
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -108,7 +108,7 @@ class RequestTimeout:
 
     Args:
         app: What serves.
-        deadline: Seconds from the request's line to its answer, the reading of the body included.
+        deadline: Seconds from the request's line to its response, the reading of the body included.
 
     Raises:
         Problem: The deadline passed, or the headers are too large.
@@ -181,7 +181,7 @@ class _Client:
         async def until_gone() -> None:
             while (await self._receive())["type"] != "http.disconnect":
                 pass
-            # The server calls it a disconnect, too, when the answer has been given.
+            # The server calls it a disconnect, too, when the response has been given.
             if not self._is_answered:
                 self.is_gone = self._serving.cancel()
 

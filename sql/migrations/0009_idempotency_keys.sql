@@ -1,7 +1,7 @@
--- Kept answers: what the service answered to a request with an Idempotency-Key, so that the same
+-- Idempotency keys: the response to a request with an Idempotency-Key, stored so that the same
 -- request does nothing when it is sent again.
 --
--- A row is written in the transaction of the write it answers for: either both are there or neither
+-- A row is written in the transaction of the write it responds to: either both are there or neither
 -- is. It is kept for a day.
 --
 -- depends: 0008_conversations
@@ -40,13 +40,13 @@ alter table app.idempotency_keys force row level security;
 create index idempotency_keys_created_at_idx on app.idempotency_keys (created_at);
 
 comment on table app.idempotency_keys is
-    'What a request with an Idempotency-Key was answered; kept for a day.';
+    'The response to a request with an Idempotency-Key; kept for a day.';
 comment on column app.idempotency_keys.request_hash is
     'SHA-256 of path, role and body: another request may not use the same key.';
 comment on column app.idempotency_keys.body is
     'The JSON text of the response; null where it was empty.';
 comment on column app.idempotency_keys.etag_version is
-    'The version in the answer''s ETag; null where it had none.';
+    'The version in the response''s ETag; null where it had none.';
 comment on constraint idempotency_keys_pkey on app.idempotency_keys is
     'This Idempotency-Key has already been used.';
 comment on constraint idempotency_keys_family_id_user_id_fkey on app.idempotency_keys is
@@ -57,6 +57,6 @@ comment on constraint idempotency_keys_idempotency_key_is_1_to_255_characters
 comment on constraint idempotency_keys_request_hash_is_a_sha256 on app.idempotency_keys is
     'The hash of a request has 32 bytes.';
 comment on constraint idempotency_keys_status_is_one_of_success on app.idempotency_keys is
-    'Only successful answers are kept.';
+    'Only successful responses are kept.';
 comment on constraint idempotency_keys_body_has_at_most_4_mebibytes on app.idempotency_keys is
-    'The answer must have at most 4 MiB.';
+    'The response must have at most 4 MiB.';

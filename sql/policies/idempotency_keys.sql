@@ -34,7 +34,7 @@ create policy select_own
         and user_id = app.current_user_id()
     );
 comment on policy select_own on app.idempotency_keys is
-    'Their own answers.';
+    'Their own responses.';
 
 drop policy if exists select_auth on app.idempotency_keys;
 create policy select_auth
@@ -78,4 +78,4 @@ comment on policy delete_auth on app.idempotency_keys is
 create or replace trigger _100_refuse_change
     before update on app.idempotency_keys
     for each row
-    execute function app.tg_refuse_change('an answer was given and stays what it was');
+    execute function app.tg_refuse_change('a response was given and stays what it was');

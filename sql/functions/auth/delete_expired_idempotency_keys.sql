@@ -1,9 +1,9 @@
--- delete_expired_idempotency_keys: deletes kept answers that are older than a day, a few at a time.
+-- delete_expired_idempotency_keys: deletes keys that are older than a day, a few at a time.
 --
 -- Each request with an Idempotency-Key calls it, so that the table stays as small as its use, and
 -- no job has to be remembered. While one transaction does it, no other waits for it or joins in.
 --
--- Definer, owned by app_auth: old answers are anybody's. It deletes what is older than a day,
+-- Definer, owned by app_auth: old keys are anybody's. It deletes what is older than a day,
 -- whoever asks, and gives nothing back.
 --
 -- owner: app_auth
@@ -43,7 +43,7 @@ end
 $$;
 
 comment on function app.delete_expired_idempotency_keys(text) is
-    'Deletes kept answers that are older than a day: the one under a key, and some others.';
+    'Deletes idempotency keys that are older than a day: one by its name, and some others.';
 
 revoke all on function app.delete_expired_idempotency_keys(text) from public;
 grant execute on function app.delete_expired_idempotency_keys(text) to app_api;

@@ -1,7 +1,7 @@
--- idempotent_response: the answer that the user's request under a key was given, if there is one.
+-- idempotent_response: the response that the user's request under a key was given, if any.
 --
 -- A transaction that asks for a key holds it until its end: another one that asks for the same key
--- waits, and then sees the answer. That is why this is a function and not a query: the second
+-- waits, and then sees the response. That is why this is a function and not a query: the second
 -- statement of a volatile function sees what was committed while the first one waited.
 --
 -- requires: 0009_idempotency_keys current_user_id current_family_id delete_expired_idempotency_keys
@@ -32,7 +32,7 @@ end
 $$;
 
 comment on function app.idempotent_response(text) is
-    'The answer kept under a key, after waiting for whoever is giving one.';
+    'The response stored under a key, after waiting for whoever is giving one.';
 
 revoke all on function app.idempotent_response(text) from public;
 grant execute on function app.idempotent_response(text) to app_api;

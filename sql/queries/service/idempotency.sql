@@ -1,4 +1,4 @@
--- Kept answers: what a request with an Idempotency-Key does first and last.
+-- Idempotency keys: what a request that has one does first and last.
 
 -- name: find_idempotent_response
 select k.request_hash, k.status, k.body, k.etag_version

@@ -1,4 +1,4 @@
--- Today: what is due for the reader, in one answer.
+-- Today: what is due for the reader, in one response.
 
 -- name: get_today
 -- The day is the family's. Habits are one's own, for nobody else logs them: due by the day of the
