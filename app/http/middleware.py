@@ -31,8 +31,8 @@ ATTENDED_AFTER = 0.1
 # Bytes of all headers together; what nginx and Apache take by default is of that order.
 MAX_HEADER_BYTES = 16_384
 
-# The OWASP REST security cheat sheet. A response is data for its client: nobody keeps it, frames it,
-# or takes it for a page. /docs, which is one, brings a policy of its own.
+# The OWASP REST security cheat sheet. A response is data for its client: nobody keeps it, frames
+# it, or takes it for a page. /docs, which is one, brings a policy of its own.
 SECURITY_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
