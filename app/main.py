@@ -153,7 +153,7 @@ async def _health_of_database(request: Request) -> Response:
 async def _metrics(request: Request) -> Response:
     in_use, most = services(request).database.pool_use
     POOL.labels("in_use").set(in_use)
-    POOL.labels("most").set(most)
+    POOL.labels("max").set(most)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 

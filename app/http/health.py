@@ -87,7 +87,7 @@ class Health:
             },
             "role": {"ok": not unsafe(server), "unsafe_because": unsafe(server)},
             "migrations": {"ok": not differing, "differing": differing},
-            "pool": {"ok": used <= CROWDED * most, "in_use": used, "most": most},
+            "pool": {"ok": used <= CROWDED * most, "in_use": used, "max": most},
         }
         return Report(_judge(checks), checks)
 

@@ -136,4 +136,4 @@ async def test_metrics_count_requests_by_route_and_never_by_path(service: str) -
     assert "hearth_request_duration_seconds_count{" in figures
     assert 'route="/v1/tasks/{task_id:uuid}"' in figures
     assert missing not in figures
-    assert 'hearth_pool_connections{which="most"} 10.0' in figures
+    assert 'hearth_pool_connections{which="max"} 10.0' in figures

@@ -35,10 +35,10 @@ select
     c.conname as name,
     obj_description(c.oid, 'pg_constraint') as comment,
     coalesce(
-        array_agg(a.attname::text) filter (
+        array_agg(a.attname::text order by a.attnum) filter (
             where c.contype = 'c' and starts_with(c.conname, concat(t.relname, '_', a.attname, '_'))
         ),
-        array_agg(a.attname::text) filter (where a.attname is not null)
+        array_agg(a.attname::text order by a.attnum) filter (where a.attname is not null)
     ) as fields
 from pg_catalog.pg_constraint as c
 left join pg_catalog.pg_class as t on t.oid = c.conrelid
@@ -53,7 +53,7 @@ group by c.oid, c.conname, t.relname
 union all
 select
     i.relname as name, obj_description(i.oid, 'pg_class') as comment,
-    array_agg(a.attname::text) as fields
+    array_agg(a.attname::text order by a.attnum) as fields
 from pg_catalog.pg_class as i
 inner join pg_catalog.pg_index as x on x.indexrelid = i.oid
 -- Also those within an expression, such as lower(email), are what the index depends on.
