@@ -92,7 +92,8 @@ def run(*arguments: str) -> tuple[int, str]:
 
 
 def test_a_mutant_is_killed_by_the_test_that_proves_the_policy() -> None:
-    proof = "security/test_depth.py::test_who_may_write_every_column_makes_nothing_that_is_retired_already"
+    test = "test_who_may_write_every_column_makes_nothing_that_is_retired_already"
+    proof = f"security/test_depth.py::{test}"
 
     code, said = run("--killers", "--proofs", proof)
 
