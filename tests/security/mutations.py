@@ -209,7 +209,7 @@ def fixtures_of(item: pytest.Item) -> Mapping[str, FixtureDef[Any]]:
 def may_judge(item: pytest.Item) -> bool:
     """Tell whether a test is asked: of ours, those that stand on the database."""
     stands_on_it = not fixtures_of(item).keys().isdisjoint(("hearth", "own_hearth"))
-    is_ours = item.path.is_relative_to(HERE)
+    is_ours = item.path.is_relative_to(HERE.parent)
     return (stands_on_it or not is_ours) and not item.get_closest_marker("no_judge")
 
 

@@ -73,7 +73,10 @@ class Call:
 LEAVES: dict[str, Leave] = {
     "explain_access": Leave(budget=150, why="It reads the catalog, for a person who waits."),
     "list_constraints": Leave(
-        budget=4000, dropped=10_000, why="It reads the catalog, once when the service starts."
+        budget=4000,
+        dropped=10_000,
+        sorted=500,
+        why="It reads the catalog, once when the service starts.",
     ),
     "get_server": Leave(dropped=10_000, why="It reads the catalog, for health."),
     "get_today": Leave(
