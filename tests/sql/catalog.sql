@@ -914,8 +914,8 @@ where confdeltype in ('n', 'd') and 'family_id' = any(emptied_columns);
 select name from constraints where contype = 'f' and confupdtype <> 'a';
 
 -- rule: every foreign key has an index that serves it
--- A deletion of the parent would read the whole table, for each row.
--- but exercise_logs_family_id_exercise_id_fkey: reads one family's part of the index by day
+-- A deletion of the parent would read the whole table, for each row. Where only maintenance deletes
+-- parents, one family's part of an index by ids will do.
 -- finds tasks_family_id_user_id_fkey:
 --     drop index app.tasks_family_id_user_id_idx;
 -- finds tasks_family_id_user_id_fkey:
@@ -924,8 +924,24 @@ select name from constraints where contype = 'f' and confupdtype <> 'a';
 -- finds tasks_family_id_user_id_fkey:
 --     drop index app.tasks_family_id_user_id_idx;
 --     create index on app.tasks (family_id, created_at, user_id);
-select name from constraints
-where contype = 'f' and oid not in (select foreign_key from foreign_keys_served);
+select name from constraints as c
+where contype = 'f'
+    and oid not in (select foreign_key from foreign_keys_served)
+    and (has_table_privilege('app_api', c.confrelid, 'delete') or not exists (
+        select from indexes as i
+        where i.indrelid = c.conrelid
+            and i.indisvalid
+            and i.indpred is null
+            and i.columns[1] = 'family_id'
+            and i.columns @> c.columns
+            and 'uuid' = all (
+                select t.type from columns as t
+                where t.oid = c.conrelid
+                    and t.name = any(i.columns[: (
+                        select max(array_position(i.columns, k)) from unnest(c.columns) as k
+                    )])
+            )
+    ));
 
 -- rule: a constraint holds at once and for every row
 -- finds tasks_family_id_title_key:
