@@ -19,8 +19,7 @@ up: .venv/installed ## start PostgreSQL, migrate, serve on 127.0.0.1:8000 (PORT=
 
 test: lint types test-18 ## lint, types, the tests on PostgreSQL 18
 
-# The mutants are of our own objects, which are the same on each PostgreSQL: the newest is enough.
-test-all: test squawk mutations whole $(OLDER:%=test-%) ## all that CI runs: test, squawk, mutants, what may differ on 15 to 17
+test-all: test squawk $(OLDER:%=test-%) ## all that CI runs: test, squawk, what may differ on 15 to 17
 
 lint: .venv/installed ## ruff: rules and format
 	@$(RUN) ruff check
@@ -36,9 +35,10 @@ test-%: .venv/installed
 	@echo "tests on PostgreSQL $*"
 	@HEARTH_TEST_PG=$* $(RUN) pytest --numprocesses logical --dist loadfile --no-loadscope-reorder --durations 10 $(ARGS)
 
-whole: .venv/installed
+whole: .venv/installed ## try `make new` in a copy of the checkout, with the sweeps there
 	@$(RUN) pytest -m whole tests/scaffold
 
+# They are of our own objects, which are the same on each PostgreSQL: the newest is enough.
 mutations: .venv/installed ## weaken the schema step by step, see tests fail (ARGS=--help)
 	@$(RUN) tests.security.mutations $(if $(filter mutations,$(MAKECMDGOALS)),$(ARGS))
 
