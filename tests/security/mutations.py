@@ -13,6 +13,9 @@ that kills must pass without a mutation before it is believed, and once more at 
 mutants were made on one connection. The tests are asked about an explained mutant only with
 --explained.
 
+tests/security/killers.txt says which test killed a mutant that took long, and is asked first. It is
+an order and no verdict: a line that is out of date costs seconds. `--remember` writes it anew.
+
 On PostgreSQL 18, or what HEARTH_TEST_PG says.
 """
 
@@ -49,6 +52,7 @@ from tests.sql.test_catalog import FILE, OPENING, RULES
 from tests.support.fixtures import bootstrap, copy_of_template
 
 HERE = Path(__file__).parent
+KILLERS = HERE / "killers.txt"
 TEMPLATE = "hearth"
 WITHIN = "hearth_within"  # the database in which transactions are taken back
 
@@ -64,6 +68,7 @@ WATCH = "set local track_functions = 'all'"
 CALLED = "select funcname from pg_stat_xact_user_functions where schemaname = 'app'"
 OFTEN = 200  # so many times one connection is asked; what was taken back leaves dead rows behind
 SLOW = 1.0  # second
+LONG = 2.0  # seconds that a mutant takes if its killer is worth remembering
 PATIENCE = 600  # seconds that the tests may take over one mutant
 
 
@@ -244,6 +249,7 @@ class Tests:
 
     def __init__(self, cluster: Cluster, judge: Callable[["Tests"], None]) -> None:
         self._cluster = cluster
+        self._remembered = read_killers()
         self._judge = judge
         self._items: dict[str, pytest.Item] = {}
         self._words: dict[str, Set[str]] = {}
@@ -293,6 +299,11 @@ class Tests:
         Raises EOFError when the tests do not come to an end, RedError when it always fails.
         """
         return self._first_failing(mutant, self._in_order(mutant))
+
+    def failed_before_by(self, mutant: Mutant) -> str:
+        """Return the test that is remembered to fail, if it does."""
+        test = self._remembered.get(mutant.name, "")
+        return self._first_failing(mutant, [[test]]) if test in self._items else ""
 
     def failed_at_once_by(self, mutant: Mutant) -> str:
         """Return the test that fails among the few that are quick and killed most such mutants."""
@@ -512,6 +523,8 @@ def judge(
                 judges.reverse()
             elif rules.rarely_see(mutant):
                 judges.insert(0, tests.failed_at_once_by)
+            if tests.failed_by in judges and not options.rules_last:
+                judges.insert(0, tests.failed_before_by)
             try:
                 killers = (killer for judge in judges if (killer := judge(mutant)))
                 verdict = Verdict(mutant.name, killer=next(killers, ""))
@@ -588,6 +601,26 @@ def read_explanations() -> list[Explanation]:
     return [Explanation(**entry) for entry in tomllib.loads(text).get("survivor", [])]
 
 
+def read_killers() -> Mapping[str, str]:
+    """Return the tests that killed what took long, by the names of the mutants."""
+    lines = KILLERS.read_text("utf-8").splitlines() if KILLERS.exists() else []
+    pairs = (line.partition(" <- ")[::2] for line in lines if not line.startswith("#"))
+    return dict(pairs)
+
+
+def remember(verdicts: Iterable[Verdict]) -> None:
+    """Write the file of the tests that killed what took long, or what is remembered already."""
+    known = read_killers()
+    killed = {
+        verdict.name: verdict.killer
+        for verdict in verdicts
+        if verdict.killer.startswith("tests/") and (verdict.seconds > LONG or verdict.name in known)
+    }
+    lines = [f"{name} <- {test}\n" for name, test in sorted(killed.items())]
+    head = "# Who killed the mutants that took long. Written by `make mutations ARGS=--remember`.\n"
+    KILLERS.write_text(head + "".join(lines), "utf-8")
+
+
 def complaints(
     verdicts: Sequence[Verdict], explanations: Sequence[Explanation], *, complete: bool
 ) -> list[str]:
@@ -636,7 +669,7 @@ def say(*lines: str, where: TextIO = sys.stdout, end: str = "\n") -> None:
 
 def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return what the command line asks for."""
-    parser = argparse.ArgumentParser(prog="python -m tests.mutations")
+    parser = argparse.ArgumentParser(prog="python -m tests.security.mutations")
     parser.add_argument("--list", action="store_true", help="say which mutants there are")
     parser.add_argument("--only", default="", metavar="REGEX", help="those whose names match")
     parser.add_argument("--killers", action="store_true", help="say which test kills which")
@@ -648,9 +681,15 @@ def read_options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--explained", action="store_true", help="see whether a test kills an explained one"
     )
+    parser.add_argument(
+        "--remember", action="store_true", help=f"write {KILLERS.name}, for a quicker run"
+    )
     parser.add_argument("--proofs", nargs="+", metavar="FILE", help="only these")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many at once")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.remember and (options.only or options.rules_last or options.proofs):
+        parser.error("--remember is for a run of all mutants with all tests")
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -693,6 +732,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verdicts.sort(key=lambda verdict: order.index(verdict.name))
     explanations = read_explanations()
     faults = complaints(verdicts, explanations, complete=not options.only)
+    if options.remember:
+        remember(verdicts)
     say(*score(verdicts, explanations), "", *faults)
     killed = sum(bool(verdict.killer) for verdict in verdicts)
     say(
