@@ -395,17 +395,19 @@ ALTER TABLE app.conversations OWNER TO app_owner;
 COMMENT ON TABLE app.conversations IS 'A talk with the assistant; only its owner sees it.';
 COMMENT ON CONSTRAINT conversations_title_is_1_to_200_characters ON app.conversations IS 'The title must have 1 to 200 characters and not only blanks.';
 
-CREATE FUNCTION app.conversation_json(c app.conversations) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.conversation_json(c app.conversations) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'id', c.id,
-        'user_id', c.user_id,
-        'title', c.title,
-        'created_at', c.created_at,
-        'updated_at', c.updated_at,
-        'row_version', c.row_version
-    )
+    select to_json(shown)
+    from (
+        select
+            c.id,
+            c.user_id,
+            c.title,
+            c.created_at,
+            c.updated_at,
+            c.row_version
+    ) as shown
 $$;
 ALTER FUNCTION app.conversation_json(c app.conversations) OWNER TO app_owner;
 COMMENT ON FUNCTION app.conversation_json(c app.conversations) IS 'A conversation as every endpoint shows it.';
@@ -616,19 +618,21 @@ COMMENT ON CONSTRAINT exercises_description_is_at_most_1000_characters ON app.ex
 COMMENT ON CONSTRAINT exercises_name_is_1_to_100_characters ON app.exercises IS 'The name must have 1 to 100 characters and not only blanks.';
 COMMENT ON CONSTRAINT exercises_points_are_0_to_1000 ON app.exercises IS 'The points must be 0 to 1000.';
 
-CREATE FUNCTION app.exercise_json(e app.exercises) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.exercise_json(e app.exercises) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'id', e.id,
-        'user_id', e.user_id,
-        'name', e.name,
-        'description', e.description,
-        'points', e.points,
-        'created_at', e.created_at,
-        'updated_at', e.updated_at,
-        'row_version', e.row_version
-    )
+    select to_json(shown)
+    from (
+        select
+            e.id,
+            e.user_id,
+            e.name,
+            e.description,
+            e.points,
+            e.created_at,
+            e.updated_at,
+            e.row_version
+    ) as shown
 $$;
 ALTER FUNCTION app.exercise_json(e app.exercises) OWNER TO app_owner;
 COMMENT ON FUNCTION app.exercise_json(e app.exercises) IS 'An exercise as every endpoint shows it.';
@@ -680,25 +684,27 @@ COMMENT ON CONSTRAINT exercise_logs_reps_are_1_to_10000 ON app.exercise_logs IS 
 COMMENT ON CONSTRAINT exercise_logs_sets_are_1_to_100 ON app.exercise_logs IS 'The sets must be 1 to 100.';
 COMMENT ON CONSTRAINT exercise_logs_weight_kg_is_0_01_to_2000 ON app.exercise_logs IS 'The weight must be 0.01 to 2000 kg.';
 
-CREATE FUNCTION app.exercise_log_json(l app.exercise_logs) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.exercise_log_json(l app.exercise_logs) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'id', l.id,
-        'exercise_id', l.exercise_id,
-        'user_id', l.user_id,
-        'performed_on', l.performed_on,
-        'sets', l.sets,
-        'reps', l.reps,
-        'weight_kg', l.weight_kg,
-        'duration_s', l.duration_s,
-        'distance_m', l.distance_m,
-        'volume_kg', l.volume_kg,
-        'note', l.note,
-        'created_at', l.created_at,
-        'updated_at', l.updated_at,
-        'row_version', l.row_version
-    )
+    select to_json(shown)
+    from (
+        select
+            l.id,
+            l.exercise_id,
+            l.user_id,
+            l.performed_on,
+            l.sets,
+            l.reps,
+            l.weight_kg,
+            l.duration_s,
+            l.distance_m,
+            l.volume_kg,
+            l.note,
+            l.created_at,
+            l.updated_at,
+            l.row_version
+    ) as shown
 $$;
 ALTER FUNCTION app.exercise_log_json(l app.exercise_logs) OWNER TO app_owner;
 COMMENT ON FUNCTION app.exercise_log_json(l app.exercise_logs) IS 'A log of an exercise as every endpoint shows it.';
@@ -878,17 +884,19 @@ $_$;
 ALTER FUNCTION app.explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role) OWNER TO app_owner;
 COMMENT ON FUNCTION app.explain_access(table_name text, row_id uuid, command text, user_id uuid, family_id uuid, member_role app.member_role) IS 'Says of one row and one person what admits it to them, or hides it; null: no such table.';
 
-CREATE FUNCTION app.family_json(f app.families) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.family_json(f app.families) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'id', f.id,
-        'name', f.name,
-        'time_zone', f.time_zone,
-        'created_at', f.created_at,
-        'updated_at', f.updated_at,
-        'row_version', f.row_version
-    )
+    select to_json(shown)
+    from (
+        select
+            f.id,
+            f.name,
+            f.time_zone,
+            f.created_at,
+            f.updated_at,
+            f.row_version
+    ) as shown
 $$;
 ALTER FUNCTION app.family_json(f app.families) OWNER TO app_owner;
 COMMENT ON FUNCTION app.family_json(f app.families) IS 'A family as every endpoint shows it.';
@@ -955,25 +963,27 @@ COMMENT ON CONSTRAINT habits_unit_is_1_to_50_characters ON app.habits IS 'The un
 COMMENT ON CONSTRAINT habits_unit_is_there_if_numeric ON app.habits IS 'A numeric habit needs a unit; every other habit has none.';
 COMMENT ON CONSTRAINT habits_weekdays_are_some_of_1_to_7_in_order ON app.habits IS 'The weekdays must be numbers from 1 to 7, each once, in ascending order.';
 
-CREATE FUNCTION app.habit_json(h app.habits) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.habit_json(h app.habits) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'id', h.id,
-        'user_id', h.user_id,
-        'name', h.name,
-        'description', h.description,
-        'type', h.type,
-        'target_value', trim_scale(h.target_value),
-        'unit', h.unit,
-        'weekdays', h.weekdays,
-        'times_per_week', h.times_per_week,
-        'points', h.points,
-        'visibility', h.visibility,
-        'created_at', h.created_at,
-        'updated_at', h.updated_at,
-        'row_version', h.row_version
-    )
+    select to_json(shown)
+    from (
+        select
+            h.id,
+            h.user_id,
+            h.name,
+            h.description,
+            h.type,
+            trim_scale(h.target_value) as target_value,
+            h.unit,
+            h.weekdays,
+            h.times_per_week,
+            h.points,
+            h.visibility,
+            h.created_at,
+            h.updated_at,
+            h.row_version
+    ) as shown
 $$;
 ALTER FUNCTION app.habit_json(h app.habits) OWNER TO app_owner;
 COMMENT ON FUNCTION app.habit_json(h app.habits) IS 'A habit as every endpoint shows it.';
@@ -1020,20 +1030,22 @@ COMMENT ON CONSTRAINT habit_logs_value_is_0_to_1000000 ON app.habit_logs IS 'The
 COMMENT ON CONSTRAINT habit_logs_value_is_absent_if_boolean ON app.habit_logs IS 'A yes-or-no habit is logged without a value.';
 COMMENT ON CONSTRAINT habit_logs_value_is_there_unless_boolean ON app.habit_logs IS 'The log of this habit needs a value.';
 
-CREATE FUNCTION app.habit_log_json(l app.habit_logs) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.habit_log_json(l app.habit_logs) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'habit_id', l.habit_id,
-        'logged_on', l.logged_on,
-        'value', trim_scale(l.value),
-        'target_value', trim_scale(l.target_value),
-        'is_done', l.is_done,
-        'note', l.note,
-        'created_at', l.created_at,
-        'updated_at', l.updated_at,
-        'row_version', l.row_version
-    )
+    select to_json(shown)
+    from (
+        select
+            l.habit_id,
+            l.logged_on,
+            trim_scale(l.value) as value,
+            trim_scale(l.target_value) as target_value,
+            l.is_done,
+            l.note,
+            l.created_at,
+            l.updated_at,
+            l.row_version
+    ) as shown
 $$;
 ALTER FUNCTION app.habit_log_json(l app.habit_logs) OWNER TO app_owner;
 COMMENT ON FUNCTION app.habit_log_json(l app.habit_logs) IS 'A day of a habit as every endpoint shows it.';
@@ -1110,23 +1122,25 @@ $$;
 ALTER FUNCTION app.idempotent_response(idempotency_key text) OWNER TO app_owner;
 COMMENT ON FUNCTION app.idempotent_response(idempotency_key text) IS 'The response stored under a key, after waiting for whoever is giving one.';
 
-CREATE FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'id', id,
-        'user_id', user_id,
-        'email', email,
-        'role', role,
-        'is_pending', is_pending,
-        'expires_at', expires_at,
-        'accepted_at', accepted_at,
-        'member_id', member_id,
-        'revoked_at', revoked_at,
-        'created_at', created_at,
-        'updated_at', updated_at,
-        'row_version', row_version
-    )
+    select to_json(shown)
+    from (
+        select
+            id,
+            user_id,
+            email,
+            role,
+            is_pending,
+            expires_at,
+            accepted_at,
+            member_id,
+            revoked_at,
+            created_at,
+            updated_at,
+            row_version
+    ) as shown
 $$;
 ALTER FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) OWNER TO app_owner;
 COMMENT ON FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) IS 'An invitation as every endpoint shows it.';
@@ -1151,17 +1165,19 @@ COMMENT ON COLUMN app.family_memberships.display_name IS 'What this family calls
 COMMENT ON COLUMN app.family_memberships.deleted_at IS 'When the member left or was removed; null while they belong.';
 COMMENT ON CONSTRAINT family_memberships_display_name_is_1_to_100_characters ON app.family_memberships IS 'The name must have 1 to 100 characters and not only blanks.';
 
-CREATE FUNCTION app.member_json(m app.family_memberships) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.member_json(m app.family_memberships) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'user_id', m.user_id,
-        'role', m.role,
-        'display_name', m.display_name,
-        'created_at', m.created_at,
-        'updated_at', m.updated_at,
-        'row_version', m.row_version
-    )
+    select to_json(shown)
+    from (
+        select
+            m.user_id,
+            m.role,
+            m.display_name,
+            m.created_at,
+            m.updated_at,
+            m.row_version
+    ) as shown
 $$;
 ALTER FUNCTION app.member_json(m app.family_memberships) OWNER TO app_owner;
 COMMENT ON FUNCTION app.member_json(m app.family_memberships) IS 'A member as every endpoint shows it.';
@@ -1183,16 +1199,18 @@ COMMENT ON TABLE app.messages IS 'What was said in a conversation. Immutable.';
 COMMENT ON COLUMN app.messages.user_id IS 'The owner of the conversation, whoever speaks.';
 COMMENT ON CONSTRAINT messages_content_is_1_to_5000_characters ON app.messages IS 'The content must have 1 to 5000 characters.';
 
-CREATE FUNCTION app.message_json(m app.messages) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.message_json(m app.messages) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'id', m.id,
-        'conversation_id', m.conversation_id,
-        'role', m.role,
-        'content', m.content,
-        'created_at', m.created_at
-    )
+    select to_json(shown)
+    from (
+        select
+            m.id,
+            m.conversation_id,
+            m.role,
+            m.content,
+            m.created_at
+    ) as shown
 $$;
 ALTER FUNCTION app.message_json(m app.messages) OWNER TO app_owner;
 COMMENT ON FUNCTION app.message_json(m app.messages) IS 'A message as every endpoint shows it.';
@@ -1572,18 +1590,20 @@ COMMENT ON COLUMN app.routine_completions.version IS 'The version of the routine
 COMMENT ON CONSTRAINT routine_completions_completed_on_is_in_the_calendar ON app.routine_completions IS 'The day must be in the year 1900 or later.';
 COMMENT ON CONSTRAINT routine_completions_completed_on_is_not_in_the_future ON app.routine_completions IS 'The day must not be in the future.';
 
-CREATE FUNCTION app.routine_completion_json(c app.routine_completions) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.routine_completion_json(c app.routine_completions) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'routine_id', c.routine_id,
-        'user_id', c.user_id,
-        'completed_on', c.completed_on,
-        'version', c.version,
-        'created_at', c.created_at,
-        'updated_at', c.updated_at,
-        'row_version', c.row_version
-    )
+    select to_json(shown)
+    from (
+        select
+            c.routine_id,
+            c.user_id,
+            c.completed_on,
+            c.version,
+            c.created_at,
+            c.updated_at,
+            c.row_version
+    ) as shown
 $$;
 ALTER FUNCTION app.routine_completion_json(c app.routine_completions) OWNER TO app_owner;
 COMMENT ON FUNCTION app.routine_completion_json(c app.routine_completions) IS 'A completion of a routine as every endpoint shows it.';
@@ -1617,21 +1637,23 @@ COMMENT ON CONSTRAINT routines_description_is_at_most_1000_characters ON app.rou
 COMMENT ON CONSTRAINT routines_name_is_1_to_100_characters ON app.routines IS 'The name must have 1 to 100 characters and not only blanks.';
 COMMENT ON CONSTRAINT routines_points_are_0_to_1000 ON app.routines IS 'The points must be 0 to 1000.';
 
-CREATE FUNCTION app.routine_json(r app.routines) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.routine_json(r app.routines) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'id', r.id,
-        'user_id', r.user_id,
-        'name', r.name,
-        'description', r.description,
-        'visibility', r.visibility,
-        'points', r.points,
-        'version', r.version,
-        'created_at', r.created_at,
-        'updated_at', r.updated_at,
-        'row_version', r.row_version
-    )
+    select to_json(shown)
+    from (
+        select
+            r.id,
+            r.user_id,
+            r.name,
+            r.description,
+            r.visibility,
+            r.points,
+            r.version,
+            r.created_at,
+            r.updated_at,
+            r.row_version
+    ) as shown
 $$;
 ALTER FUNCTION app.routine_json(r app.routines) OWNER TO app_owner;
 COMMENT ON FUNCTION app.routine_json(r app.routines) IS 'A routine as every list shows it.';
@@ -1665,15 +1687,17 @@ COMMENT ON CONSTRAINT routine_steps_position_is_1_to_100 ON app.routine_steps IS
 COMMENT ON CONSTRAINT routine_steps_subject_is_a_habit_or_an_exercise ON app.routine_steps IS 'A step may name a habit or an exercise, not both.';
 COMMENT ON CONSTRAINT routine_steps_title_is_1_to_200_characters ON app.routine_steps IS 'The title must have 1 to 200 characters and not only blanks.';
 
-CREATE FUNCTION app.routine_step_json(s app.routine_steps) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.routine_step_json(s app.routine_steps) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'title', s.title,
-        'minutes', s.minutes,
-        'habit_id', s.habit_id,
-        'exercise_id', s.exercise_id
-    )
+    select to_json(shown)
+    from (
+        select
+            s.title,
+            s.minutes,
+            s.habit_id,
+            s.exercise_id
+    ) as shown
 $$;
 ALTER FUNCTION app.routine_step_json(s app.routine_steps) OWNER TO app_owner;
 COMMENT ON FUNCTION app.routine_step_json(s app.routine_steps) IS 'A step of a routine as every endpoint shows it.';
@@ -1700,16 +1724,18 @@ COMMENT ON COLUMN app.routine_versions.restored_version IS 'The version that it 
 COMMENT ON CONSTRAINT routine_versions_restored_version_is_an_earlier_one ON app.routine_versions IS 'A version can only restore an earlier one.';
 COMMENT ON CONSTRAINT routine_versions_version_is_at_least_1 ON app.routine_versions IS 'The version must be at least 1.';
 
-CREATE FUNCTION app.routine_version_json(v app.routine_versions) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.routine_version_json(v app.routine_versions) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'routine_id', v.routine_id,
-        'version', v.version,
-        'author_id', v.author_id,
-        'restored_version', v.restored_version,
-        'created_at', v.created_at
-    )
+    select to_json(shown)
+    from (
+        select
+            v.routine_id,
+            v.version,
+            v.author_id,
+            v.restored_version,
+            v.created_at
+    ) as shown
 $$;
 ALTER FUNCTION app.routine_version_json(v app.routine_versions) OWNER TO app_owner;
 COMMENT ON FUNCTION app.routine_version_json(v app.routine_versions) IS 'A version of a routine as every list shows it.';
@@ -1744,18 +1770,20 @@ COMMENT ON CONSTRAINT score_entries_points_fit_the_sequence ON app.score_entries
 COMMENT ON CONSTRAINT score_entries_scored_on_is_in_the_calendar ON app.score_entries IS 'The day must be between the years 1900 and 2999.';
 COMMENT ON CONSTRAINT score_entries_sequence_is_positive ON app.score_entries IS 'The entries for one thing count from 1.';
 
-CREATE FUNCTION app.score_json(e app.score_entries) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.score_json(e app.score_entries) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'id', e.id,
-        'user_id', e.user_id,
-        'kind', e.kind,
-        'source_id', e.source_id,
-        'scored_on', e.scored_on,
-        'points', e.points,
-        'created_at', e.created_at
-    )
+    select to_json(shown)
+    from (
+        select
+            e.id,
+            e.user_id,
+            e.kind,
+            e.source_id,
+            e.scored_on,
+            e.points,
+            e.created_at
+    ) as shown
 $$;
 ALTER FUNCTION app.score_json(e app.score_entries) OWNER TO app_owner;
 COMMENT ON FUNCTION app.score_json(e app.score_entries) IS 'An entry of the ledger of points as every endpoint shows it.';
@@ -1869,23 +1897,25 @@ COMMENT ON CONSTRAINT tasks_due_on_is_in_the_calendar ON app.tasks IS 'The due d
 COMMENT ON CONSTRAINT tasks_points_are_0_to_1000 ON app.tasks IS 'The points must be 0 to 1000.';
 COMMENT ON CONSTRAINT tasks_title_is_1_to_200_characters ON app.tasks IS 'The title must have 1 to 200 characters and not only blanks.';
 
-CREATE FUNCTION app.task_json(t app.tasks) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.task_json(t app.tasks) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'id', t.id,
-        'user_id', t.user_id,
-        'title', t.title,
-        'description', t.description,
-        'due_on', t.due_on,
-        'visibility', t.visibility,
-        'points', t.points,
-        'is_completed', t.is_completed,
-        'completed_at', t.completed_at,
-        'created_at', t.created_at,
-        'updated_at', t.updated_at,
-        'row_version', t.row_version
-    )
+    select to_json(shown)
+    from (
+        select
+            t.id,
+            t.user_id,
+            t.title,
+            t.description,
+            t.due_on,
+            t.visibility,
+            t.points,
+            t.is_completed,
+            t.completed_at,
+            t.created_at,
+            t.updated_at,
+            t.row_version
+    ) as shown
 $$;
 ALTER FUNCTION app.task_json(t app.tasks) OWNER TO app_owner;
 COMMENT ON FUNCTION app.task_json(t app.tasks) IS 'A task as every endpoint shows it.';
@@ -2323,19 +2353,21 @@ COMMENT ON CONSTRAINT users_email_looks_like_an_address ON app.users IS 'The e-m
 COMMENT ON CONSTRAINT users_full_name_is_1_to_200_characters ON app.users IS 'The full name must have 1 to 200 characters and not only blanks.';
 COMMENT ON CONSTRAINT users_time_zone_is_known ON app.users IS 'The time zone must be a name such as Europe/Vienna.';
 
-CREATE FUNCTION app.user_json(u app.users) RETURNS json
-    LANGUAGE sql STABLE
+CREATE FUNCTION app.user_json(u app.users) RETURNS SETOF json
+    LANGUAGE sql STABLE ROWS 1
     AS $$
-    select json_build_object(
-        'id', u.id,
-        'email', u.email,
-        'full_name', u.full_name,
-        'time_zone', u.time_zone,
-        'is_notified', u.is_notified,
-        'created_at', u.created_at,
-        'updated_at', u.updated_at,
-        'row_version', u.row_version
-    )
+    select to_json(shown)
+    from (
+        select
+            u.id,
+            u.email,
+            u.full_name,
+            u.time_zone,
+            u.is_notified,
+            u.created_at,
+            u.updated_at,
+            u.row_version
+    ) as shown
 $$;
 ALTER FUNCTION app.user_json(u app.users) OWNER TO app_owner;
 COMMENT ON FUNCTION app.user_json(u app.users) IS 'A user as every endpoint shows it.';
@@ -2343,7 +2375,7 @@ COMMENT ON FUNCTION app.user_json(u app.users) IS 'A user as every endpoint show
 CREATE FUNCTION app.with_steps(thing json, steps json) RETURNS json
     LANGUAGE sql STABLE
     AS $$
-    select (thing::jsonb || jsonb_build_object('steps', coalesce(steps, '[]')))::json
+    select (left(thing::text, -1) || ',"steps":' || coalesce(steps, '[]')::text || '}')::json
 $$;
 ALTER FUNCTION app.with_steps(thing json, steps json) OWNER TO app_owner;
 COMMENT ON FUNCTION app.with_steps(thing json, steps json) IS 'A routine or a version with its steps, as every endpoint shows one of them.';

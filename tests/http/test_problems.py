@@ -175,7 +175,8 @@ async def clumsy(own_hearth: Hearth, serve: Serve, new_person: NewPerson) -> Asy
     await by_hand(
         own_hearth,
         """
-        create or replace function app.task_json(t app.tasks) returns json language plpgsql as $$
+        create or replace function app.task_json(t app.tasks) returns setof json language plpgsql
+        as $$
         begin
             raise exception '%', t.description using
                 errcode = t.title, detail = t.description, hint = t.description;

@@ -23,7 +23,9 @@ BASE_COLUMNS = {
 }
 
 # Names that the queries and endpoints have for something else.
-TAKEN_NAMES = {"limit", "cursor", "patch", "if_match", "may_create", "after_at", "after_id"}
+TAKEN_NAMES = {
+    *("limit", "cursor", "patch", "if_match", "may_create", "after_at", "after_id", "shown"),
+}
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _FIELD = re.compile(r"(?P<name>[^:]+):(?P<type>[a-z]+)(:(?P<limit>[0-9]+))?(?P<null>\?)?")

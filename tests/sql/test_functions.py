@@ -52,7 +52,7 @@ async def calls_left(root: asyncpg.Connection) -> set[str]:
     Each is planned as the service calls it, with columns as arguments: a constant would be folded.
     """
     functions = await root.fetch("""
-        select oid::regproc::text as name,
+        select oid::regproc::text as name, proretset as is_set,
             array(
                 select format('a%s %s', place, format_type(type, null))
                 from unnest(proargtypes) with ordinality as argument (type, place)
@@ -64,15 +64,18 @@ async def calls_left(root: asyncpg.Connection) -> set[str]:
     assert functions
 
     left = set()
-    for name, columns in functions:
-        arguments = ", ".join(column.split()[0] for column in columns)
+    for name, is_set, columns in functions:
+        call = f"{name}({', '.join(column.split()[0] for column in columns)})"
+        query = "select {} from pg_temp.given"
+        if is_set:
+            query = "select result from pg_temp.given cross join {} as result"
         await root.execute(
             "reset role; drop table if exists pg_temp.given;"
             f" create temporary table given ({', '.join(columns)});"
             " grant select on given to app_api"
         )
         await act_as(root, "app_api")
-        if f"{name}(" in await plan_of(root, f"select {name}({arguments}) from pg_temp.given"):
+        if f"{name}(" in await plan_of(root, query.format(call)):
             left.add(name)
     await root.execute("reset role")
     return left

@@ -1,30 +1,34 @@
 -- habit_json: a habit as every endpoint shows it, in one place so that no two can differ.
 --
--- No `set search_path`, so that the planner inlines it; it costs what the bare expression does.
+-- A set of one, without a search path of its own: so the planner inlines it behind `from`, and it
+-- costs what the bare expression does.
 --
 -- requires: 0013_habits
 
 create or replace function app.habit_json(h app.habits)
-    returns json
+    returns setof json
     language sql
     stable
+    rows 1
 as $$
-    select json_build_object(
-        'id', h.id,
-        'user_id', h.user_id,
-        'name', h.name,
-        'description', h.description,
-        'type', h.type,
-        'target_value', trim_scale(h.target_value),
-        'unit', h.unit,
-        'weekdays', h.weekdays,
-        'times_per_week', h.times_per_week,
-        'points', h.points,
-        'visibility', h.visibility,
-        'created_at', h.created_at,
-        'updated_at', h.updated_at,
-        'row_version', h.row_version
-    )
+    select to_json(shown)
+    from (
+        select
+            h.id,
+            h.user_id,
+            h.name,
+            h.description,
+            h.type,
+            trim_scale(h.target_value) as target_value,
+            h.unit,
+            h.weekdays,
+            h.times_per_week,
+            h.points,
+            h.visibility,
+            h.created_at,
+            h.updated_at,
+            h.row_version
+    ) as shown
 $$;
 
 comment on function app.habit_json(app.habits) is 'A habit as every endpoint shows it.';

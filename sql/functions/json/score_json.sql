@@ -1,24 +1,28 @@
 -- score_json: an entry of the ledger of points as every endpoint shows it, in one place so that no
 -- two can differ.
 --
--- No `set search_path`, so that the planner inlines it; it costs what the bare expression does.
+-- A set of one, without a search path of its own: so the planner inlines it behind `from`, and it
+-- costs what the bare expression does.
 --
 -- requires: 0015_scores
 
 create or replace function app.score_json(e app.score_entries)
-    returns json
+    returns setof json
     language sql
     stable
+    rows 1
 as $$
-    select json_build_object(
-        'id', e.id,
-        'user_id', e.user_id,
-        'kind', e.kind,
-        'source_id', e.source_id,
-        'scored_on', e.scored_on,
-        'points', e.points,
-        'created_at', e.created_at
-    )
+    select to_json(shown)
+    from (
+        select
+            e.id,
+            e.user_id,
+            e.kind,
+            e.source_id,
+            e.scored_on,
+            e.points,
+            e.created_at
+    ) as shown
 $$;
 
 comment on function app.score_json(app.score_entries) is

@@ -9,7 +9,7 @@ create or replace function app.with_steps(thing json, steps json)
     language sql
     stable
 as $$
-    select (thing::jsonb || jsonb_build_object('steps', coalesce(steps, '[]')))::json
+    select (left(thing::text, -1) || ',"steps":' || coalesce(steps, '[]')::text || '}')::json
 $$;
 
 comment on function app.with_steps(json, json) is

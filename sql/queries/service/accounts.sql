@@ -42,8 +42,9 @@ select nullif(app.change_password(:old_hash, :new_hash), false)::text;
 select app.switch_family(:to_family_id)::text;
 
 -- name: get_me
-select app.user_json(u)::text as body, u.row_version
+select shown::text as body, u.row_version
 from app.users as u
+cross join app.user_json(u) as shown
 where u.id = :user_id;
 
 -- name: update_me
@@ -56,7 +57,7 @@ from (select :patch::jsonb as fields) as patch
 where
     u.id = :user_id
     and (:if_match::bigint[] is null or u.row_version = any(:if_match))
-returning app.user_json(u)::text as body, u.row_version;
+returning (select shown from app.user_json(u) as shown)::text as body, u.row_version;
 
 -- name: retire_account
 with unchanged as materialized (

@@ -38,30 +38,30 @@ page as (
     limit :limit::integer + 1
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(
-                json_build_object(
-                    'id', (a).id,
-                    'occurred_at', (a).occurred_at,
-                    'action_type', (a).action_type,
-                    'table_name', (a).table_name,
-                    'row_key', (a).row_key,
-                    'before', (a).before,
-                    'after', (a).after,
-                    'actor_id', (a).actor_id,
-                    'actor_role', (a).actor_role,
-                    'metadata', (a).metadata
-                )
-                order by n
-            ) filter (where n <= :limit::integer),
-            '[]'
-        ),
-        'next', case
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(array_agg(to_json(shown) order by n) filter (where n <= :limit::integer)), '[]'
+        ) as items,
+        case
             when count(*) > :limit::integer
-                then max(app.cursor_of(occurred_at, id)) filter (where n = :limit::integer)
-        end
-    )::text as body
-from page
-having app.current_member_role() in ('owner', 'admin');
+                then max(app.cursor_of(page.occurred_at, page.id))
+                    filter (where n = :limit::integer)
+        end as next
+    from page
+    cross join lateral (
+        select
+            (a).id,
+            (a).occurred_at,
+            (a).action_type,
+            (a).table_name,
+            (a).row_key,
+            (a).before,
+            (a).after,
+            (a).actor_id,
+            (a).actor_role,
+            (a).metadata
+    ) as shown
+    having app.current_member_role() in ('owner', 'admin')
+) as response;

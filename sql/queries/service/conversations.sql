@@ -12,26 +12,29 @@ with page as (
     limit :limit::integer + 1
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(app.conversation_json(c) order by n) filter (where n <= :limit::integer), '[]'
-        ),
-        'next', case
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
+        ) as items,
+        case
             when count(*) > :limit::integer
                 then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end
-    )::text as body
-from page;
+        end as next
+    from page
+    cross join app.conversation_json(c) as shown
+) as response;
 
 -- name: create_conversation
 insert into app.conversations as c (family_id, user_id, title)
 values (:family_id, :user_id, :title)
-returning app.conversation_json(c)::text as body, c.row_version;
+returning (select shown from app.conversation_json(c) as shown)::text as body, c.row_version;
 
 -- name: get_conversation
-select app.conversation_json(c)::text as body, c.row_version
+select shown::text as body, c.row_version
 from app.conversations as c
+cross join app.conversation_json(c) as shown
 where c.family_id = :family_id and c.id = :conversation_id;
 
 -- name: update_conversation
@@ -42,7 +45,7 @@ where
     c.family_id = :family_id
     and c.id = :conversation_id
     and (:if_match::bigint[] is null or c.row_version = any(:if_match))
-returning app.conversation_json(c)::text as body, c.row_version;
+returning (select shown from app.conversation_json(c) as shown)::text as body, c.row_version;
 
 -- name: delete_conversation
 delete from app.conversations as c
@@ -66,21 +69,23 @@ with page as (
     limit :limit::integer + 1
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(app.message_json(m) order by n) filter (where n <= :limit::integer), '[]'
-        ),
-        'next', case
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
+        ) as items,
+        case
             when count(*) > :limit::integer
                 then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end
-    )::text as body
-from page
-having exists (
-    select from app.conversations as c
-    where c.family_id = :family_id and c.id = :conversation_id
-);
+        end as next
+    from page
+    cross join app.message_json(m) as shown
+    having exists (
+        select from app.conversations as c
+        where c.family_id = :family_id and c.id = :conversation_id
+    )
+) as response;
 
 -- name: create_message
 -- Into a conversation that is there, else nothing is written and nothing comes back.
@@ -88,4 +93,6 @@ insert into app.messages as m (family_id, user_id, conversation_id, role, conten
 select c.family_id, c.user_id, c.id, :role::app.message_role, :content
 from app.conversations as c
 where c.family_id = :family_id and c.id = :conversation_id
-returning app.message_json(m)::text as body, null::bigint as row_version;
+returning
+    (select shown from app.message_json(m) as shown)::text as body,
+    null::bigint as row_version;

@@ -14,31 +14,35 @@ with page as (
     limit :limit::integer + 1
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(app.exercise_json(e) order by n) filter (where n <= :limit::integer), '[]'
-        ),
-        'next', case
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
+        ) as items,
+        case
             when count(*) > :limit::integer
                 then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end
-    )::text as body
-from page;
+        end as next
+    from page
+    cross join app.exercise_json(e) as shown
+) as response;
 
 -- name: create_exercise
 insert into app.exercises as e (family_id, user_id, name, description, points)
 values (:family_id, :user_id, :name, :description, :points)
-returning app.exercise_json(e)::text as body, e.row_version;
+returning (select shown from app.exercise_json(e) as shown)::text as body, e.row_version;
 
 -- name: get_exercise
-select app.exercise_json(e)::text as body, e.row_version
+select shown::text as body, e.row_version
 from app.exercises as e
+cross join app.exercise_json(e) as shown
 where e.family_id = :family_id and e.id = :exercise_id and e.is_active;
 
 -- name: get_retired_exercise
-select app.exercise_json(e)::text as body, e.row_version
+select shown::text as body, e.row_version
 from app.exercises as e
+cross join app.exercise_json(e) as shown
 where e.family_id = :family_id and e.id = :exercise_id and not e.is_active;
 
 -- name: update_exercise
@@ -56,7 +60,7 @@ where
     and e.id = :exercise_id
     and e.is_active
     and (:if_match::bigint[] is null or e.row_version = any(:if_match))
-returning app.exercise_json(e)::text as body, e.row_version;
+returning (select shown from app.exercise_json(e) as shown)::text as body, e.row_version;
 
 -- name: retire_exercise
 update app.exercises as e
@@ -72,7 +76,7 @@ returning 'true' as body, null::bigint as row_version;
 update app.exercises as e
 set deleted_at = null
 where e.family_id = :family_id and e.id = :exercise_id and not e.is_active
-returning app.exercise_json(e)::text as body, e.row_version;
+returning (select shown from app.exercise_json(e) as shown)::text as body, e.row_version;
 
 -- name: list_exercise_logs
 -- The reader's own, from the last day to the first; those of a day by their ids. Of an exercise
@@ -96,22 +100,24 @@ with page as (
     limit :limit::integer + 1
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(app.exercise_log_json(l) order by n) filter (where n <= :limit::integer), '[]'
-        ),
-        'next', case
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
+        ) as items,
+        case
             when count(*) > :limit::integer
                 then max(app.cursor_of(performed_on::timestamp at time zone 'UTC', id))
                     filter (where n = :limit::integer)
-        end
-    )::text as body
-from page
-having exists (
-    select from app.exercises as e
-    where e.family_id = :family_id and e.id = :exercise_id and e.is_active
-);
+        end as next
+    from page
+    cross join app.exercise_log_json(l) as shown
+    having exists (
+        select from app.exercises as e
+        where e.family_id = :family_id and e.id = :exercise_id and e.is_active
+    )
+) as response;
 
 -- name: create_exercise_log
 -- Of an exercise that is in use, else nothing is written and nothing comes back. Unless it is said,
@@ -132,12 +138,13 @@ where
     and e.id = :exercise_id
     and e.is_active
     and f.id = :family_id
-returning app.exercise_log_json(l)::text as body, l.row_version;
+returning (select shown from app.exercise_log_json(l) as shown)::text as body, l.row_version;
 
 -- name: get_exercise_log
-select app.exercise_log_json(l)::text as body, l.row_version
+select shown::text as body, l.row_version
 from app.exercise_logs as l
 join app.exercises as e on e.family_id = :family_id and e.id = l.exercise_id
+cross join app.exercise_log_json(l) as shown
 where
     l.family_id = :family_id
     and l.id = :log_id
@@ -180,7 +187,7 @@ where
     and e.id = :exercise_id
     and e.is_active
     and (:if_match::bigint[] is null or l.row_version = any(:if_match))
-returning app.exercise_log_json(l)::text as body, l.row_version;
+returning (select shown from app.exercise_log_json(l) as shown)::text as body, l.row_version;
 
 -- name: delete_exercise_log
 delete from app.exercise_logs as l
@@ -222,28 +229,26 @@ with best as (
         and l.exercise_id = :exercise_id
         and of_one.value is not null
     order by of_one.measure, of_one.value desc, l.performed_on, l.created_at, l.id
+),
+
+records as (
+    select best.measure, to_json(shown) as record
+    from best
+    cross join lateral (select best.value, best.performed_on, best.id as log_id) as shown
 )
 
-select
-    json_object_agg(
-        m.measure,
-        case
-            when best.id is not null then json_build_object(
-                'value', best.value,
-                'performed_on', best.performed_on,
-                'log_id', best.id
-            )
-        end
-    )::text as body
-from
-    unnest(
-        array['weight_kg', 'reps', 'duration_s', 'distance_m', 'volume_kg', 'one_rep_max_kg']
-    ) as m (measure)
-left join best on best.measure = m.measure
-having exists (
-    select from app.exercises as e
+select to_json(response)::text as body
+from (
+    select
+        (select record from records where measure = 'weight_kg') as weight_kg,
+        (select record from records where measure = 'reps') as reps,
+        (select record from records where measure = 'duration_s') as duration_s,
+        (select record from records where measure = 'distance_m') as distance_m,
+        (select record from records where measure = 'volume_kg') as volume_kg,
+        (select record from records where measure = 'one_rep_max_kg') as one_rep_max_kg
+    from app.exercises as e
     where e.family_id = :family_id and e.id = :exercise_id and e.is_active
-);
+) as response;
 
 -- name: get_exercise_volume
 -- What the reader has done, by ISO week; a week without logs has zeros. Whole weeks, from the one
@@ -266,39 +271,29 @@ with weeks as materialized (
     where f.id = :family_id
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(
-                json_build_object(
-                    'week', to_char(w.starts_on, 'IYYY"-W"IW'),
-                    'starts_on', w.starts_on,
-                    'logs', done.logs,
-                    'volume_kg', coalesce(done.volume_kg, 0),
-                    'duration_s', coalesce(done.duration_s, 0),
-                    'distance_m', coalesce(done.distance_m, 0)
-                )
-                order by w.starts_on
-            ),
-            '[]'
-        ),
-        'next', null
-    )::text as body
-from weeks as w
-cross join lateral (
+select to_json(response)::text as body
+from (
     select
-        count(*) as logs,
-        sum(l.volume_kg) as volume_kg,
-        sum(coalesce(l.sets, 1) * l.duration_s) as duration_s,
-        sum(coalesce(l.sets, 1) * l.distance_m) as distance_m
-    from app.exercise_logs as l
-    where
-        l.family_id = :family_id
-        and l.user_id = :user_id
-        and l.exercise_id = :exercise_id
-        and l.performed_on between w.starts_on and w.ends_on
-) as done
-having exists (
-    select from app.exercises as e
-    where e.family_id = :family_id and e.id = :exercise_id and e.is_active
-);
+        coalesce(to_json(array_agg(to_json(shown) order by w.starts_on)), '[]') as items,
+        null as next
+    from weeks as w
+    cross join lateral (
+        select
+            to_char(w.starts_on, 'IYYY"-W"IW') as week,
+            w.starts_on,
+            count(*) as logs,
+            coalesce(sum(l.volume_kg), 0) as volume_kg,
+            coalesce(sum(coalesce(l.sets, 1) * l.duration_s), 0) as duration_s,
+            coalesce(sum(coalesce(l.sets, 1) * l.distance_m), 0) as distance_m
+        from app.exercise_logs as l
+        where
+            l.family_id = :family_id
+            and l.user_id = :user_id
+            and l.exercise_id = :exercise_id
+            and l.performed_on between w.starts_on and w.ends_on
+    ) as shown
+    having exists (
+        select from app.exercises as e
+        where e.family_id = :family_id and e.id = :exercise_id and e.is_active
+    )
+) as response;

@@ -2,26 +2,32 @@
 
 -- name: list_families
 -- A person has few families, so this list has no pages.
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(
-                json_build_object('family', app.family_json(mine.family), 'role', mine.role)
-                order by (mine.family).created_at, (mine.family).id
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(
+                array_agg(to_json(shown) order by (mine.family).created_at, (mine.family).id)
             ),
             '[]'
-        ),
-        'next', null
-    )::text as body
-from app.my_families() as mine;
+        ) as items,
+        null as next
+    from app.my_families() as mine
+    cross join lateral (
+        select family, mine.role
+        from app.family_json(mine.family) as family
+    ) as shown
+) as response;
 
 -- name: create_family
-select app.family_json(f)::text as body, f.row_version
-from app.create_family(:name, :time_zone) as f;
+select shown::text as body, f.row_version
+from app.create_family(:name, :time_zone) as f
+cross join app.family_json(f) as shown;
 
 -- name: get_family
-select app.family_json(f)::text as body, f.row_version
+select shown::text as body, f.row_version
 from app.families as f
+cross join app.family_json(f) as shown
 where f.id = :family_id;
 
 -- name: update_family
@@ -33,7 +39,7 @@ from (select :patch::jsonb as fields) as patch
 where
     f.id = :family_id
     and (:if_match::bigint[] is null or f.row_version = any(:if_match))
-returning app.family_json(f)::text as body, f.row_version;
+returning (select shown from app.family_json(f) as shown)::text as body, f.row_version;
 
 -- name: retire_family
 with unchanged as materialized (
@@ -61,21 +67,24 @@ with page as (
     limit :limit::integer + 1
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(app.member_json(m) order by n) filter (where n <= :limit::integer), '[]'
-        ),
-        'next', case
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
+        ) as items,
+        case
             when count(*) > :limit::integer
                 then max(app.cursor_of(created_at, user_id)) filter (where n = :limit::integer)
-        end
-    )::text as body
-from page;
+        end as next
+    from page
+    cross join app.member_json(m) as shown
+) as response;
 
 -- name: get_member
-select app.member_json(m)::text as body, m.row_version
+select shown::text as body, m.row_version
 from app.family_memberships as m
+cross join app.member_json(m) as shown
 where m.family_id = :family_id and m.user_id = :member_id and m.is_active;
 
 -- name: update_member
@@ -89,7 +98,7 @@ where
     and m.user_id = :member_id
     and m.is_active
     and (:if_match::bigint[] is null or m.row_version = any(:if_match))
-returning app.member_json(m)::text as body, m.row_version;
+returning (select shown from app.member_json(m) as shown)::text as body, m.row_version;
 
 -- name: retire_member
 update app.family_memberships as m
@@ -102,12 +111,13 @@ where
 returning 'true' as body, null::bigint as row_version;
 
 -- name: get_retired_member
-select app.member_json(m)::text as body, m.row_version
+select shown::text as body, m.row_version
 from app.family_memberships as m
+cross join app.member_json(m) as shown
 where m.family_id = :family_id and m.user_id = :member_id and not m.is_active;
 
 -- name: restore_member
 update app.family_memberships as m
 set deleted_at = null
 where m.family_id = :family_id and m.user_id = :member_id and not m.is_active
-returning app.member_json(m)::text as body, m.row_version;
+returning (select shown from app.member_json(m) as shown)::text as body, m.row_version;

@@ -40,17 +40,19 @@ page as (
     limit :limit::integer + 1
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(app.habit_json(h) order by n) filter (where n <= :limit::integer), '[]'
-        ),
-        'next', case
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
+        ) as items,
+        case
             when count(*) > :limit::integer
                 then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end
-    )::text as body
-from page;
+        end as next
+    from page
+    cross join app.habit_json(h) as shown
+) as response;
 
 -- name: create_habit
 -- Weekdays are a set: they are kept in their order, each once.
@@ -63,11 +65,12 @@ values (
     (select array_agg(distinct day) from unnest(:weekdays::bigint[]) as day),
     :times_per_week::integer, :points, :visibility
 )
-returning app.habit_json(h)::text as body, h.row_version;
+returning (select shown from app.habit_json(h) as shown)::text as body, h.row_version;
 
 -- name: get_habit
-select app.habit_json(h)::text as body, h.row_version
+select shown::text as body, h.row_version
 from app.habits as h
+cross join app.habit_json(h) as shown
 where h.family_id = :family_id and h.id = :habit_id and h.is_active;
 
 -- name: update_habit
@@ -101,7 +104,7 @@ where
     and h.id = :habit_id
     and h.is_active
     and (:if_match::bigint[] is null or h.row_version = any(:if_match))
-returning app.habit_json(h)::text as body, h.row_version;
+returning (select shown from app.habit_json(h) as shown)::text as body, h.row_version;
 
 -- name: retire_habit
 update app.habits as h
@@ -114,15 +117,16 @@ where
 returning 'true' as body, null::bigint as row_version;
 
 -- name: get_retired_habit
-select app.habit_json(h)::text as body, h.row_version
+select shown::text as body, h.row_version
 from app.habits as h
+cross join app.habit_json(h) as shown
 where h.family_id = :family_id and h.id = :habit_id and not h.is_active;
 
 -- name: restore_habit
 update app.habits as h
 set deleted_at = null
 where h.family_id = :family_id and h.id = :habit_id and not h.is_active
-returning app.habit_json(h)::text as body, h.row_version;
+returning (select shown from app.habit_json(h) as shown)::text as body, h.row_version;
 
 -- name: list_habit_logs
 -- From the last day to the first. Of a habit that is not there, null; of one without logs, an empty
@@ -142,27 +146,30 @@ with page as (
     limit :limit::integer + 1
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(app.habit_log_json(l) order by n) filter (where n <= :limit::integer), '[]'
-        ),
-        'next', case
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
+        ) as items,
+        case
             when count(*) > :limit::integer
                 then max(app.cursor_of(logged_on::timestamp at time zone 'UTC', habit_id))
                     filter (where n = :limit::integer)
-        end
-    )::text as body
-from page
-having exists (
-    select from app.habits as h
-    where h.family_id = :family_id and h.id = :habit_id and h.is_active
-);
+        end as next
+    from page
+    cross join app.habit_log_json(l) as shown
+    having exists (
+        select from app.habits as h
+        where h.family_id = :family_id and h.id = :habit_id and h.is_active
+    )
+) as response;
 
 -- name: get_habit_log
-select app.habit_log_json(l)::text as body, l.row_version
+select shown::text as body, l.row_version
 from app.habit_logs as l
 inner join app.habits as h on h.family_id = l.family_id and h.id = l.habit_id
+cross join app.habit_log_json(l) as shown
 where
     l.family_id = :family_id
     and h.family_id = :family_id
@@ -227,7 +234,7 @@ set
     note = excluded.note,
     entered_on = excluded.entered_on
 where :if_match is null or l.row_version = any(:if_match)
-returning app.habit_log_json(l)::text as body, l.row_version;
+returning (select shown from app.habit_log_json(l) as shown)::text as body, l.row_version;
 
 -- name: see_habit_log
 -- For put_habit_log, which has done nothing: whether the caller sees the habit, and the log if
@@ -374,17 +381,17 @@ figures as materialized (
     ) as of_values
 )
 
-select
-    json_build_object(
-        'first_on', first_on,
-        'last_on', last_on,
-        'current_streak', current_streak,
-        'longest_streak', longest_streak,
-        'due', trim_scale(round(due / 7.0, 3)),
-        'done', trim_scale(round(done / 7.0, 3)),
-        'completion_rate', trim_scale(round(done / nullif(due, 0), 4)),
-        'sum', trim_scale(total),
-        'mean', trim_scale(round(mean, 3))
-    )::text as body,
-    null::bigint as row_version
-from figures;
+select to_json(response)::text as body, null::bigint as row_version
+from (
+    select
+        first_on,
+        last_on,
+        current_streak,
+        longest_streak,
+        trim_scale(round(due / 7.0, 3)) as due,
+        trim_scale(round(done / 7.0, 3)) as done,
+        trim_scale(round(done / nullif(due, 0), 4)) as completion_rate,
+        trim_scale(total) as sum,
+        trim_scale(round(mean, 3)) as mean
+    from figures
+) as response;

@@ -5,14 +5,15 @@
 -- not meant: the policy shows members nothing, and an empty list would pass for nobody invited.
 with page as (
     select
-        app.invitation_json(
-            i.id, i.user_id, i.email, i.role, i.is_pending, i.expires_at, i.accepted_at,
-            i.member_id, i.revoked_at, i.created_at, i.updated_at, i.row_version
-        ) as invitation,
+        shown,
         i.created_at,
         i.id,
         row_number() over (order by i.created_at desc, i.id desc) as n
     from app.invitations as i
+    cross join app.invitation_json(
+        i.id, i.user_id, i.email, i.role, i.is_pending, i.expires_at, i.accepted_at,
+        i.member_id, i.revoked_at, i.created_at, i.updated_at, i.row_version
+    ) as shown
     where
         i.family_id = :family_id
         and i.is_pending = :is_pending
@@ -21,18 +22,19 @@ with page as (
     limit :limit::integer + 1
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(invitation order by n) filter (where n <= :limit::integer), '[]'
-        ),
-        'next', case
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
+        ) as items,
+        case
             when count(*) > :limit::integer
                 then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end
-    )::text as body
-from page
-having app.current_member_role() in ('owner', 'admin');
+        end as next
+    from page
+    having app.current_member_role() in ('owner', 'admin')
+) as response;
 
 -- name: create_invitation
 -- An invitation that is pending for the same address makes way: its token works no more.
@@ -55,23 +57,26 @@ from secret
 -- Which is asked first, so that the old one is revoked when the new one comes.
 where (select count(*) from replaced) >= 0
 returning
-    json_build_object(
-        'invitation', app.invitation_json(
-            i.id, i.user_id, i.email, i.role, i.is_pending, i.expires_at, i.accepted_at,
-            i.member_id, i.revoked_at, i.created_at, i.updated_at, i.row_version
-        ),
-        'token', (select secret.token from secret)
+    (
+        select to_json(response)
+        from (
+            select shown as invitation, secret.token
+            from secret
+            cross join app.invitation_json(
+                i.id, i.user_id, i.email, i.role, i.is_pending, i.expires_at, i.accepted_at,
+                i.member_id, i.revoked_at, i.created_at, i.updated_at, i.row_version
+            ) as shown
+        ) as response
     )::text as body,
     null::bigint as row_version;
 
 -- name: get_invitation
-select
-    app.invitation_json(
-        i.id, i.user_id, i.email, i.role, i.is_pending, i.expires_at, i.accepted_at,
-        i.member_id, i.revoked_at, i.created_at, i.updated_at, i.row_version
-    )::text as body,
-    i.row_version
+select shown::text as body, i.row_version
 from app.invitations as i
+cross join app.invitation_json(
+    i.id, i.user_id, i.email, i.role, i.is_pending, i.expires_at, i.accepted_at,
+    i.member_id, i.revoked_at, i.created_at, i.updated_at, i.row_version
+) as shown
 where i.family_id = :family_id and i.id = :invitation_id and i.is_pending;
 
 -- name: revoke_invitation
@@ -85,7 +90,9 @@ where
 returning 'true' as body, null::bigint as row_version;
 
 -- name: accept_invitation
-select
-    json_build_object('family', app.family_json(joined.family), 'role', joined.role)::text as body,
-    null::bigint as row_version
-from app.accept_invitation(:token_hash) as joined;
+select to_json(response)::text as body, null::bigint as row_version
+from (
+    select shown as family, joined.role
+    from app.accept_invitation(:token_hash) as joined
+    cross join app.family_json(joined.family) as shown
+) as response;

@@ -38,17 +38,19 @@ page as (
     limit :limit::integer + 1
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(app.routine_json(r) order by n) filter (where n <= :limit::integer), '[]'
-        ),
-        'next', case
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
+        ) as items,
+        case
             when count(*) > :limit::integer
                 then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end
-    )::text as body
-from page;
+        end as next
+    from page
+    cross join app.routine_json(r) as shown
+) as response;
 
 -- name: create_routine
 -- With its first version.
@@ -84,33 +86,39 @@ steps as (
 )
 
 select
-    app.with_steps(
-        app.routine_json(r),
-        (select json_agg(app.routine_step_json(s) order by (s).position) from steps)
-    )::text as body,
+    app.with_steps(shown, (
+        select to_json(array_agg(step order by (s).position))
+        from steps
+        cross join app.routine_step_json(s) as step
+    ))::text as body,
     (r).row_version
-from made;
+from made
+cross join app.routine_json(r) as shown;
 
 -- name: get_routine
 select
-    app.with_steps(app.routine_json(r), (
-        select json_agg(app.routine_step_json(s) order by s.position)
+    app.with_steps(shown, (
+        select to_json(array_agg(step order by s.position))
         from app.routine_steps as s
+        cross join app.routine_step_json(s) as step
         where s.family_id = :family_id and s.routine_id = r.id and s.version = r.version
     ))::text as body,
     r.row_version
 from app.routines as r
+cross join app.routine_json(r) as shown
 where r.family_id = :family_id and r.id = :routine_id and r.is_active;
 
 -- name: get_retired_routine
 select
-    app.with_steps(app.routine_json(r), (
-        select json_agg(app.routine_step_json(s) order by s.position)
+    app.with_steps(shown, (
+        select to_json(array_agg(step order by s.position))
         from app.routine_steps as s
+        cross join app.routine_step_json(s) as step
         where s.family_id = :family_id and s.routine_id = r.id and s.version = r.version
     ))::text as body,
     r.row_version
 from app.routines as r
+cross join app.routine_json(r) as shown
 where r.family_id = :family_id and r.id = :routine_id and not r.is_active;
 
 -- name: update_routine
@@ -130,11 +138,15 @@ where
     and r.is_active
     and (:if_match::bigint[] is null or r.row_version = any(:if_match))
 returning
-    app.with_steps(app.routine_json(r), (
-        select json_agg(app.routine_step_json(s) order by s.position)
-        from app.routine_steps as s
-        where s.family_id = :family_id and s.routine_id = r.id and s.version = r.version
-    ))::text as body,
+    (
+        select app.with_steps(shown, (
+            select to_json(array_agg(step order by s.position))
+            from app.routine_steps as s
+            cross join app.routine_step_json(s) as step
+            where s.family_id = :family_id and s.routine_id = r.id and s.version = r.version
+        ))
+        from app.routine_json(r) as shown
+    )::text as body,
     r.row_version;
 
 -- name: retire_routine
@@ -152,27 +164,31 @@ update app.routines as r
 set deleted_at = null
 where r.family_id = :family_id and r.id = :routine_id and not r.is_active
 returning
-    app.with_steps(app.routine_json(r), (
-        select json_agg(app.routine_step_json(s) order by s.position)
-        from app.routine_steps as s
-        where s.family_id = :family_id and s.routine_id = r.id and s.version = r.version
-    ))::text as body,
+    (
+        select app.with_steps(shown, (
+            select to_json(array_agg(step order by s.position))
+            from app.routine_steps as s
+            cross join app.routine_step_json(s) as step
+            where s.family_id = :family_id and s.routine_id = r.id and s.version = r.version
+        ))
+        from app.routine_json(r) as shown
+    )::text as body,
     r.row_version;
 
 -- name: get_routine_steps
 -- The newest version; its number is what the entity tag is made of.
 select
-    app.with_steps(
-        app.routine_version_json(v), (
-            select json_agg(app.routine_step_json(s) order by s.position)
-            from app.routine_steps as s
-            where s.family_id = :family_id and s.routine_id = v.routine_id and s.version = v.version
-        )
-    )::text as body,
+    app.with_steps(shown, (
+        select to_json(array_agg(step order by s.position))
+        from app.routine_steps as s
+        cross join app.routine_step_json(s) as step
+        where s.family_id = :family_id and s.routine_id = v.routine_id and s.version = v.version
+    ))::text as body,
     v.version::bigint as row_version
 from app.routines as r
 join app.routine_versions as v
     on v.family_id = :family_id and v.routine_id = r.id and v.version = r.version
+cross join app.routine_version_json(v) as shown
 where r.family_id = :family_id and r.id = :routine_id and r.is_active;
 
 -- name: save_routine_steps
@@ -215,12 +231,14 @@ steps as (
 )
 
 select
-    app.with_steps(
-        app.routine_version_json(v),
-        (select json_agg(app.routine_step_json(s) order by (s).position) from steps)
-    )::text as body,
+    app.with_steps(shown, (
+        select to_json(array_agg(step order by (s).position))
+        from steps
+        cross join app.routine_step_json(s) as step
+    ))::text as body,
     (v).version::bigint as row_version
-from saved;
+from saved
+cross join app.routine_version_json(v) as shown;
 
 -- name: list_routine_versions
 -- Of a routine that is not there, null. The cursor is the last version of the page before.
@@ -235,36 +253,37 @@ with page as (
     limit :limit::integer + 1
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(app.routine_version_json(v) order by n) filter (where n <= :limit::integer),
-            '[]'
-        ),
-        'next', case
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
+        ) as items,
+        case
             when count(*) > :limit::integer
                 then (min(version) filter (where n <= :limit::integer))::text
-        end
-    )::text as body
-from page
-having exists (
-    select from app.routines as r
-    where r.family_id = :family_id and r.id = :routine_id and r.is_active
-);
+        end as next
+    from page
+    cross join app.routine_version_json(v) as shown
+    having exists (
+        select from app.routines as r
+        where r.family_id = :family_id and r.id = :routine_id and r.is_active
+    )
+) as response;
 
 -- name: get_routine_version
 select
-    app.with_steps(
-        app.routine_version_json(v), (
-            select json_agg(app.routine_step_json(s) order by s.position)
-            from app.routine_steps as s
-            where s.family_id = :family_id and s.routine_id = v.routine_id and s.version = v.version
-        )
-    )::text as body,
+    app.with_steps(shown, (
+        select to_json(array_agg(step order by s.position))
+        from app.routine_steps as s
+        cross join app.routine_step_json(s) as step
+        where s.family_id = :family_id and s.routine_id = v.routine_id and s.version = v.version
+    ))::text as body,
     v.version::bigint as row_version
 from app.routines as r
 join app.routine_versions as v
     on v.family_id = :family_id and v.routine_id = r.id and v.version = :version
+cross join app.routine_version_json(v) as shown
 where r.family_id = :family_id and r.id = :routine_id and r.is_active;
 
 -- name: restore_routine_version
@@ -313,12 +332,14 @@ steps as (
 )
 
 select
-    app.with_steps(
-        app.routine_version_json(v),
-        (select json_agg(app.routine_step_json(s) order by (s).position) from steps)
-    )::text as body,
+    app.with_steps(shown, (
+        select to_json(array_agg(step order by (s).position))
+        from steps
+        cross join app.routine_step_json(s) as step
+    ))::text as body,
     (v).version::bigint as row_version
-from saved;
+from saved
+cross join app.routine_version_json(v) as shown;
 
 -- name: list_routine_completions
 -- Everybody's that the caller sees, from the newest day to the oldest. Of a routine that is not
@@ -338,27 +359,27 @@ with page as (
     limit :limit::integer + 1
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(app.routine_completion_json(c) order by n)
-                filter (where n <= :limit::integer),
-            '[]'
-        ),
-        'next', case
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
+        ) as items,
+        case
             when count(*) > :limit::integer
                 then max(completed_on - date '1900-01-01' || '_' || user_id)
                     filter (where n = :limit::integer)
-        end
-    )::text as body
-from page
-having exists (
-    select from app.routines as r
-    where r.family_id = :family_id and r.id = :routine_id and r.is_active
-);
+        end as next
+    from page
+    cross join app.routine_completion_json(c) as shown
+    having exists (
+        select from app.routines as r
+        where r.family_id = :family_id and r.id = :routine_id and r.is_active
+    )
+) as response;
 
 -- name: get_routine_completion
-select app.routine_completion_json(c)::text as body, c.row_version
+select shown::text as body, c.row_version
 from app.routines as r
 join app.routine_completions as c
     on
@@ -366,6 +387,7 @@ join app.routine_completions as c
         and c.routine_id = r.id
         and c.user_id = :user_id
         and c.completed_on = :date
+cross join app.routine_completion_json(c) as shown
 where r.family_id = :family_id and r.id = :routine_id and r.is_active;
 
 -- name: save_routine_completion
@@ -396,7 +418,7 @@ where
 on conflict (family_id, routine_id, user_id, completed_on) do update
 set version = excluded.version
 where :if_match is null or c.row_version = any(:if_match)
-returning app.routine_completion_json(c)::text as body, c.row_version;
+returning (select shown from app.routine_completion_json(c) as shown)::text as body, c.row_version;
 
 -- name: delete_routine_completion
 delete from app.routine_completions as c

@@ -42,16 +42,17 @@ page as (
     limit :limit::integer + 1
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(app.score_json(e) order by n) filter (where n <= :limit::integer), '[]'
-        ),
-        'next', case
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
+        ) as items,
+        case
             when count(*) > :limit::integer
                 then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end,
-        'total', (
+        end as next,
+        (
             select coalesce(sum(e.points), 0)
             from app.score_entries as e
             where
@@ -61,9 +62,10 @@ select
                 >= case when :from_day::date is null then '-infinity' else :from_day end
                 and e.scored_on
                 <= case when :to_day::date is null then 'infinity' else :to_day end
-        )
-    )::text as body
-from page;
+        ) as total
+    from page
+    cross join app.score_json(e) as shown
+) as response;
 
 -- name: get_leaderboard
 -- Every active member, with the points of the period that holds the day: the family's today, if
@@ -109,24 +111,19 @@ ranked as (
     where m.family_id = :family_id and m.is_active
 )
 
-select
-    json_build_object(
-        'period', :period,
-        'first_on', s.first_on,
-        'last_on', s.last_on,
-        'time_zone', s.time_zone,
-        'items', (
-            select
-                json_agg(
-                    json_build_object(
-                        'rank', r.rank,
-                        'user_id', r.user_id,
-                        'display_name', r.display_name,
-                        'points', r.points
-                    )
-                    order by r.rank, r.display_name, r.user_id
-                )
-            from ranked as r
-        )
-    )::text as body
-from span as s;
+select to_json(response)::text as body
+from (
+    select
+        :period as period,
+        s.first_on,
+        s.last_on,
+        s.time_zone,
+        (
+            select to_json(array_agg(to_json(r) order by r.rank, r.display_name, r.user_id))
+            from (
+                select rank, user_id, display_name, points
+                from ranked
+            ) as r
+        ) as items
+    from span as s
+) as response;

@@ -58,17 +58,19 @@ page as (
     limit :limit::integer + 1
 )
 
-select
-    json_build_object(
-        'items', coalesce(
-            json_agg(app.task_json(t) order by n) filter (where n <= :limit::integer), '[]'
-        ),
-        'next', case
+select to_json(response)::text as body
+from (
+    select
+        coalesce(
+            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
+        ) as items,
+        case
             when count(*) > :limit::integer
                 then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end
-    )::text as body
-from page;
+        end as next
+    from page
+    cross join app.task_json(t) as shown
+) as response;
 
 -- name: create_task
 insert into app.tasks as t (
@@ -78,11 +80,12 @@ values (
     :family_id, :user_id, :title, :description, :due_on, :visibility, :points,
     case when :is_completed::boolean then now() end
 )
-returning app.task_json(t)::text as body, t.row_version;
+returning (select shown from app.task_json(t) as shown)::text as body, t.row_version;
 
 -- name: get_task
-select app.task_json(t)::text as body, t.row_version
+select shown::text as body, t.row_version
 from app.tasks as t
+cross join app.task_json(t) as shown
 where t.family_id = :family_id and t.id = :task_id;
 
 -- name: update_task
@@ -111,7 +114,7 @@ where
     t.family_id = :family_id
     and t.id = :task_id
     and (:if_match::bigint[] is null or t.row_version = any(:if_match))
-returning app.task_json(t)::text as body, t.row_version;
+returning (select shown from app.task_json(t) as shown)::text as body, t.row_version;
 
 -- name: delete_task
 delete from app.tasks as t

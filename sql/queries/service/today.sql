@@ -26,11 +26,7 @@ with today as (
 
 due_habits as (
     select
-        json_build_object(
-            'habit', app.habit_json(h),
-            'log', case when l.habit_id is not null then app.habit_log_json(l) end,
-            'done_this_week', week.done
-        ) as habit,
+        to_json(shown) as habit,
         h.created_at,
         h.id
     from app.habits as h
@@ -47,6 +43,11 @@ due_habits as (
             and l.logged_on >= (select d.monday from today as d)
             and l.logged_on <= (select d.monday + 6 from today as d)
     ) as week
+    cross join lateral (
+        select habit, log, week.done as done_this_week
+        from app.habit_json(h) as habit
+        left join app.habit_log_json(l) as log on l.habit_id is not null
+    ) as shown
     where
         h.family_id = :family_id
         and h.user_id = :user_id
@@ -160,7 +161,7 @@ done_routines as materialized (
     select
         c.routine_id,
         bool_or(c.user_id = :user_id) as is_done,
-        json_agg(c.user_id order by c.created_at, c.user_id) as done_by
+        to_json(array_agg(c.user_id order by c.created_at, c.user_id)) as done_by
     from app.routine_completions as c
     where c.family_id = :family_id and c.completed_on = (select d.day from today as d)
     group by c.routine_id
@@ -168,11 +169,7 @@ done_routines as materialized (
 
 routines as (
     select
-        json_build_object(
-            'routine', app.routine_json(s.r),
-            'is_done', coalesce(done.is_done, false),
-            'done_by', coalesce(done.done_by, '[]')
-        ) as routine,
+        to_json(shown) as routine,
         s.created_at,
         s.id
     from (
@@ -182,26 +179,35 @@ routines as (
         limit 100
     ) as s
     left join done_routines as done on done.routine_id = s.id
+    cross join lateral (
+        select
+            routine,
+            coalesce(done.is_done, false) as is_done,
+            coalesce(done.done_by, '[]') as done_by
+        from app.routine_json(s.r) as routine
+    ) as shown
 )
 
-select
-    json_build_object(
-        'day', d.day,
-        'time_zone', d.time_zone,
-        'habits', (
-            select coalesce(json_agg(habit order by created_at, id), '[]')
+select to_json(response)::text as body
+from (
+    select
+        d.day,
+        d.time_zone,
+        (
+            select coalesce(to_json(array_agg(habit order by created_at, id)), '[]')
             from due_habits
-        ),
-        'tasks', (
+        ) as habits,
+        (
             select
                 coalesce(
-                    json_agg(app.task_json(t) order by completed_at nulls first, due_on, id), '[]'
+                    to_json(array_agg(shown order by completed_at nulls first, due_on, id)), '[]'
                 )
             from tasks
-        ),
-        'routines', (
-            select coalesce(json_agg(routine order by created_at desc, id desc), '[]')
+            cross join app.task_json(t) as shown
+        ) as tasks,
+        (
+            select coalesce(to_json(array_agg(routine order by created_at desc, id desc)), '[]')
             from routines
-        )
-    )::text as body
-from today as d;
+        ) as routines
+    from today as d
+) as response;
