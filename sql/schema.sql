@@ -1283,6 +1283,73 @@ $$;
 ALTER FUNCTION app.own_credentials() OWNER TO app_auth;
 COMMENT ON FUNCTION app.own_credentials() IS 'The password hash of the user of the context.';
 
+CREATE FUNCTION app.record_score(kind app.score_kind, family_id uuid, source_id uuid, user_id uuid, scored_on date, points integer, is_done boolean) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+    v_last app.score_entries;
+    v_is_awarded boolean;
+    v_points integer := record_score.points;
+begin
+    -- The kinds are named again, for a partial index serves only a query that says so.
+    if record_score.kind in ('task', 'exercise') then
+        select * into v_last
+        from app.score_entries as e
+        where
+            e.family_id = record_score.family_id
+            and e.kind in ('task', 'exercise')
+            and e.kind = record_score.kind
+            and e.source_id = record_score.source_id
+        order by e.sequence desc
+        limit 1;
+    else
+        select * into v_last
+        from app.score_entries as e
+        where
+            e.family_id = record_score.family_id
+            and e.kind in ('habit', 'routine')
+            and e.kind = record_score.kind
+            and e.source_id = record_score.source_id
+            and e.user_id = record_score.user_id
+            and e.scored_on = record_score.scored_on
+        order by e.sequence desc
+        limit 1;
+    end if;
+
+    v_is_awarded := coalesce(v_last.sequence % 2 = 1, false);
+
+    if v_is_awarded and (not is_done or v_last.scored_on <> record_score.scored_on) then
+        insert into app.score_entries (
+            family_id, user_id, kind, source_id, scored_on, sequence, points
+        )
+        values (
+            v_last.family_id, v_last.user_id, v_last.kind, v_last.source_id, v_last.scored_on,
+            v_last.sequence + 1, -v_last.points
+        );
+
+        -- What was only moved to another day takes as many points along as it had.
+        v_is_awarded := false;
+        v_last.sequence := v_last.sequence + 1;
+        v_points := v_last.points;
+    end if;
+
+    if is_done and not v_is_awarded and v_points > 0 then
+        insert into app.score_entries (
+            family_id, user_id, kind, source_id, scored_on, sequence, points
+        )
+        values (
+            record_score.family_id, record_score.user_id, record_score.kind,
+            record_score.source_id, record_score.scored_on,
+            coalesce(v_last.sequence, 0) + 1, v_points
+        );
+    end if;
+end
+$$;
+ALTER FUNCTION app.record_score(kind app.score_kind, family_id uuid, source_id uuid, user_id uuid, scored_on date, points integer, is_done boolean) OWNER TO app_auth;
+COMMENT ON FUNCTION app.record_score(kind app.score_kind, family_id uuid, source_id uuid, user_id uuid, scored_on date, points integer, is_done boolean) IS 'Awards the points of what was done, or reverses what was awarded; for trigger functions.';
+
 CREATE FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2193,125 +2260,115 @@ $_$;
 ALTER FUNCTION app.tg_require_visible_parent() OWNER TO app_owner;
 COMMENT ON FUNCTION app.tg_require_visible_parent() IS 'Trigger: refuses a part of something that its writer does not see. Arguments: table, column.';
 
-CREATE FUNCTION app.tg_score() RETURNS trigger
+CREATE FUNCTION app.tg_score_exercise_log() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
 declare
-    v_row record := coalesce(NEW, OLD);
-    v_kind app.score_kind := TG_ARGV[0];
-    v_is_done boolean;
-    v_source_id uuid;
-    v_user_id uuid;
-    v_scored_on date;
-    v_points integer;
-    v_last app.score_entries;
-    v_is_awarded boolean;
+    v_log app.exercise_logs := coalesce(NEW, OLD);
 begin
-    case v_kind
-        when 'task' then
-            v_is_done := v_row.is_completed;
-            v_source_id := v_row.id;
-            -- Of a shared task to whoever did it; without a context to its owner.
-            v_user_id := coalesce(
-                case when v_row.family_id = app.current_family_id() then app.current_user_id() end,
-                v_row.user_id
-            );
-            v_scored_on := (
-                select (v_row.completed_at at time zone f.time_zone)::date
-                from app.families as f
-                where f.id = v_row.family_id
-            );
-            v_points := v_row.points;
-        when 'habit' then
-            v_is_done := TG_OP <> 'DELETE' and v_row.is_done;
-            v_source_id := v_row.habit_id;
-            v_user_id := v_row.user_id;
-            v_scored_on := v_row.logged_on;
-            v_points := (
-                select h.points
-                from app.habits as h
-                where h.family_id = v_row.family_id and h.id = v_row.habit_id
-            );
-        when 'routine' then
-            v_is_done := TG_OP <> 'DELETE';
-            v_source_id := v_row.routine_id;
-            v_user_id := v_row.user_id;
-            v_scored_on := v_row.completed_on;
-            v_points := (
-                select r.points
-                from app.routines as r
-                where r.family_id = v_row.family_id and r.id = v_row.routine_id
-            );
-        when 'exercise' then
-            v_is_done := TG_OP <> 'DELETE';
-            v_source_id := v_row.id;
-            v_user_id := v_row.user_id;
-            v_scored_on := v_row.performed_on;
-            v_points := (
-                select x.points
-                from app.exercises as x
-                where x.family_id = v_row.family_id and x.id = v_row.exercise_id
-            );
-    end case;
-
-    -- The kinds are named again, for a partial index serves only a query that says so.
-    if v_kind in ('task', 'exercise') then
-        select * into v_last
-        from app.score_entries as e
-        where
-            e.family_id = v_row.family_id
-            and e.kind in ('task', 'exercise')
-            and e.kind = v_kind
-            and e.source_id = v_source_id
-        order by e.sequence desc
-        limit 1;
-    else
-        select * into v_last
-        from app.score_entries as e
-        where
-            e.family_id = v_row.family_id
-            and e.kind in ('habit', 'routine')
-            and e.kind = v_kind
-            and e.source_id = v_source_id
-            and e.user_id = v_user_id
-            and e.scored_on = v_scored_on
-        order by e.sequence desc
-        limit 1;
-    end if;
-
-    v_is_awarded := coalesce(v_last.sequence % 2 = 1, false);
-
-    if v_is_awarded and (not v_is_done or v_last.scored_on <> v_scored_on) then
-        insert into app.score_entries (
-            family_id, user_id, kind, source_id, scored_on, sequence, points
-        )
-        values (
-            v_last.family_id, v_last.user_id, v_last.kind, v_last.source_id, v_last.scored_on,
-            v_last.sequence + 1, -v_last.points
-        );
-
-        -- What was only moved to another day takes as many points along as it had.
-        v_is_awarded := false;
-        v_last.sequence := v_last.sequence + 1;
-        v_points := v_last.points;
-    end if;
-
-    if v_is_done and not v_is_awarded and v_points > 0 then
-        insert into app.score_entries (
-            family_id, user_id, kind, source_id, scored_on, sequence, points
-        )
-        values (
-            v_row.family_id, v_user_id, v_kind, v_source_id, v_scored_on,
-            coalesce(v_last.sequence, 0) + 1, v_points
-        );
-    end if;
+    perform app.record_score(
+        'exercise',
+        v_log.family_id,
+        v_log.id,
+        v_log.user_id,
+        v_log.performed_on,
+        (
+            select x.points
+            from app.exercises as x
+            where x.family_id = v_log.family_id and x.id = v_log.exercise_id
+        ),
+        TG_OP <> 'DELETE'
+    );
 
     return null;
 end
 $$;
-ALTER FUNCTION app.tg_score() OWNER TO app_auth;
-COMMENT ON FUNCTION app.tg_score() IS 'Trigger: awards the points of what was completed, or reverses what was awarded.';
+ALTER FUNCTION app.tg_score_exercise_log() OWNER TO app_auth;
+COMMENT ON FUNCTION app.tg_score_exercise_log() IS 'Trigger: awards the points of an exercise log, moves them or reverses them.';
+
+CREATE FUNCTION app.tg_score_habit_log() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_log app.habit_logs := coalesce(NEW, OLD);
+begin
+    perform app.record_score(
+        'habit',
+        v_log.family_id,
+        v_log.habit_id,
+        v_log.user_id,
+        v_log.logged_on,
+        (
+            select h.points
+            from app.habits as h
+            where h.family_id = v_log.family_id and h.id = v_log.habit_id
+        ),
+        TG_OP <> 'DELETE' and v_log.is_done
+    );
+
+    return null;
+end
+$$;
+ALTER FUNCTION app.tg_score_habit_log() OWNER TO app_auth;
+COMMENT ON FUNCTION app.tg_score_habit_log() IS 'Trigger: awards the points of a habit for a day, or reverses them.';
+
+CREATE FUNCTION app.tg_score_routine_completion() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_completion app.routine_completions := coalesce(NEW, OLD);
+begin
+    perform app.record_score(
+        'routine',
+        v_completion.family_id,
+        v_completion.routine_id,
+        v_completion.user_id,
+        v_completion.completed_on,
+        (
+            select r.points
+            from app.routines as r
+            where r.family_id = v_completion.family_id and r.id = v_completion.routine_id
+        ),
+        TG_OP <> 'DELETE'
+    );
+
+    return null;
+end
+$$;
+ALTER FUNCTION app.tg_score_routine_completion() OWNER TO app_auth;
+COMMENT ON FUNCTION app.tg_score_routine_completion() IS 'Trigger: awards the points of a routine for a day, or reverses them.';
+
+CREATE FUNCTION app.tg_score_task() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    perform app.record_score(
+        'task',
+        NEW.family_id,
+        NEW.id,
+        -- Without a context, of a DBA's, it is its owner's.
+        coalesce(
+            case when NEW.family_id = app.current_family_id() then app.current_user_id() end,
+            NEW.user_id
+        ),
+        (
+            select (NEW.completed_at at time zone f.time_zone)::date
+            from app.families as f
+            where f.id = NEW.family_id
+        ),
+        NEW.points,
+        NEW.is_completed
+    );
+
+    return null;
+end
+$$;
+ALTER FUNCTION app.tg_score_task() OWNER TO app_auth;
+COMMENT ON FUNCTION app.tg_score_task() IS 'Trigger: awards the points of a task, or reverses them.';
 
 CREATE FUNCTION app.tg_touch() RETURNS trigger
     LANGUAGE plpgsql
@@ -2787,16 +2844,16 @@ CREATE TRIGGER _200_keep_an_owner BEFORE UPDATE ON app.family_memberships FOR EA
 CREATE TRIGGER _200_refuse_members AFTER INSERT ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_members();
 CREATE TRIGGER _200_refuse_others BEFORE UPDATE OF name, description, target_value, unit, weekdays, times_per_week, points, visibility ON app.habits FOR EACH ROW WHEN ((old.user_id <> app.current_user_id())) EXECUTE FUNCTION app.tg_refuse_change('a habit is changed by its owner');
 CREATE TRIGGER _210_require_active_user BEFORE UPDATE ON app.family_memberships FOR EACH ROW WHEN (((old.deleted_at IS NOT NULL) AND (new.deleted_at IS NULL))) EXECUTE FUNCTION app.tg_require_active_user();
-CREATE TRIGGER _500_score_insert AFTER INSERT ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_score('exercise');
-CREATE TRIGGER _500_score_insert AFTER INSERT ON app.habit_logs FOR EACH ROW WHEN (new.is_done) EXECUTE FUNCTION app.tg_score('habit');
-CREATE TRIGGER _500_score_insert AFTER INSERT ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.tg_score('routine');
-CREATE TRIGGER _500_score_insert AFTER INSERT ON app.tasks FOR EACH ROW WHEN (new.is_completed) EXECUTE FUNCTION app.tg_score('task');
-CREATE TRIGGER _510_score_update AFTER UPDATE ON app.exercise_logs FOR EACH ROW WHEN ((old.performed_on <> new.performed_on)) EXECUTE FUNCTION app.tg_score('exercise');
-CREATE TRIGGER _510_score_update AFTER UPDATE ON app.habit_logs FOR EACH ROW WHEN ((old.is_done <> new.is_done)) EXECUTE FUNCTION app.tg_score('habit');
-CREATE TRIGGER _510_score_update AFTER UPDATE ON app.tasks FOR EACH ROW WHEN ((old.is_completed <> new.is_completed)) EXECUTE FUNCTION app.tg_score('task');
-CREATE TRIGGER _520_score_delete AFTER DELETE ON app.exercise_logs FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_score('exercise');
-CREATE TRIGGER _520_score_delete AFTER DELETE ON app.habit_logs FOR EACH ROW WHEN ((old.is_done AND (pg_trigger_depth() = 0))) EXECUTE FUNCTION app.tg_score('habit');
-CREATE TRIGGER _520_score_delete AFTER DELETE ON app.routine_completions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_score('routine');
+CREATE TRIGGER _500_score_insert AFTER INSERT ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_score_exercise_log();
+CREATE TRIGGER _500_score_insert AFTER INSERT ON app.habit_logs FOR EACH ROW WHEN (new.is_done) EXECUTE FUNCTION app.tg_score_habit_log();
+CREATE TRIGGER _500_score_insert AFTER INSERT ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.tg_score_routine_completion();
+CREATE TRIGGER _500_score_insert AFTER INSERT ON app.tasks FOR EACH ROW WHEN (new.is_completed) EXECUTE FUNCTION app.tg_score_task();
+CREATE TRIGGER _510_score_update AFTER UPDATE ON app.exercise_logs FOR EACH ROW WHEN ((old.performed_on <> new.performed_on)) EXECUTE FUNCTION app.tg_score_exercise_log();
+CREATE TRIGGER _510_score_update AFTER UPDATE ON app.habit_logs FOR EACH ROW WHEN ((old.is_done <> new.is_done)) EXECUTE FUNCTION app.tg_score_habit_log();
+CREATE TRIGGER _510_score_update AFTER UPDATE ON app.tasks FOR EACH ROW WHEN ((old.is_completed <> new.is_completed)) EXECUTE FUNCTION app.tg_score_task();
+CREATE TRIGGER _520_score_delete AFTER DELETE ON app.exercise_logs FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_score_exercise_log();
+CREATE TRIGGER _520_score_delete AFTER DELETE ON app.habit_logs FOR EACH ROW WHEN ((old.is_done AND (pg_trigger_depth() = 0))) EXECUTE FUNCTION app.tg_score_habit_log();
+CREATE TRIGGER _520_score_delete AFTER DELETE ON app.routine_completions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_score_routine_completion();
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.conversations FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit('private');
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit('private');
 CREATE TRIGGER _900_audit AFTER INSERT OR DELETE OR UPDATE ON app.exercises FOR EACH ROW EXECUTE FUNCTION app.tg_record_audit();
@@ -3018,7 +3075,7 @@ CREATE POLICY insert_auth ON app.refresh_tokens FOR INSERT TO app_auth WITH CHEC
 COMMENT ON POLICY insert_auth ON app.refresh_tokens IS 'The functions of app_auth append links.';
 
 CREATE POLICY insert_auth ON app.score_entries FOR INSERT TO app_auth WITH CHECK (true);
-COMMENT ON POLICY insert_auth ON app.score_entries IS 'The trigger function appends.';
+COMMENT ON POLICY insert_auth ON app.score_entries IS 'record_score appends.';
 
 CREATE POLICY insert_auth ON app.sessions FOR INSERT TO app_auth WITH CHECK ((revoked_at IS NULL));
 COMMENT ON POLICY insert_auth ON app.sessions IS 'The functions of app_auth begin sessions, never an ended one.';
@@ -3115,7 +3172,7 @@ CREATE POLICY select_auth ON app.routines FOR SELECT TO app_auth USING (true);
 COMMENT ON POLICY select_auth ON app.routines IS 'The trigger function of the ledger of points sees what doing it is worth.';
 
 CREATE POLICY select_auth ON app.score_entries FOR SELECT TO app_auth USING (true);
-COMMENT ON POLICY select_auth ON app.score_entries IS 'The trigger function finds what was awarded.';
+COMMENT ON POLICY select_auth ON app.score_entries IS 'record_score finds what was awarded.';
 
 CREATE POLICY select_auth ON app.sessions FOR SELECT TO app_auth USING (true);
 COMMENT ON POLICY select_auth ON app.sessions IS 'The functions of app_auth find sessions.';
@@ -3625,6 +3682,8 @@ GRANT ALL ON FUNCTION app.open_session(user_id uuid, password_hash text, token_h
 REVOKE ALL ON FUNCTION app.own_credentials() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.own_credentials() TO app_api;
 
+REVOKE ALL ON FUNCTION app.record_score(kind app.score_kind, family_id uuid, source_id uuid, user_id uuid, scored_on date, points integer, is_done boolean) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) TO app_api;
 
@@ -3790,8 +3849,17 @@ GRANT ALL ON FUNCTION app.tg_require_active_user() TO app_owner;
 
 REVOKE ALL ON FUNCTION app.tg_require_visible_parent() FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION app.tg_score() FROM PUBLIC;
-GRANT ALL ON FUNCTION app.tg_score() TO app_owner;
+REVOKE ALL ON FUNCTION app.tg_score_exercise_log() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tg_score_exercise_log() TO app_owner;
+
+REVOKE ALL ON FUNCTION app.tg_score_habit_log() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tg_score_habit_log() TO app_owner;
+
+REVOKE ALL ON FUNCTION app.tg_score_routine_completion() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tg_score_routine_completion() TO app_owner;
+
+REVOKE ALL ON FUNCTION app.tg_score_task() FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tg_score_task() TO app_owner;
 
 REVOKE ALL ON FUNCTION app.tg_touch() FROM PUBLIC;
 

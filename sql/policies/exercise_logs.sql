@@ -3,8 +3,8 @@
 -- family_id, user_id and exercise_id cannot be updated: a log is of what was done, by whom it was.
 -- app_ops reads what policies compare, for explain_access, and nothing of the content.
 --
--- requires: 0012_exercises current_user_id current_family_id tg_touch tg_refuse_change tg_score
--- requires: tg_record_audit
+-- requires: 0012_exercises current_user_id current_family_id tg_touch tg_refuse_change
+-- requires: tg_score_exercise_log tg_record_audit
 
 revoke all on app.exercise_logs from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.exercise_logs to app_api, app_reader;
@@ -101,13 +101,13 @@ create or replace trigger _110_refuse_truncate
 create or replace trigger _500_score_insert
     after insert on app.exercise_logs
     for each row
-    execute function app.tg_score('exercise');
+    execute function app.tg_score_exercise_log();
 
 create or replace trigger _510_score_update
     after update on app.exercise_logs
     for each row
     when (OLD.performed_on <> NEW.performed_on)
-    execute function app.tg_score('exercise');
+    execute function app.tg_score_exercise_log();
 
 -- A log that is deleted was a mistake, and its points are reversed. One that goes in a cascade was
 -- none, and they stay.
@@ -115,7 +115,7 @@ create or replace trigger _520_score_delete
     after delete on app.exercise_logs
     for each row
     when (pg_catalog.pg_trigger_depth() = 0)
-    execute function app.tg_score('exercise');
+    execute function app.tg_score_exercise_log();
 
 create or replace trigger _900_audit
     after insert or update or delete on app.exercise_logs

@@ -5,8 +5,7 @@
 -- explain_access, and nothing of the content.
 --
 -- requires: 0013_habits current_user_id current_family_id tg_touch tg_refuse_change
--- requires: tg_require_visible_parent tg_score
--- requires: tg_record_audit
+-- requires: tg_require_visible_parent tg_score_habit_log tg_record_audit
 
 revoke all on app.habit_logs from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.habit_logs to app_api, app_reader;
@@ -108,13 +107,13 @@ create or replace trigger _500_score_insert
     after insert on app.habit_logs
     for each row
     when (NEW.is_done)
-    execute function app.tg_score('habit');
+    execute function app.tg_score_habit_log();
 
 create or replace trigger _510_score_update
     after update on app.habit_logs
     for each row
     when (OLD.is_done <> NEW.is_done)
-    execute function app.tg_score('habit');
+    execute function app.tg_score_habit_log();
 
 -- A log that is deleted was a mistake, and its points are reversed. One that goes in a cascade was
 -- none, and they stay.
@@ -122,7 +121,7 @@ create or replace trigger _520_score_delete
     after delete on app.habit_logs
     for each row
     when (OLD.is_done and pg_catalog.pg_trigger_depth() = 0)
-    execute function app.tg_score('habit');
+    execute function app.tg_score_habit_log();
 
 create or replace trigger _900_audit
     after insert or update or delete on app.habit_logs

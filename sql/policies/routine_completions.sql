@@ -4,8 +4,8 @@
 -- takes only that back. Marked again, a day is done in the version that the routine has by now:
 -- nothing else can be updated. app_ops reads what policies compare, for explain_access.
 --
--- requires: 0014_routines current_user_id current_family_id tg_touch tg_refuse_change tg_score
--- requires: tg_record_audit
+-- requires: 0014_routines current_user_id current_family_id tg_touch tg_refuse_change
+-- requires: tg_score_routine_completion tg_record_audit
 
 revoke all on app.routine_completions from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.routine_completions to app_api, app_reader;
@@ -101,7 +101,7 @@ create or replace trigger _110_refuse_truncate
 create or replace trigger _500_score_insert
     after insert on app.routine_completions
     for each row
-    execute function app.tg_score('routine');
+    execute function app.tg_score_routine_completion();
 
 -- A completion that is deleted was a mistake, and its points are reversed. One that goes in a
 -- cascade was none, and they stay.
@@ -109,7 +109,7 @@ create or replace trigger _520_score_delete
     after delete on app.routine_completions
     for each row
     when (pg_catalog.pg_trigger_depth() = 0)
-    execute function app.tg_score('routine');
+    execute function app.tg_score_routine_completion();
 
 create or replace trigger _900_audit
     after insert or update or delete on app.routine_completions

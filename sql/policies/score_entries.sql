@@ -1,6 +1,6 @@
 -- score_entries: the family sees everybody's points; an entry says how many, not what was done.
 --
--- Only app_auth writes, through the trigger function score. Neither update nor delete is granted to
+-- Only app_auth writes, through record_score. Neither update nor delete is granted to
 -- anybody: entries are append-only and go with their member. app_ops reads what policies compare,
 -- for explain_access.
 --
@@ -38,7 +38,7 @@ create policy select_auth
     to app_auth
     using (true);
 comment on policy select_auth on app.score_entries is
-    'The trigger function finds what was awarded.';
+    'record_score finds what was awarded.';
 
 drop policy if exists select_ops on app.score_entries;
 create policy select_ops
@@ -56,7 +56,7 @@ create policy insert_auth
     to app_auth
     with check (true);
 comment on policy insert_auth on app.score_entries is
-    'The trigger function appends.';
+    'record_score appends.';
 
 create or replace trigger _100_refuse_change
     before update on app.score_entries

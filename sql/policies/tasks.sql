@@ -6,8 +6,7 @@
 -- and nothing of the content.
 --
 -- requires: 0015_scores current_user_id current_family_id current_member_role tg_touch
--- requires: tg_refuse_change
--- requires: tg_score tg_record_audit
+-- requires: tg_refuse_change tg_score_task tg_record_audit
 
 revoke all on app.tasks from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.tasks to app_api, app_reader;
@@ -107,13 +106,13 @@ create or replace trigger _500_score_insert
     after insert on app.tasks
     for each row
     when (NEW.is_completed)
-    execute function app.tg_score('task');
+    execute function app.tg_score_task();
 
 create or replace trigger _510_score_update
     after update on app.tasks
     for each row
     when (OLD.is_completed <> NEW.is_completed)
-    execute function app.tg_score('task');
+    execute function app.tg_score_task();
 
 create or replace trigger _900_audit
     after insert or update or delete on app.tasks

@@ -291,7 +291,7 @@ UNTRUE = [
         "alter table app.audit_log_of_old enable row level security",
     ),
     ("SEC013 app.tasks._100_touch", "alter function app.tg_touch() security definer"),
-    ("SEC013 app.tasks._500_score_insert", "alter function app.tg_score() rename to another"),
+    ("SEC013 app.tasks._500_score_insert", "alter function app.tg_score_task() rename to another"),
     ("SEC014 app.tg_touch", "alter function app.tg_touch() security definer"),
     ("SEC014 app.assert_membership", "alter function app.assert_membership() security definer"),
     (

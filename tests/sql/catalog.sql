@@ -1683,19 +1683,11 @@ cross join aclexplode(f.proacl) as a
 where f.prorettype = 'trigger'::regtype
     and pg_get_userbyid(a.grantee) not in (f.owner, 'app_owner');
 
--- rule: the service calls every function
--- but tg_touch: of triggers
--- but tg_refuse_change: of triggers
--- but tg_record_audit: of triggers
--- but tg_keep_an_owner: of triggers
--- but tg_score: of triggers
--- but tg_refuse_members: of triggers
--- but tg_require_active_user: of triggers
--- but tg_check_step: of triggers
--- but tg_require_visible_parent: of triggers
+-- rule: the service calls every function, but those of triggers
 -- but begin_session: of app_auth
 -- but resolve_membership: of app_auth
 -- but revoke_sessions: of app_auth
+-- but record_score: of app_auth
 -- but event_metadata: of app_auth
 -- but restore_account: of app_ops
 -- but restore_family: of app_ops
@@ -1708,7 +1700,9 @@ where f.prorettype = 'trigger'::regtype
 -- finds restore_user:
 --     create function app.restore_user() returns integer language sql as $$ select 1 $$;
 --     revoke execute on function app.restore_user() from public;
-select name from functions where not has_function_privilege('app_api', oid, 'execute');
+select name
+from functions
+where prorettype <> 'trigger'::regtype and not has_function_privilege('app_api', oid, 'execute');
 
 -- rule: nobody but the service calls functions, besides their owners
 -- Those of the context are for all.
