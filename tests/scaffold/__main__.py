@@ -140,7 +140,7 @@ def write(table: Table) -> list[Path]:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701 - SQL and Python, not HTML
     )
-    environment.globals["listed"] = listed
+    environment.globals |= {"listed": listed, "wrapped": wrapped}
     texts = {
         path: environment.get_template(f"{template}.j2").render(t=table)
         for template, path in paths(table).items()
@@ -157,14 +157,18 @@ def listed(before: str, names: Sequence[str], after: str) -> str:
     line = f"{before} ({', '.join(names)}){after}"
     if len(line) <= WIDTH:
         return line
-    indent = " " * (len(before) - len(before.lstrip()))
-    lines = textwrap.wrap(
-        ", ".join(names),
-        WIDTH,
-        initial_indent=f"{indent}    ",
-        subsequent_indent=f"{indent}    ",
-    )
-    return "\n".join([f"{before} (", *lines, f"{indent}){after}"])
+    indent = " " * ((len(before) - len(before.lstrip()) + 3) // 4 * 4)
+    return f"{wrapped(f'{before} (', names)}\n{indent}){after}"
+
+
+def wrapped(before: str, names: Sequence[str]) -> str:
+    """Return names after a text, in its line or in as many below it as they need."""
+    line = f"{before} {', '.join(names)}"
+    if len(line) <= WIDTH and not before.endswith("("):
+        return line
+    indent = " " * ((len(before) - len(before.lstrip()) + 3) // 4 * 4 + 4)
+    lines = textwrap.wrap(", ".join(names), WIDTH, initial_indent=indent, subsequent_indent=indent)
+    return "\n".join([before, *lines])
 
 
 def _narrow(text: str) -> str:

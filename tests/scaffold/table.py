@@ -24,7 +24,7 @@ BASE_COLUMNS = {
 
 # Names that the queries and endpoints have for something else.
 TAKEN_NAMES = {
-    *("limit", "cursor", "patch", "if_match", "may_create", "after_at", "after_id", "shown"),
+    *("limit", "cursor", "patch", "if_match", "may_create", "after_at", "after_id", "n", "shown"),
 }
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -240,8 +240,8 @@ class Table:
 
     @property
     def alias(self) -> str:
-        """Its alias in queries."""
-        return "e" if self.parent else self.name[0]
+        """Its alias in queries, where n is a row's number or its new values, and p its parent."""
+        return "e" if self.parent or self.name[0] in "np" else self.name[0]
 
     @property
     def path(self) -> str:

@@ -53,6 +53,7 @@ SWEEPS = (
         (["errands", f"{FIELDS} family_id:integer"], "FIELDS: family_id is taken"),
         (["errands", f"{FIELDS} limit:integer"], "FIELDS: 'limit' is no name for a column"),
         (["errands", f"{FIELDS} order:integer"], "FIELDS: 'order' is no name for a column"),
+        (["errands", f"{FIELDS} n:integer"], "FIELDS: n is taken"),
         (["errands", f"{FIELDS} due:date"], "FIELDS: due: a date is called due_on"),
         (["errands", f"{FIELDS} done:boolean"], "FIELDS: done: a boolean is called is_done"),
         (["errands", FIELDS, "--parent", "nothings"], "PARENT: there is no table app.nothings"),

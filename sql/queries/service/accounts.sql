@@ -50,10 +50,10 @@ where u.id = :user_id;
 -- name: update_me
 update app.users as u
 set
-    full_name = coalesce(patch.fields ->> 'full_name', u.full_name),
-    time_zone = coalesce(patch.fields ->> 'time_zone', u.time_zone),
-    is_notified = coalesce((patch.fields ->> 'is_notified')::boolean, u.is_notified)
-from (select :patch::jsonb as fields) as patch
+    (full_name, time_zone, is_notified) = (
+        select n.full_name, n.time_zone, n.is_notified
+        from jsonb_populate_record(u, :patch::jsonb) as n
+    )
 where
     u.id = :user_id
     and (:if_match::bigint[] is null or u.row_version = any(:if_match))

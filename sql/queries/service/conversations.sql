@@ -39,8 +39,7 @@ where c.family_id = :family_id and c.id = :conversation_id;
 
 -- name: update_conversation
 update app.conversations as c
-set title = coalesce(patch.fields ->> 'title', c.title)
-from (select :patch::jsonb as fields) as patch
+set title = (select n.title from jsonb_populate_record(c, :patch::jsonb) as n)
 where
     c.family_id = :family_id
     and c.id = :conversation_id

@@ -48,13 +48,10 @@ where e.family_id = :family_id and e.id = :exercise_id and not e.is_active;
 -- name: update_exercise
 update app.exercises as e
 set
-    name = coalesce(patch.fields ->> 'name', e.name),
-    description = case
-        when patch.fields ? 'description' then patch.fields ->> 'description'
-        else e.description
-    end,
-    points = coalesce((patch.fields ->> 'points')::integer, e.points)
-from (select :patch::jsonb as fields) as patch
+    (name, description, points) = (
+        select n.name, n.description, n.points
+        from jsonb_populate_record(e, :patch::jsonb) as n
+    )
 where
     e.family_id = :family_id
     and e.id = :exercise_id
@@ -155,30 +152,11 @@ where
 -- A measure that is absent keeps its value, a null takes it away.
 update app.exercise_logs as l
 set
-    performed_on = coalesce((patch.fields ->> 'performed_on')::date, l.performed_on),
-    sets = case
-        when patch.fields ? 'sets' then (patch.fields ->> 'sets')::integer
-        else l.sets
-    end,
-    reps = case
-        when patch.fields ? 'reps' then (patch.fields ->> 'reps')::integer
-        else l.reps
-    end,
-    weight_kg = case
-        when patch.fields ? 'weight_kg' then (patch.fields ->> 'weight_kg')::numeric
-        else l.weight_kg
-    end,
-    duration_s = case
-        when patch.fields ? 'duration_s' then (patch.fields ->> 'duration_s')::integer
-        else l.duration_s
-    end,
-    distance_m = case
-        when patch.fields ? 'distance_m' then (patch.fields ->> 'distance_m')::numeric
-        else l.distance_m
-    end,
-    note = case when patch.fields ? 'note' then patch.fields ->> 'note' else l.note end
-from (select :patch::jsonb as fields) as patch
-cross join app.exercises as e
+    (performed_on, sets, reps, weight_kg, duration_s, distance_m, note) = (
+        select n.performed_on, n.sets, n.reps, n.weight_kg, n.duration_s, n.distance_m, n.note
+        from jsonb_populate_record(l, :patch::jsonb) as n
+    )
+from app.exercises as e
 where
     l.family_id = :family_id
     and l.id = :log_id

@@ -33,9 +33,10 @@ where f.id = :family_id;
 -- name: update_family
 update app.families as f
 set
-    name = coalesce(patch.fields ->> 'name', f.name),
-    time_zone = coalesce(patch.fields ->> 'time_zone', f.time_zone)
-from (select :patch::jsonb as fields) as patch
+    (name, time_zone) = (
+        select n.name, n.time_zone
+        from jsonb_populate_record(f, :patch::jsonb) as n
+    )
 where
     f.id = :family_id
     and (:if_match::bigint[] is null or f.row_version = any(:if_match))
@@ -90,9 +91,10 @@ where m.family_id = :family_id and m.user_id = :member_id and m.is_active;
 -- name: update_member
 update app.family_memberships as m
 set
-    role = coalesce((patch.fields ->> 'role')::app.member_role, m.role),
-    display_name = coalesce(patch.fields ->> 'display_name', m.display_name)
-from (select :patch::jsonb as fields) as patch
+    (role, display_name) = (
+        select n.role, n.display_name
+        from jsonb_populate_record(m, :patch::jsonb) as n
+    )
 where
     m.family_id = :family_id
     and m.user_id = :member_id

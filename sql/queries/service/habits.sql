@@ -78,27 +78,13 @@ where h.family_id = :family_id and h.id = :habit_id and h.is_active;
 -- one of its fields and empties the other.
 update app.habits as h
 set
-    name = coalesce(patch.fields ->> 'name', h.name),
-    description = case
-        when patch.fields ? 'description' then patch.fields ->> 'description'
-        else h.description
-    end,
-    target_value = coalesce((patch.fields ->> 'target_value')::float8, h.target_value),
-    unit = coalesce(patch.fields ->> 'unit', h.unit),
-    weekdays = case
-        when patch.fields ? 'weekdays' then (
-            select array_agg(distinct day)
-            from unnest(translate(patch.fields ->> 'weekdays', '[]', '{}')::bigint[]) as day
-        )
-        else h.weekdays
-    end,
-    times_per_week = case
-        when patch.fields ? 'times_per_week' then (patch.fields ->> 'times_per_week')::integer
-        else h.times_per_week
-    end,
-    points = coalesce((patch.fields ->> 'points')::integer, h.points),
-    visibility = coalesce((patch.fields ->> 'visibility')::app.visibility, h.visibility)
-from (select :patch::jsonb as fields) as patch
+    (name, description, target_value, unit, weekdays, times_per_week, points, visibility) = (
+        select
+            n.name, n.description, n.target_value, n.unit,
+            (select array_agg(distinct day) from unnest(n.weekdays) as day),
+            n.times_per_week, n.points, n.visibility
+        from jsonb_populate_record(h, :patch::jsonb) as n
+    )
 where
     h.family_id = :family_id
     and h.id = :habit_id

@@ -124,14 +124,10 @@ where r.family_id = :family_id and r.id = :routine_id and not r.is_active;
 -- name: update_routine
 update app.routines as r
 set
-    name = coalesce(patch.fields ->> 'name', r.name),
-    description = case
-        when patch.fields ? 'description' then patch.fields ->> 'description'
-        else r.description
-    end,
-    visibility = coalesce((patch.fields ->> 'visibility')::app.visibility, r.visibility),
-    points = coalesce((patch.fields ->> 'points')::integer, r.points)
-from (select :patch::jsonb as fields) as patch
+    (name, description, visibility, points) = (
+        select n.name, n.description, n.visibility, n.points
+        from jsonb_populate_record(r, :patch::jsonb) as n
+    )
 where
     r.family_id = :family_id
     and r.id = :routine_id

@@ -93,23 +93,12 @@ where t.family_id = :family_id and t.id = :task_id;
 -- the time at which it was completed.
 update app.tasks as t
 set
-    title = coalesce(patch.fields ->> 'title', t.title),
-    description = case
-        when patch.fields ? 'description' then patch.fields ->> 'description'
-        else t.description
-    end,
-    due_on = case
-        when patch.fields ? 'due_on' then (patch.fields ->> 'due_on')::date
-        else t.due_on
-    end,
-    visibility = coalesce((patch.fields ->> 'visibility')::app.visibility, t.visibility),
-    points = coalesce((patch.fields ->> 'points')::integer, t.points),
-    completed_at = case (patch.fields ->> 'is_completed')::boolean
-        when true then coalesce(t.completed_at, now())
-        when false then null
-        else t.completed_at
-    end
-from (select :patch::jsonb as fields) as patch
+    (title, description, due_on, visibility, points, completed_at) = (
+        select
+            n.title, n.description, n.due_on, n.visibility, n.points,
+            case when n.is_completed then coalesce(t.completed_at, now()) end
+        from jsonb_populate_record(t, :patch::jsonb) as n
+    )
 where
     t.family_id = :family_id
     and t.id = :task_id
