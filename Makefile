@@ -19,7 +19,7 @@ up: .venv/installed ## start PostgreSQL, migrate, serve on 127.0.0.1:8000 (PORT=
 
 test: lint types test-18 ## lint, types, the tests on PostgreSQL 18
 
-test-all: test squawk $(OLDER:%=test-%) ## all that CI runs: test, squawk, what may differ on 15 to 17
+test-all: test squawk mutations whole $(OLDER:%=test-%) ## all that CI runs: test, what may differ on 15 to 17, the mutants
 
 lint: .venv/installed ## ruff: rules and format
 	@$(RUN) ruff check

@@ -34,13 +34,13 @@ class Limit:
     Args:
         rate_limit: What is attempted.
         subject: What is counted together. Only a keyed hash of it is stored.
-        most: How many.
+        max_attempts: How many.
         period: Within how long.
     """
 
     rate_limit: RateLimit
     subject: str
-    most: int
+    max_attempts: int
     period: timedelta
 
 
@@ -49,12 +49,12 @@ def of_sign_in(request: Request, email: str) -> Sequence[Limit]:
 
     In the order in which they are asked: who is refused by one does not count for those after it.
     """
-    most = services(request).settings.sign_in_rate_limit
+    limit = services(request).settings.sign_in_rate_limit
     network = _network(request)
     return (
-        Limit("sign_in", f"{network} {email}", most, QUARTER),
-        Limit("sign_in", network, most * TOGETHER, QUARTER),
-        Limit("sign_in", email, most * TOGETHER, QUARTER),
+        Limit("sign_in", f"{network} {email}", limit, QUARTER),
+        Limit("sign_in", network, limit * TOGETHER, QUARTER),
+        Limit("sign_in", email, limit * TOGETHER, QUARTER),
     )
 
 
@@ -68,8 +68,8 @@ def of_password_change(request: Request, session: object) -> Limit:
 
     By session: whoever stole one does not keep the owner from changing the password.
     """
-    most = services(request).settings.sign_in_rate_limit
-    return Limit("password_change", str(session), most, QUARTER)
+    limit = services(request).settings.sign_in_rate_limit
+    return Limit("password_change", str(session), limit, QUARTER)
 
 
 async def count(request: Request, *limits: Limit) -> None:
@@ -83,7 +83,7 @@ async def count(request: Request, *limits: Limit) -> None:
         for limit in limits:
             values = {
                 **_subject(request, limit),
-                "most": limit.most,
+                "max_attempts": limit.max_attempts,
                 "seconds": limit.period.total_seconds(),
             }
             wait: str | None = await transaction.value("hit_rate_limit", values)
@@ -101,7 +101,7 @@ async def forgive(request: Request, *limits: Limit) -> None:
 
     async def work(transaction: Transaction) -> None:
         for number, limit in enumerate(limits):
-            values = {**_subject(request, limit), "most": 1 if number else None}
+            values = {**_subject(request, limit), "newest": 1 if number else None}
             await transaction.value("reset_rate_limit", values)
 
     await services(request).database.run(None, work, request_id=request_id(request))

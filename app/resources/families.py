@@ -22,7 +22,7 @@ from app.http.models import (
 
 
 class FamilyCreate(Request):
-    """A family to make; the time zone defaults to the user's own."""
+    """A new family; its time zone defaults to the user's own."""
 
     example = {"name": "The cabin", "time_zone": "Europe/Oslo"}
 

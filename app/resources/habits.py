@@ -40,7 +40,7 @@ TimesPerWeek = Annotated[int, Field(ge=1, le=7, description="on how many days of
 
 
 class HabitCreate(Request):
-    """A habit to make, for the signed-in user.
+    """A new habit of the signed-in user.
 
     A boolean has neither target nor unit, a number has both; the target of a duration is in
     minutes. It is due on weekdays or so many times a week: one of the two is given.

@@ -81,7 +81,7 @@ class RoutineSteps(Request):
 
 
 class RoutineCreate(RoutineSteps):
-    """A routine to make, for the signed-in user."""
+    """A new routine of the signed-in user, with its steps."""
 
     example = {
         "name": "After dinner",

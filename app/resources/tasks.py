@@ -23,7 +23,7 @@ _TASK_ID = "019a9f41-0c6d-7e11-8b44-c0ffee15600d"
 
 
 class TaskCreate(Request):
-    """A task to make, for the signed-in user."""
+    """A new task of the signed-in user."""
 
     example = {
         "title": "Water the plants",

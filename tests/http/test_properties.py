@@ -218,8 +218,9 @@ def test_an_operation_answers_as_documented(
 ) -> None:
     headers = visitor.headers()
     if case.meta is None or case.meta.generation.mode.is_positive:
-        is_restore = case.operation.path.endswith("_id}/restore")
-        ids = {**visitor.ids, **(visitor.retired if is_restore else {})}
+        ids = {**visitor.ids}
+        if restores := re.search(r"{(\w+_id)}/restore$", case.operation.path):
+            ids[restores[1]] = visitor.retired.get(restores[1], ids[restores[1]])
         case.path_parameters.update({name: ids[name] for name in case.path_parameters})
     response = case.call(visitor.url, visitor.session, headers)
     visitor.look_after(case, response)

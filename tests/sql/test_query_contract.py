@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
 from hashlib import sha256
@@ -45,7 +45,7 @@ from app.resources.sessions import SignIn
 from tests.examples import EXAMPLES
 from tests.support.calls import OF_ENDPOINTS, OF_OPS, OUTSIDE, PLACES, QUERIES, example
 from tests.support.documented import DOCUMENT
-from tests.support.example import id_of
+from tests.support.example import after, id_of
 from tests.support.examples import BODIES
 from tests.support.fixtures import Hearth
 from tests.support.households import Household, act_as, columns, row_id
@@ -168,9 +168,9 @@ OTHERS: Mapping[str, Contract] = {
         Row(user_id="uuid", family_id="uuid", family_name="text", role="text"),
     ),
     "hit_rate_limit": Contract(
-        {**_ATTEMPT, "most": int, "seconds": float}, Row(hit_rate_limit="text")
+        {**_ATTEMPT, "max_attempts": int, "seconds": float}, Row(hit_rate_limit="text")
     ),
-    "reset_rate_limit": Contract({**_ATTEMPT, "most": int}, Row(reset_rate_limit="void")),
+    "reset_rate_limit": Contract({**_ATTEMPT, "newest": int}, Row(reset_rate_limit="void")),
     "fold_email": Contract({"email": str}, Row(lower="text")),
     "find_idempotent_response": Contract({"idempotency_key": str}, _ANSWER),
     "save_idempotent_response": Contract(
@@ -856,6 +856,9 @@ def variants(
     if query == "get_habit_stats":
         for since in ("2026-03-01", "2999-12-31"):
             yield {"context": context, "values": example(query, facts, **{"from": since})}
+    if query == "list_audit":  # each table adds to the trail: its last page is asked for
+        last = after(datetime(2000, 1, 1, tzinfo=UTC))
+        yield {"context": context, "values": example(query, facts, **last)}
     if query == "get_task":
         bare = {**facts, "task_id": row_id("private task", "owner")}
         yield {"context": context, "values": example(query, bare)}

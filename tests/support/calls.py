@@ -5,6 +5,7 @@ endpoint makes them, from an example of the body or the query string; the others
 """
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -76,8 +77,8 @@ _GIVEN: Mapping[str, Mapping[str, object]] = {
     "get_installed_files": {},
     "ensure_audit_partitions": {"months_ahead": 1},
     "find_contexts": {},
-    "hit_rate_limit": {**_ATTEMPT, "most": 1000, "seconds": 900.0},
-    "reset_rate_limit": {**_ATTEMPT, "most": 1},
+    "hit_rate_limit": {**_ATTEMPT, "max_attempts": 1000, "seconds": 900.0},
+    "reset_rate_limit": {**_ATTEMPT, "newest": 1},
     "fold_email": {},
     "find_idempotent_response": {"idempotency_key": "saturday"},
     "save_idempotent_response": {
@@ -110,9 +111,9 @@ def example(query: str, facts: Mapping[str, object], **parameters: str) -> Mappi
         LookupError: No example is known of this query, or of its endpoint's body.
     """
     row = OF_ENDPOINTS.get(query)
-    if ((row and row.existence_check) or query).startswith("get_retired_"):
-        retired = {name: id_ for name, id_ in facts.items() if name.startswith("retired_")}
-        facts = {**facts, **{name.removeprefix("retired_"): retired[name] for name in retired}}
+    of_retired = re.fullmatch(r"get_retired_(\w+)", (row and row.existence_check) or query)
+    if of_retired and f"retired_{of_retired[1]}_id" in facts:
+        facts = {**facts, f"{of_retired[1]}_id": facts[f"retired_{of_retired[1]}_id"]}
     if row is None:
         return {**facts, **_GIVEN[query]}
     values = {**facts, "if_match": None, "may_create": True}

@@ -10,7 +10,7 @@
 -- requires: 0010_rate_limits new_id
 
 create or replace function app.hit_rate_limit(
-    rate_limit app.rate_limit, subject_hash bytea, most integer, period interval
+    rate_limit app.rate_limit, subject_hash bytea, max_attempts integer, period interval
 )
     returns integer
     language plpgsql
@@ -46,7 +46,7 @@ begin
         and a.subject_hash = hit_rate_limit.subject_hash
         and a.created_at > v_now - period
     order by a.created_at desc
-    offset greatest(most, 1) - 1
+    offset greatest(max_attempts, 1) - 1
     limit 1;
     if found then
         return ceil(extract(epoch from v_frees_at - v_now));

@@ -8,7 +8,7 @@
 -- requires: 0010_rate_limits
 
 create or replace function app.reset_rate_limit(
-    rate_limit app.rate_limit, subject_hash bytea, most integer
+    rate_limit app.rate_limit, subject_hash bytea, newest integer
 )
     returns void
     language sql
@@ -18,13 +18,13 @@ create or replace function app.reset_rate_limit(
 as $$
     delete from app.rate_limit_hits as a
     where a.id in (
-        select newest.id
-        from app.rate_limit_hits as newest
+        select h.id
+        from app.rate_limit_hits as h
         where
-            newest.rate_limit = reset_rate_limit.rate_limit
-            and newest.subject_hash = reset_rate_limit.subject_hash
-        order by newest.created_at desc
-        limit most
+            h.rate_limit = reset_rate_limit.rate_limit
+            and h.subject_hash = reset_rate_limit.subject_hash
+        order by h.created_at desc
+        limit reset_rate_limit.newest
     )
 $$;
 

@@ -2,11 +2,11 @@
 
 -- name: hit_rate_limit
 select app.hit_rate_limit(
-    :rate_limit, :subject_hash, :most::integer, make_interval(secs => :seconds)
+    :rate_limit, :subject_hash, :max_attempts::integer, make_interval(secs => :seconds)
 )::text;
 
 -- name: reset_rate_limit
-select app.reset_rate_limit(:rate_limit, :subject_hash, :most::integer);
+select app.reset_rate_limit(:rate_limit, :subject_hash, :newest::integer);
 
 -- name: sign_up
 select app.sign_up(
