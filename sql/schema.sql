@@ -650,6 +650,7 @@ CREATE TABLE app.exercise_logs (
     distance_m numeric,
     volume_kg numeric GENERATED ALWAYS AS ((((COALESCE(sets, 1) * reps))::numeric * weight_kg)) STORED,
     note text,
+    entered_on date DEFAULT ((now() AT TIME ZONE 'UTC'::text))::date NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     row_version bigint DEFAULT 1 NOT NULL,
@@ -657,8 +658,8 @@ CREATE TABLE app.exercise_logs (
     CONSTRAINT exercise_logs_duration_s_is_1_to_86400 CHECK (((duration_s >= 1) AND (duration_s <= 86400))),
     CONSTRAINT exercise_logs_log_has_reps_duration_or_distance CHECK ((num_nonnulls(reps, duration_s, distance_m) > 0)),
     CONSTRAINT exercise_logs_note_is_at_most_1000_characters CHECK ((length(note) <= 1000)),
+    CONSTRAINT exercise_logs_performed_on_is_at_most_a_day_ahead CHECK ((performed_on <= (entered_on + 1))),
     CONSTRAINT exercise_logs_performed_on_is_in_the_calendar CHECK ((performed_on >= '1900-01-01'::date)),
-    CONSTRAINT exercise_logs_performed_on_is_not_in_the_future CHECK ((performed_on <= (((updated_at AT TIME ZONE 'UTC'::text))::date + 1))),
     CONSTRAINT exercise_logs_reps_are_1_to_10000 CHECK (((reps >= 1) AND (reps <= 10000))),
     CONSTRAINT exercise_logs_sets_are_1_to_100 CHECK (((sets >= 1) AND (sets <= 100))),
     CONSTRAINT exercise_logs_weight_kg_is_0_01_to_2000 CHECK (((weight_kg >= 0.01) AND (weight_kg <= (2000)::numeric)))
@@ -674,12 +675,13 @@ COMMENT ON COLUMN app.exercise_logs.weight_kg IS 'Kilograms moved in each repeti
 COMMENT ON COLUMN app.exercise_logs.duration_s IS 'Seconds that each set took.';
 COMMENT ON COLUMN app.exercise_logs.distance_m IS 'Metres covered in each set.';
 COMMENT ON COLUMN app.exercise_logs.volume_kg IS 'Kilograms moved in all: sets x reps x weight_kg; null without reps or a weight.';
+COMMENT ON COLUMN app.exercise_logs.entered_on IS 'The day on which performed_on was last written, in the family''s time zone.';
 COMMENT ON CONSTRAINT exercise_logs_distance_m_is_0_01_to_2000000 ON app.exercise_logs IS 'The distance must be 0.01 to 2000000 m.';
 COMMENT ON CONSTRAINT exercise_logs_duration_s_is_1_to_86400 ON app.exercise_logs IS 'The duration must be 1 to 86400 seconds.';
 COMMENT ON CONSTRAINT exercise_logs_log_has_reps_duration_or_distance ON app.exercise_logs IS 'A log needs reps, a duration or a distance.';
 COMMENT ON CONSTRAINT exercise_logs_note_is_at_most_1000_characters ON app.exercise_logs IS 'The note must have at most 1000 characters.';
+COMMENT ON CONSTRAINT exercise_logs_performed_on_is_at_most_a_day_ahead ON app.exercise_logs IS 'The day must not be after tomorrow.';
 COMMENT ON CONSTRAINT exercise_logs_performed_on_is_in_the_calendar ON app.exercise_logs IS 'The day must be in the year 1900 or later.';
-COMMENT ON CONSTRAINT exercise_logs_performed_on_is_not_in_the_future ON app.exercise_logs IS 'The day must not be in the future.';
 COMMENT ON CONSTRAINT exercise_logs_reps_are_1_to_10000 ON app.exercise_logs IS 'The reps must be 1 to 10000.';
 COMMENT ON CONSTRAINT exercise_logs_sets_are_1_to_100 ON app.exercise_logs IS 'The sets must be 1 to 100.';
 COMMENT ON CONSTRAINT exercise_logs_weight_kg_is_0_01_to_2000 ON app.exercise_logs IS 'The weight must be 0.01 to 2000 kg.';
@@ -999,7 +1001,7 @@ CREATE TABLE app.habit_logs (
     target_value numeric(10,3),
     is_done boolean NOT NULL,
     note text,
-    entered_on date NOT NULL,
+    entered_on date DEFAULT ((now() AT TIME ZONE 'UTC'::text))::date NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     row_version bigint DEFAULT 1 NOT NULL,
@@ -1050,7 +1052,7 @@ $$;
 ALTER FUNCTION app.habit_log_json(l app.habit_logs) OWNER TO app_owner;
 COMMENT ON FUNCTION app.habit_log_json(l app.habit_logs) IS 'A day of a habit as every endpoint shows it.';
 
-CREATE FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) RETURNS integer
+CREATE FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, max_attempts integer, period interval) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1082,7 +1084,7 @@ begin
         and a.subject_hash = hit_rate_limit.subject_hash
         and a.created_at > v_now - period
     order by a.created_at desc
-    offset greatest(most, 1) - 1
+    offset greatest(max_attempts, 1) - 1
     limit 1;
     if found then
         return ceil(extract(epoch from v_frees_at - v_now));
@@ -1094,8 +1096,8 @@ begin
     return null;
 end
 $$;
-ALTER FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) OWNER TO app_auth;
-COMMENT ON FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) IS 'Notes an attempt; where there are too many already, the seconds to wait before the next.';
+ALTER FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, max_attempts integer, period interval) OWNER TO app_auth;
+COMMENT ON FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, max_attempts integer, period interval) IS 'Notes an attempt; where there are too many already, the seconds to wait before the next.';
 
 CREATE FUNCTION app.idempotent_response(idempotency_key text) RETURNS TABLE(request_hash bytea, status bigint, body text, etag_version bigint)
     LANGUAGE plpgsql
@@ -1412,23 +1414,23 @@ $$;
 ALTER FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
 COMMENT ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) IS 'Appends a link to a session''s chain; null for a token unknown, expired or used already.';
 
-CREATE FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) RETURNS void
+CREATE FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, newest integer) RETURNS void
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     delete from app.rate_limit_hits as a
     where a.id in (
-        select newest.id
-        from app.rate_limit_hits as newest
+        select h.id
+        from app.rate_limit_hits as h
         where
-            newest.rate_limit = reset_rate_limit.rate_limit
-            and newest.subject_hash = reset_rate_limit.subject_hash
-        order by newest.created_at desc
-        limit most
+            h.rate_limit = reset_rate_limit.rate_limit
+            and h.subject_hash = reset_rate_limit.subject_hash
+        order by h.created_at desc
+        limit reset_rate_limit.newest
     )
 $$;
-ALTER FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) OWNER TO app_auth;
-COMMENT ON FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) IS 'Forgets the newest attempts on a subject; all of them where no number is given.';
+ALTER FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, newest integer) OWNER TO app_auth;
+COMMENT ON FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, newest integer) IS 'Forgets the newest attempts on a subject; all of them where no number is given.';
 
 CREATE FUNCTION app.resolve_membership(user_id uuid, preferred_family_id uuid) RETURNS TABLE(family_id uuid, role app.member_role)
     LANGUAGE sql STABLE
@@ -1641,11 +1643,12 @@ CREATE TABLE app.routine_completions (
     owner_id uuid NOT NULL,
     visibility app.visibility NOT NULL,
     version integer NOT NULL,
+    entered_on date DEFAULT ((now() AT TIME ZONE 'UTC'::text))::date NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     row_version bigint DEFAULT 1 NOT NULL,
-    CONSTRAINT routine_completions_completed_on_is_in_the_calendar CHECK ((completed_on >= '1900-01-01'::date)),
-    CONSTRAINT routine_completions_completed_on_is_not_in_the_future CHECK ((completed_on <= (((updated_at AT TIME ZONE 'UTC'::text))::date + 1)))
+    CONSTRAINT routine_completions_completed_on_is_at_most_a_day_ahead CHECK ((completed_on <= (entered_on + 1))),
+    CONSTRAINT routine_completions_completed_on_is_in_the_calendar CHECK ((completed_on >= '1900-01-01'::date))
 );
 ALTER TABLE ONLY app.routine_completions ALTER COLUMN family_id SET (n_distinct=-0.001);
 ALTER TABLE ONLY app.routine_completions FORCE ROW LEVEL SECURITY;
@@ -1654,8 +1657,9 @@ COMMENT ON TABLE app.routine_completions IS 'Who has done a routine on which day
 COMMENT ON COLUMN app.routine_completions.completed_on IS 'In the family''s time zone.';
 COMMENT ON COLUMN app.routine_completions.owner_id IS 'The owner of the routine, who need not be who has done it.';
 COMMENT ON COLUMN app.routine_completions.version IS 'The version of the routine when it was last marked as done.';
+COMMENT ON COLUMN app.routine_completions.entered_on IS 'The day it was last marked as done, in the family''s time zone.';
+COMMENT ON CONSTRAINT routine_completions_completed_on_is_at_most_a_day_ahead ON app.routine_completions IS 'The day must not be after tomorrow.';
 COMMENT ON CONSTRAINT routine_completions_completed_on_is_in_the_calendar ON app.routine_completions IS 'The day must be in the year 1900 or later.';
-COMMENT ON CONSTRAINT routine_completions_completed_on_is_not_in_the_future ON app.routine_completions IS 'The day must not be in the future.';
 
 CREATE FUNCTION app.routine_completion_json(c app.routine_completions) RETURNS SETOF json
     LANGUAGE sql STABLE ROWS 1
@@ -1948,6 +1952,7 @@ CREATE TABLE app.tasks (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     row_version bigint DEFAULT 1 NOT NULL,
     points integer DEFAULT 1 NOT NULL,
+    CONSTRAINT tasks_completed_at_is_not_in_the_future CHECK ((completed_at <= updated_at)),
     CONSTRAINT tasks_description_is_at_most_1000_characters CHECK ((length(description) <= 1000)),
     CONSTRAINT tasks_due_on_is_in_the_calendar CHECK (((due_on >= '1900-01-01'::date) AND (due_on <= '2999-12-31'::date))),
     CONSTRAINT tasks_points_are_0_to_1000 CHECK (((points >= 0) AND (points <= 1000))),
@@ -1959,6 +1964,7 @@ ALTER TABLE app.tasks OWNER TO app_owner;
 COMMENT ON TABLE app.tasks IS 'What somebody means to do.';
 COMMENT ON COLUMN app.tasks.due_on IS 'In the family''s time zone.';
 COMMENT ON COLUMN app.tasks.completed_at IS 'Null while it is open.';
+COMMENT ON CONSTRAINT tasks_completed_at_is_not_in_the_future ON app.tasks IS 'The time of completion must not be in the future.';
 COMMENT ON CONSTRAINT tasks_description_is_at_most_1000_characters ON app.tasks IS 'The description must have at most 1000 characters.';
 COMMENT ON CONSTRAINT tasks_due_on_is_in_the_calendar ON app.tasks IS 'The due date must be between the years 1900 and 2999.';
 COMMENT ON CONSTRAINT tasks_points_are_0_to_1000 ON app.tasks IS 'The points must be 0 to 1000.';
@@ -2041,6 +2047,27 @@ end
 $$;
 ALTER FUNCTION app.tg_check_step() OWNER TO app_owner;
 COMMENT ON FUNCTION app.tg_check_step() IS 'Trigger: a step comes with its version, and names only what its writer sees.';
+
+CREATE FUNCTION app.tg_judge_habit_log() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if TG_OP = 'INSERT' or NEW.logged_on >= NEW.entered_on then
+        NEW.target_value := (
+            select h.target_value
+            from app.habits as h
+            where h.family_id = NEW.family_id and h.id = NEW.habit_id
+        );
+    end if;
+
+    NEW.is_done := coalesce(NEW.is_done, NEW.value >= NEW.target_value, false);
+
+    return NEW;
+end
+$$;
+ALTER FUNCTION app.tg_judge_habit_log() OWNER TO app_owner;
+COMMENT ON FUNCTION app.tg_judge_habit_log() IS 'Trigger: sets the target of a day and, unless it is said, whether it was reached.';
 
 CREATE FUNCTION app.tg_keep_an_owner() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2273,11 +2300,14 @@ begin
         v_log.id,
         v_log.user_id,
         v_log.performed_on,
-        (
-            select x.points
-            from app.exercises as x
-            where x.family_id = v_log.family_id and x.id = v_log.exercise_id
-        ),
+        case
+            when TG_OP = 'UPDATE' then 0
+            else (
+                select x.points
+                from app.exercises as x
+                where x.family_id = v_log.family_id and x.id = v_log.exercise_id
+            )
+        end,
         TG_OP <> 'DELETE'
     );
 
@@ -2369,6 +2399,26 @@ end
 $$;
 ALTER FUNCTION app.tg_score_task() OWNER TO app_auth;
 COMMENT ON FUNCTION app.tg_score_task() IS 'Trigger: awards the points of a task, or reverses them.';
+
+CREATE FUNCTION app.tg_set_entered_on() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    NEW.entered_on := coalesce(
+        (
+            select (now() at time zone f.time_zone)::date
+            from app.families as f
+            where f.id = NEW.family_id
+        ),
+        NEW.entered_on
+    );
+
+    return NEW;
+end
+$$;
+ALTER FUNCTION app.tg_set_entered_on() OWNER TO app_owner;
+COMMENT ON FUNCTION app.tg_set_entered_on() IS 'Trigger: sets the day on which a row is written, in the family''s time zone.';
 
 CREATE FUNCTION app.tg_touch() RETURNS trigger
     LANGUAGE plpgsql
@@ -2836,6 +2886,10 @@ CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.messages FOR EACH STA
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_steps FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('steps are immutable');
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_versions FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('versions are immutable');
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.score_entries FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('the ledger of points is append-only');
+CREATE TRIGGER _120_set_entered_on BEFORE INSERT OR UPDATE OF performed_on ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_set_entered_on();
+CREATE TRIGGER _120_set_entered_on BEFORE INSERT OR UPDATE OF value, is_done, note ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_set_entered_on();
+CREATE TRIGGER _120_set_entered_on BEFORE INSERT OR UPDATE OF version ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.tg_set_entered_on();
+CREATE TRIGGER _130_judge BEFORE INSERT OR UPDATE OF value, is_done, note ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_judge_habit_log();
 CREATE TRIGGER _150_require_visible_parent BEFORE INSERT ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('habits', 'habit_id');
 CREATE TRIGGER _150_require_visible_parent BEFORE INSERT ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('routines', 'routine_id');
 CREATE TRIGGER _150_require_visible_parent BEFORE INSERT ON app.routine_versions FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('routines', 'routine_id');
@@ -3615,16 +3669,15 @@ GRANT INSERT(visibility) ON TABLE app.habit_logs TO app_api;
 GRANT SELECT(visibility) ON TABLE app.habit_logs TO app_ops;
 GRANT INSERT(type) ON TABLE app.habit_logs TO app_api;
 GRANT INSERT(value),UPDATE(value) ON TABLE app.habit_logs TO app_api;
-GRANT INSERT(target_value),UPDATE(target_value) ON TABLE app.habit_logs TO app_api;
+GRANT INSERT(target_value) ON TABLE app.habit_logs TO app_api;
 GRANT INSERT(is_done),UPDATE(is_done) ON TABLE app.habit_logs TO app_api;
 GRANT INSERT(note),UPDATE(note) ON TABLE app.habit_logs TO app_api;
-GRANT INSERT(entered_on),UPDATE(entered_on) ON TABLE app.habit_logs TO app_api;
 
 REVOKE ALL ON FUNCTION app.habit_log_json(l app.habit_logs) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.habit_log_json(l app.habit_logs) TO app_api;
 
-REVOKE ALL ON FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer, period interval) TO app_api;
+REVOKE ALL ON FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, max_attempts integer, period interval) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.hit_rate_limit(rate_limit app.rate_limit, subject_hash bytea, max_attempts integer, period interval) TO app_api;
 
 REVOKE ALL ON FUNCTION app.idempotent_response(idempotency_key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.idempotent_response(idempotency_key text) TO app_api;
@@ -3687,8 +3740,8 @@ REVOKE ALL ON FUNCTION app.record_score(kind app.score_kind, family_id uuid, sou
 REVOKE ALL ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.refresh_session(token_hash bytea, new_token_hash bytea, expires_at timestamp with time zone) TO app_api;
 
-REVOKE ALL ON FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, most integer) TO app_api;
+REVOKE ALL ON FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, newest integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.reset_rate_limit(rate_limit app.rate_limit, subject_hash bytea, newest integer) TO app_api;
 
 REVOKE ALL ON FUNCTION app.resolve_membership(user_id uuid, preferred_family_id uuid) FROM PUBLIC;
 
@@ -3833,6 +3886,8 @@ GRANT ALL ON FUNCTION app.task_json(t app.tasks) TO app_api;
 
 REVOKE ALL ON FUNCTION app.tg_check_step() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION app.tg_judge_habit_log() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION app.tg_keep_an_owner() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tg_keep_an_owner() TO app_owner;
 
@@ -3860,6 +3915,8 @@ GRANT ALL ON FUNCTION app.tg_score_routine_completion() TO app_owner;
 
 REVOKE ALL ON FUNCTION app.tg_score_task() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tg_score_task() TO app_owner;
+
+REVOKE ALL ON FUNCTION app.tg_set_entered_on() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.tg_touch() FROM PUBLIC;
 

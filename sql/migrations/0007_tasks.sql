@@ -34,7 +34,9 @@ create table app.tasks (
     constraint tasks_description_is_at_most_1000_characters
         check (length(description) <= 1000),
     constraint tasks_due_on_is_in_the_calendar
-        check (due_on between '1900-01-01' and '2999-12-31')
+        check (due_on between '1900-01-01' and '2999-12-31'),
+    constraint tasks_completed_at_is_not_in_the_future
+        check (completed_at <= updated_at)
 );
 alter table app.tasks enable row level security;
 alter table app.tasks force row level security;
@@ -66,3 +68,5 @@ comment on constraint tasks_description_is_at_most_1000_characters on app.tasks 
     'The description must have at most 1000 characters.';
 comment on constraint tasks_due_on_is_in_the_calendar on app.tasks is
     'The due date must be between the years 1900 and 2999.';
+comment on constraint tasks_completed_at_is_not_in_the_future on app.tasks is
+    'The time of completion must not be in the future.';

@@ -88,6 +88,7 @@ create table app.exercise_logs (
     distance_m numeric,
     volume_kg numeric generated always as (coalesce(sets, 1) * reps * weight_kg) stored,
     note text,
+    entered_on date not null default (now() at time zone 'UTC')::date,
 
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
@@ -101,9 +102,9 @@ create table app.exercise_logs (
 
     constraint exercise_logs_performed_on_is_in_the_calendar
         check (performed_on >= '1900-01-01'),
-    -- Nowhere is it later than the day after the one in UTC.
-    constraint exercise_logs_performed_on_is_not_in_the_future
-        check (performed_on <= (updated_at at time zone 'UTC')::date + 1),
+    -- One day ahead, for members who are east of home.
+    constraint exercise_logs_performed_on_is_at_most_a_day_ahead
+        check (performed_on <= entered_on + 1),
     -- Sets and a weight alone do not say what was done.
     constraint exercise_logs_log_has_reps_duration_or_distance
         check (num_nonnulls(reps, duration_s, distance_m) > 0),
@@ -141,14 +142,16 @@ comment on column app.exercise_logs.duration_s is 'Seconds that each set took.';
 comment on column app.exercise_logs.distance_m is 'Metres covered in each set.';
 comment on column app.exercise_logs.volume_kg is
     'Kilograms moved in all: sets x reps x weight_kg; null without reps or a weight.';
+comment on column app.exercise_logs.entered_on is
+    'The day on which performed_on was last written, in the family''s time zone.';
 comment on constraint exercise_logs_family_id_exercise_id_fkey on app.exercise_logs is
     'The exercise does not exist.';
 comment on constraint exercise_logs_family_id_user_id_fkey on app.exercise_logs is
     'The user does not belong to this family.';
 comment on constraint exercise_logs_performed_on_is_in_the_calendar on app.exercise_logs is
     'The day must be in the year 1900 or later.';
-comment on constraint exercise_logs_performed_on_is_not_in_the_future on app.exercise_logs is
-    'The day must not be in the future.';
+comment on constraint exercise_logs_performed_on_is_at_most_a_day_ahead on app.exercise_logs is
+    'The day must not be after tomorrow.';
 comment on constraint exercise_logs_log_has_reps_duration_or_distance on app.exercise_logs is
     'A log needs reps, a duration or a distance.';
 comment on constraint exercise_logs_sets_are_1_to_100 on app.exercise_logs is

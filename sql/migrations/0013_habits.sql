@@ -132,7 +132,7 @@ create table app.habit_logs (
     target_value numeric(10, 3),
     is_done boolean not null,
     note text,
-    entered_on date not null,
+    entered_on date not null default (now() at time zone 'UTC')::date,
 
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),

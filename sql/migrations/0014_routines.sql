@@ -211,6 +211,7 @@ create table app.routine_completions (
     visibility app.visibility not null,
 
     version integer not null,
+    entered_on date not null default (now() at time zone 'UTC')::date,
 
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
@@ -228,9 +229,9 @@ create table app.routine_completions (
 
     constraint routine_completions_completed_on_is_in_the_calendar
         check (completed_on >= '1900-01-01'),
-    -- A day that has begun somewhere.
-    constraint routine_completions_completed_on_is_not_in_the_future
-        check (completed_on <= (updated_at at time zone 'UTC')::date + 1)
+    -- One day ahead, for members who are east of home.
+    constraint routine_completions_completed_on_is_at_most_a_day_ahead
+        check (completed_on <= entered_on + 1)
 );
 alter table app.routine_completions enable row level security;
 alter table app.routine_completions force row level security;
@@ -251,6 +252,8 @@ comment on column app.routine_completions.owner_id is
     'The owner of the routine, who need not be who has done it.';
 comment on column app.routine_completions.version is
     'The version of the routine when it was last marked as done.';
+comment on column app.routine_completions.entered_on is
+    'The day it was last marked as done, in the family''s time zone.';
 comment on constraint routine_completions_pkey on app.routine_completions is
     'The routine is already marked as done for this day.';
 comment on constraint routine_completions_family_id_user_id_fkey on app.routine_completions is
@@ -262,6 +265,6 @@ comment on constraint routine_completions_family_id_routine_id_owner_id_visibili
     'The routine does not exist, or was just shared or made private.';
 comment on constraint routine_completions_completed_on_is_in_the_calendar
     on app.routine_completions is 'The day must be in the year 1900 or later.';
-comment on constraint routine_completions_completed_on_is_not_in_the_future
+comment on constraint routine_completions_completed_on_is_at_most_a_day_ahead
     on app.routine_completions is
-    'The day must not be in the future.';
+    'The day must not be after tomorrow.';

@@ -4,7 +4,7 @@
 -- app_ops reads what policies compare, for explain_access, and nothing of the content.
 --
 -- requires: 0012_exercises current_user_id current_family_id tg_touch tg_refuse_change
--- requires: tg_score_exercise_log tg_record_audit
+-- requires: tg_set_entered_on tg_score_exercise_log tg_record_audit
 
 revoke all on app.exercise_logs from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.exercise_logs to app_api, app_reader;
@@ -97,6 +97,11 @@ create or replace trigger _110_refuse_truncate
     before truncate on app.exercise_logs
     for each statement
     execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+create or replace trigger _120_set_entered_on
+    before insert or update of performed_on on app.exercise_logs
+    for each row
+    execute function app.tg_set_entered_on();
 
 create or replace trigger _500_score_insert
     after insert on app.exercise_logs

@@ -5,16 +5,16 @@
 -- explain_access, and nothing of the content.
 --
 -- requires: 0013_habits current_user_id current_family_id tg_touch tg_refuse_change
--- requires: tg_require_visible_parent tg_score_habit_log tg_record_audit
+-- requires: tg_set_entered_on tg_judge_habit_log tg_require_visible_parent tg_score_habit_log
+-- requires: tg_record_audit
 
 revoke all on app.habit_logs from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.habit_logs to app_api, app_reader;
 grant delete on app.habit_logs to app_api;
 grant insert (
-    family_id, habit_id, logged_on, user_id, visibility, type, value, target_value, is_done, note,
-    entered_on
+    family_id, habit_id, logged_on, user_id, visibility, type, value, target_value, is_done, note
 ) on app.habit_logs to app_api;
-grant update (value, target_value, is_done, note, entered_on) on app.habit_logs to app_api;
+grant update (value, is_done, note) on app.habit_logs to app_api;
 grant select (family_id, habit_id, user_id, visibility) on app.habit_logs to app_ops;
 
 drop policy if exists tenant_floor on app.habit_logs;
@@ -97,6 +97,16 @@ create or replace trigger _110_refuse_truncate
     before truncate on app.habit_logs
     for each statement
     execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+create or replace trigger _120_set_entered_on
+    before insert or update of value, is_done, note on app.habit_logs
+    for each row
+    execute function app.tg_set_entered_on();
+
+create or replace trigger _130_judge
+    before insert or update of value, is_done, note on app.habit_logs
+    for each row
+    execute function app.tg_judge_habit_log();
 
 create or replace trigger _150_require_visible_parent
     before insert on app.habit_logs

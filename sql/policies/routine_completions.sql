@@ -5,7 +5,7 @@
 -- nothing else can be updated. app_ops reads what policies compare, for explain_access.
 --
 -- requires: 0014_routines current_user_id current_family_id tg_touch tg_refuse_change
--- requires: tg_score_routine_completion tg_record_audit
+-- requires: tg_set_entered_on tg_score_routine_completion tg_record_audit
 
 revoke all on app.routine_completions from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.routine_completions to app_api, app_reader;
@@ -97,6 +97,11 @@ create or replace trigger _110_refuse_truncate
     before truncate on app.routine_completions
     for each statement
     execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+create or replace trigger _120_set_entered_on
+    before insert or update of version on app.routine_completions
+    for each row
+    execute function app.tg_set_entered_on();
 
 create or replace trigger _500_score_insert
     after insert on app.routine_completions

@@ -73,19 +73,17 @@ HABIT_LOGS = Example(
     private="by visibility",
     household="""
         insert into app.habit_logs (
-            family_id, user_id, habit_id, logged_on, visibility, type, value, target_value,
-            is_done, entered_on
+            family_id, user_id, habit_id, logged_on, visibility, type, value, is_done
         )
         select
             family_id, user_id, id, '2026-03-29', visibility, type,
-            case type when 'numeric' then 12.5 end, target_value, type = 'boolean', '2026-03-29'
+            case type when 'numeric' then 12.5 end, type = 'boolean'
         from habits
     """,
     # All of the first habit, day by day; the reader's for ten years.
     crowd="""
         insert into app.habit_logs (
-            family_id, habit_id, logged_on, user_id, visibility, type, value, target_value,
-            is_done, entered_on
+            family_id, habit_id, logged_on, user_id, visibility, type, value, target_value, is_done
         )
         select
             pg_temp.id('family', family),
@@ -96,17 +94,14 @@ HABIT_LOGS = Example(
             'numeric',
             n % 30,
             10,
-            n % 30 >= 10,
-            date '2026-06-30' - n
+            n % 30 >= 10
         from keepers, generate_series(1, case person when 200000 then 3650 else many end) as n
     """,
     seven=f"""
         insert into app.habit_logs (
-            family_id, user_id, habit_id, logged_on, visibility, type, value, target_value, is_done,
-            entered_on, created_at
+            family_id, user_id, habit_id, logged_on, visibility, type, value, created_at
         )
-        select $1, $2, h.id, date '2026-01-01' + n, h.visibility, h.type, n, 20, false,
-            date '2026-01-01' + n, {MADE_AT}
+        select $1, $2, h.id, date '2026-01-01' + n, h.visibility, h.type, n, {MADE_AT}
         from app.habits as h, generate_series(1, 7) as n
         where h.family_id = $1
     """,

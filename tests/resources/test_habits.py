@@ -565,8 +565,8 @@ async def test_two_who_log_the_same_day_at_once_leave_one_row(
     first = await as_role("app_api", **as_role.of(ann))
     await first.execute(
         "insert into app.habit_logs"
-        " (family_id, habit_id, logged_on, user_id, visibility, type, is_done, entered_on)"
-        " select family_id, id, $1, user_id, visibility, type, true, $1 from app.habits",
+        " (family_id, habit_id, logged_on, user_id, visibility, type, is_done)"
+        " select family_id, id, $1, user_id, visibility, type, true from app.habits",
         date.fromisoformat(SUNDAY),
     )
     writers = [
@@ -830,13 +830,12 @@ async def test_statistics_are_what_one_counts_day_by_day(
         )
         await root.executemany(
             "insert into app.habit_logs (family_id, habit_id, user_id, visibility, type, logged_on,"
-            " is_done, value, target_value, entered_on)"
-            " values ($1, $2, $3, 'private', $4, $5, $6, $7::float8, $8, $5)",
+            " is_done, value) values ($1, $2, $3, 'private', $4, $5, $6, $7::float8)",
             [
                 (
                     *(home.family_id, habit_id, home.users["member"]),
                     *("numeric" if values else "boolean", day, is_done),
-                    *((float(values[day]), 10) if values else (None, None)),
+                    float(values[day]) if values else None,
                 )
                 for day, is_done in history.done.items()
             ],

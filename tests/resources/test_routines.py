@@ -647,7 +647,7 @@ async def test_no_routine_is_done_before_its_day(ann: Person) -> None:
     ]
 
     assert [response.status_code for response in responses] == [201, 201, 422]
-    assert responses[2].json()["detail"].startswith("The day must not be in the future")
+    assert responses[2].json()["detail"].startswith("The day must not be after tomorrow")
     assert len((await _get(ann, path))["items"]) == 2
 
 

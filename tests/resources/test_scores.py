@@ -168,6 +168,7 @@ async def test_a_log_that_is_moved_to_another_day_takes_its_points_along(ann: Pe
 async def test_a_log_that_won_nothing_wins_nothing_when_it_is_moved(ann: Person) -> None:
     thing = await _make(ann, "exercise", points=0)
     await thing.do()
+    await _send(ann, "PATCH", thing.path, {"points": 50})
 
     log = f"{thing.path}/logs/{thing.log_id}"
     await _send(ann, "PATCH", log, {"performed_on": "2026-03-22"})
@@ -355,8 +356,8 @@ async def test_of_two_who_undo_a_task_at_once_one_reverses(
         (
             "habit",
             "insert into app.habit_logs"
-            " (family_id, habit_id, logged_on, user_id, visibility, type, is_done, entered_on)"
-            " select family_id, id, $1, user_id, visibility, type, true, $1 from app.habits",
+            " (family_id, habit_id, logged_on, user_id, visibility, type, is_done)"
+            " select family_id, id, $1, user_id, visibility, type, true from app.habits",
         ),
         (
             "routine",
@@ -504,8 +505,8 @@ async def winners(root: asyncpg.Connection, home: Household) -> Household:
         )
     for insert in (
         "insert into app.habit_logs"
-        " (family_id, habit_id, logged_on, user_id, visibility, type, is_done, entered_on)"
-        " select family_id, id, '2026-03-30', user_id, visibility, type, true, '2026-03-30'"
+        " (family_id, habit_id, logged_on, user_id, visibility, type, is_done)"
+        " select family_id, id, '2026-03-30', user_id, visibility, type, true"
         " from app.habits where type = 'boolean' and family_id = $1",
         "insert into app.routine_completions"
         " (family_id, routine_id, user_id, completed_on, owner_id, visibility, version)"

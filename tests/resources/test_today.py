@@ -33,8 +33,8 @@ async def _log(hearth: Hearth, habit: dict[str, Any], *days: date, is_done: bool
     await by_hand(
         hearth,
         "insert into app.habit_logs"
-        " (family_id, habit_id, logged_on, user_id, visibility, type, is_done, entered_on)"
-        " select family_id, id, day, user_id, visibility, type, $3, day"
+        " (family_id, habit_id, logged_on, user_id, visibility, type, is_done)"
+        " select family_id, id, day, user_id, visibility, type, $3"
         " from app.habits, unnest($2::date[]) as day where id = $1",
         *(habit["id"], list(days), is_done),
     )
@@ -116,6 +116,20 @@ async def test_a_habit_is_due_until_the_week_has_had_its_days_and_seen_when_logg
         assert log is None or log["logged_on"] == str(day)
 
 
+@pytest.mark.parametrize("zone", ["Pacific/Pago_Pago", "Pacific/Kiritimati"])
+async def test_what_is_logged_ahead_does_not_count_for_today(
+    new_person: NewPerson, hearth: Hearth, zone: str
+) -> None:
+    ann = await new_person(time_zone=zone)
+    habit = await _habit(ann, "once a week", times_per_week=1)
+    day = date.fromisoformat((await _today(ann))["day"])
+
+    await _log(hearth, habit, day + timedelta(days=1))
+
+    # Of a week that ends today, tomorrow is none of its days anyway.
+    assert (await _today(ann))["habits"] == [{"habit": habit, "log": None, "done_this_week": 0}]
+
+
 async def test_habits_of_others_are_not_due_for_the_reader(
     ann: Person, bob: Person, join: Join
 ) -> None:
@@ -148,8 +162,9 @@ async def test_tasks_are_those_due_and_those_completed_today_of_one_and_of_the_f
     tasks = list(product((ann, bob), ("private", "family"), due_days, done_times))
     await by_hand(
         hearth,
-        "insert into app.tasks (family_id, user_id, title, visibility, due_on, completed_at)"
-        " select $1, user_id, n, visibility::app.visibility, due_on, completed_at"
+        "insert into app.tasks"
+        " (family_id, user_id, title, visibility, due_on, completed_at, updated_at)"
+        " select $1, user_id, n, visibility::app.visibility, due_on, completed_at, 'infinity'"
         " from unnest($2::uuid[], $3::text[], $4::date[], $5::timestamptz[]) with ordinality"
         " as tasks (user_id, visibility, due_on, completed_at, n)",
         ann.family_id,

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import NoneType
 from typing import get_args
@@ -682,6 +682,7 @@ BOOLEAN: dict[str, object] = {"type": "boolean", "target_value": None, "unit": N
 NUMERIC: dict[str, object] = {"type": "numeric", "target_value": 10, "unit": "pages"}
 DURATION: dict[str, object] = {"type": "duration", "target_value": 10, "unit": None}
 COUNTED = (NUMERIC, DURATION)
+NOON = datetime(2026, 3, 7, 12, tzinfo=UTC)
 YES: dict[str, object] = {"type": "boolean", "value": None, "target_value": None, "is_done": True}
 DONE: dict[str, object] = {"type": "numeric", "value": 10, "target_value": 10, "is_done": True}
 
@@ -736,9 +737,13 @@ LIMITS: dict[str, tuple[Values, Values]] = {
         [{"performed_on": date(1900, 1, 1)}],
         [{"performed_on": date(1899, 12, 31)}],
     ),
-    "exercise_logs_performed_on_is_not_in_the_future": (
-        [{"performed_on": date(2030, 1, 2), "updated_at": datetime(2030, 1, 1, tzinfo=UTC)}],
-        [{"performed_on": date(2030, 1, 2), "updated_at": datetime(2029, 12, 31, 23, tzinfo=UTC)}],
+    "exercise_logs_performed_on_is_at_most_a_day_ahead": (
+        [{"performed_on": date(2026, 3, day), "entered_on": date(2026, 3, 7)} for day in (1, 7, 8)],
+        [{"performed_on": date(2026, 3, 9), "entered_on": date(2026, 3, 7)}],
+    ),
+    "tasks_completed_at_is_not_in_the_future": (
+        [{"completed_at": moment, "updated_at": NOON} for moment in (None, NOON)],
+        [{"completed_at": NOON + timedelta(microseconds=1), "updated_at": NOON}],
     ),
     "exercise_logs_log_has_reps_duration_or_distance": (
         [
@@ -746,7 +751,7 @@ LIMITS: dict[str, tuple[Values, Values]] = {
             {"reps": None, "duration_s": 1, "distance_m": None},
             {"reps": None, "duration_s": None, "distance_m": Decimal(1)},
         ],
-        [{"reps": None, "sets": 3, "weight_kg": Decimal(100)}],
+        [{"reps": None, "duration_s": None, "distance_m": None, "sets": 3}],
     ),
     "exercise_logs_sets_are_1_to_100": measures("sets", 1, 100, 0, 101),
     "exercise_logs_weight_kg_is_0_01_to_2000": measures(
@@ -813,15 +818,16 @@ LIMITS: dict[str, tuple[Values, Values]] = {
         ],
         [{"completed_on": date(1899, 12, 31)}],
     ),
-    "routine_completions_completed_on_is_not_in_the_future": (
+    "routine_completions_completed_on_is_at_most_a_day_ahead": (
         [
             {
                 "routine_id": uuid4(),
-                "completed_on": date(2030, 1, 2),
-                "updated_at": datetime(2030, 1, 1, tzinfo=UTC),
+                "completed_on": date(2026, 3, day),
+                "entered_on": date(2026, 3, 7),
             }
+            for day in (1, 7, 8)
         ],
-        [{"completed_on": date(2030, 1, 2), "updated_at": datetime(2029, 12, 31, 23, tzinfo=UTC)}],
+        [{"completed_on": date(2026, 3, 9), "entered_on": date(2026, 3, 7)}],
     ),
     "score_entries_sequence_is_positive": (
         [{"sequence": 1, "points": 1}],

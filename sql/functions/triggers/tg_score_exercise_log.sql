@@ -1,5 +1,6 @@
 -- tg_score_exercise_log: awards the points of an exercise that was logged, reverses them when the
--- log is deleted, and moves them with it to another day.
+-- log is deleted, and moves them with it to another day: as many as it had, whatever the exercise
+-- is worth by then.
 --
 -- Definer, owned by app_auth: it lends appending to the ledger, which is granted to no login, and
 -- reading what an exercise is worth. It writes only of the row at hand, which the caller has just
@@ -23,11 +24,14 @@ begin
         v_log.id,
         v_log.user_id,
         v_log.performed_on,
-        (
-            select x.points
-            from app.exercises as x
-            where x.family_id = v_log.family_id and x.id = v_log.exercise_id
-        ),
+        case
+            when TG_OP = 'UPDATE' then 0
+            else (
+                select x.points
+                from app.exercises as x
+                where x.family_id = v_log.family_id and x.id = v_log.exercise_id
+            )
+        end,
         TG_OP <> 'DELETE'
     );
 

@@ -219,7 +219,6 @@ chosen as (
 days as (
     select
         c.*,
-        today.today,
         today.today + day as logged_on,
         round(c.target_value * (80 + (dice >> 12 & 63)) / 100) as value
     from chosen as c
@@ -237,12 +236,11 @@ days as (
 )
 
 insert into app.habit_logs as l (
-    family_id, habit_id, logged_on, user_id, visibility, type, value, target_value, is_done,
-    entered_on
+    family_id, habit_id, logged_on, user_id, visibility, type, value, is_done
 )
 select
-    :family_id, d.id, d.logged_on, d.user_id, d.visibility, d.type, d.value, d.target_value,
-    coalesce(d.value >= d.target_value, true), d.today
+    :family_id, d.id, d.logged_on, d.user_id, d.visibility, d.type, d.value,
+    coalesce(d.value >= d.target_value, true)
 from days as d;
 
 -- name: demo_routines

@@ -164,24 +164,21 @@ where
     and h.is_active;
 
 -- name: put_habit_log
--- Whether the day is done is decided by its target: of a day that is over, the one that its log
--- keeps; else the habit's. What does not fit the type is left to the checks, which say so.
+-- Its target and, unless it is said, whether the day is done are set by tg_judge_habit_log. What
+-- does not fit the type is left to the checks, which say so.
 --
 -- The habit is locked against a change of what its logs carry of it, for the foreign key would
 -- refuse what was read before one. With If-Match (not may_create) there must be a row, and as it
 -- was seen; it is locked, so that it does not go meanwhile and is made again.
 with habit as materialized (
-    select
-        h.id, h.user_id, h.visibility, h.type, h.target_value,
-        (now() at time zone f.time_zone)::date as today
+    select h.id, h.user_id, h.visibility, h.type
     from app.habits as h
-    inner join app.families as f on f.id = h.family_id
-    where h.family_id = :family_id and f.id = :family_id and h.id = :habit_id and h.is_active
+    where h.family_id = :family_id and h.id = :habit_id and h.is_active
     for key share of h
 ),
 
 unchanged as materialized (
-    select l.habit_id, l.target_value
+    select l.habit_id
     from app.habit_logs as l
     where
         l.family_id = :family_id
@@ -189,36 +186,21 @@ unchanged as materialized (
         and l.logged_on = :date
         and (:if_match::bigint[] is null or l.row_version = any(:if_match))
     for update
-),
-
-target as (
-    select
-        case when :date < habit.today and unchanged.habit_id is not null
-            then unchanged.target_value
-            else habit.target_value
-        end as value
-    from habit
-    left join unchanged on true
 )
 
 insert into app.habit_logs as l (
-    family_id, habit_id, logged_on, user_id, visibility, type, value, target_value, is_done, note,
-    entered_on
+    family_id, habit_id, logged_on, user_id, visibility, type, value, is_done, note
 )
 select
     :family_id, habit.id, :date, habit.user_id, habit.visibility, habit.type, :value::float8,
-    target.value,
-    coalesce(:is_done, :value::float8::numeric(10, 3) >= target.value, false),
-    :note, habit.today
-from habit, target
+    :is_done, :note
+from habit
 where :may_create or exists (select from unchanged)
 on conflict (family_id, habit_id, logged_on) do update
 set
     value = excluded.value,
-    target_value = excluded.target_value,
-    is_done = excluded.is_done,
-    note = excluded.note,
-    entered_on = excluded.entered_on
+    is_done = :is_done,
+    note = excluded.note
 where :if_match is null or l.row_version = any(:if_match)
 returning (select shown from app.habit_log_json(l) as shown)::text as body, l.row_version;
 

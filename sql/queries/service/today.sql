@@ -41,7 +41,7 @@ due_habits as (
             l.family_id = :family_id
             and l.habit_id = h.id
             and l.logged_on >= (select d.monday from today as d)
-            and l.logged_on <= (select d.monday + 6 from today as d)
+            and l.logged_on <= (select d.day from today as d)
     ) as week
     cross join lateral (
         select habit, log, week.done as done_this_week
