@@ -1294,6 +1294,7 @@ declare
     v_last app.score_entries;
     v_is_awarded boolean;
     v_points integer := record_score.points;
+    v_day_began_at timestamptz;
 begin
     -- The kinds are named again, for a partial index serves only a query that says so.
     if record_score.kind in ('task', 'exercise') then
@@ -1335,6 +1336,25 @@ begin
         v_is_awarded := false;
         v_last.sequence := v_last.sequence + 1;
         v_points := v_last.points;
+    end if;
+
+    if is_done and not v_is_awarded and v_points > 0 then
+        perform pg_advisory_xact_lock(
+            hashtextextended(format('app.record_score %s %s', family_id, user_id), 0)
+        );
+        v_day_began_at := (
+            select date_trunc('day', now(), f.time_zone)
+            from app.families as f
+            where f.id = record_score.family_id
+        );
+        v_points := least(v_points, 1000 - (
+            select coalesce(sum(e.points), 0)
+            from app.score_entries as e
+            where
+                e.family_id = record_score.family_id
+                and e.user_id = record_score.user_id
+                and e.created_at >= v_day_began_at
+        ));
     end if;
 
     if is_done and not v_is_awarded and v_points > 0 then
@@ -2237,6 +2257,35 @@ $$;
 ALTER FUNCTION app.tg_refuse_members() OWNER TO app_auth;
 COMMENT ON FUNCTION app.tg_refuse_members() IS 'Trigger: refuses to invite somebody who is a member already.';
 
+CREATE FUNCTION app.tg_refuse_taking_back() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_last app.score_entries;
+begin
+    -- The kinds are named twice, for a partial index serves only a query that says so.
+    select * into v_last
+    from app.score_entries as e
+    where
+        e.family_id = OLD.family_id
+        and e.kind in ('task', 'exercise')
+        and e.kind = 'task'
+        and e.source_id = OLD.id
+    order by e.sequence desc
+    limit 1;
+
+    if v_last.sequence % 2 = 1 and v_last.user_id <> app.current_user_id() then
+        raise exception 'who completed a task, its owner and who runs the family open it again'
+            using errcode = 'ZH003', schema = TG_TABLE_SCHEMA, table = TG_TABLE_NAME;
+    end if;
+
+    return NEW;
+end
+$$;
+ALTER FUNCTION app.tg_refuse_taking_back() OWNER TO app_owner;
+COMMENT ON FUNCTION app.tg_refuse_taking_back() IS 'Trigger: nobody opens a task again to take away the points of another member.';
+
 CREATE FUNCTION app.tg_require_active_user() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2821,7 +2870,7 @@ CREATE UNIQUE INDEX score_entries_daily_idx ON app.score_entries USING btree (fa
 COMMENT ON INDEX app.score_entries_daily_idx IS 'These points have already been awarded or reversed for this day.';
 
 CREATE INDEX score_entries_days_idx ON app.score_entries USING btree (family_id, user_id, scored_on) INCLUDE (points);
-CREATE INDEX score_entries_list_idx ON app.score_entries USING btree (family_id, user_id, created_at, id);
+CREATE INDEX score_entries_list_idx ON app.score_entries USING btree (family_id, user_id, created_at, id) INCLUDE (points);
 CREATE UNIQUE INDEX score_entries_once_idx ON app.score_entries USING btree (family_id, kind, source_id, sequence) WHERE (kind = ANY (ARRAY['task'::app.score_kind, 'exercise'::app.score_kind]));
 COMMENT ON INDEX app.score_entries_once_idx IS 'These points have already been awarded or reversed.';
 
@@ -2897,6 +2946,8 @@ CREATE TRIGGER _200_check_step BEFORE INSERT ON app.routine_steps FOR EACH ROW E
 CREATE TRIGGER _200_keep_an_owner BEFORE UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.tg_keep_an_owner();
 CREATE TRIGGER _200_refuse_members AFTER INSERT ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_members();
 CREATE TRIGGER _200_refuse_others BEFORE UPDATE OF name, description, target_value, unit, weekdays, times_per_week, points, visibility ON app.habits FOR EACH ROW WHEN ((old.user_id <> app.current_user_id())) EXECUTE FUNCTION app.tg_refuse_change('a habit is changed by its owner');
+CREATE TRIGGER _200_refuse_worth BEFORE UPDATE OF points ON app.tasks FOR EACH ROW WHEN (((old.points <> new.points) AND (old.user_id <> app.current_user_id()) AND (app.current_member_role() = 'member'::app.member_role))) EXECUTE FUNCTION app.tg_refuse_change('its owner and who runs the family say what it is worth');
+CREATE TRIGGER _210_refuse_taking_back BEFORE UPDATE OF completed_at ON app.tasks FOR EACH ROW WHEN (((old.completed_at IS NOT NULL) AND (new.completed_at IS NULL) AND (old.user_id <> app.current_user_id()) AND (app.current_member_role() = 'member'::app.member_role))) EXECUTE FUNCTION app.tg_refuse_taking_back();
 CREATE TRIGGER _210_require_active_user BEFORE UPDATE ON app.family_memberships FOR EACH ROW WHEN (((old.deleted_at IS NOT NULL) AND (new.deleted_at IS NULL))) EXECUTE FUNCTION app.tg_require_active_user();
 CREATE TRIGGER _500_score_insert AFTER INSERT ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_score_exercise_log();
 CREATE TRIGGER _500_score_insert AFTER INSERT ON app.habit_logs FOR EACH ROW WHEN (new.is_done) EXECUTE FUNCTION app.tg_score_habit_log();
@@ -3898,6 +3949,8 @@ REVOKE ALL ON FUNCTION app.tg_refuse_change() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.tg_refuse_members() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tg_refuse_members() TO app_owner;
+
+REVOKE ALL ON FUNCTION app.tg_refuse_taking_back() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.tg_require_active_user() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tg_require_active_user() TO app_owner;

@@ -98,9 +98,10 @@ create unique index score_entries_daily_idx
     on app.score_entries (family_id, kind, source_id, user_id, scored_on, sequence)
     where kind in ('habit', 'routine');
 
--- Serves list_scores, and the cascade from family_memberships.
+-- Serves list_scores, and the cascade from family_memberships; record_score adds up the points of a
+-- day in it, and would else take the next one and read all of a person's.
 create index score_entries_list_idx
-    on app.score_entries (family_id, user_id, created_at, id);
+    on app.score_entries (family_id, user_id, created_at, id) include (points);
 
 -- Serves get_leaderboard, and the sum of list_scores: they read nothing but the index. Serves
 -- list_scores when it is asked for days.

@@ -6,7 +6,7 @@
 -- and nothing of the content.
 --
 -- requires: 0015_scores current_user_id current_family_id current_member_role tg_touch
--- requires: tg_refuse_change tg_score_task tg_record_audit
+-- requires: tg_refuse_change tg_refuse_taking_back tg_score_task tg_record_audit
 
 revoke all on app.tasks from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.tasks to app_api, app_reader;
@@ -100,6 +100,28 @@ create or replace trigger _110_refuse_truncate
     before truncate on app.tasks
     for each statement
     execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+-- A policy cannot see which columns change; a trigger can.
+create or replace trigger _200_refuse_worth
+    before update of points on app.tasks
+    for each row
+    when (
+        OLD.points <> NEW.points
+        and OLD.user_id <> app.current_user_id()
+        and app.current_member_role() = 'member'
+    )
+    execute function app.tg_refuse_change('its owner and who runs the family say what it is worth');
+
+create or replace trigger _210_refuse_taking_back
+    before update of completed_at on app.tasks
+    for each row
+    when (
+        OLD.completed_at is not null
+        and NEW.completed_at is null
+        and OLD.user_id <> app.current_user_id()
+        and app.current_member_role() = 'member'
+    )
+    execute function app.tg_refuse_taking_back();
 
 -- A task that is deleted was done all the same: its points stay.
 create or replace trigger _500_score_insert

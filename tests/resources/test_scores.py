@@ -288,6 +288,62 @@ async def test_points_of_a_shared_task_go_to_who_did_it_and_are_taken_from_them(
     assert (await _points(ann), await _points(bob)) == ([6], [6, -6])
 
 
+@pytest.mark.parametrize(
+    ("who", "points", "status"),
+    [("bob", 6, 200), ("cyd", 6, 403), ("cyd", 0, 200), ("ann", 6, 200), ("dan", 6, 200)],
+)
+async def test_a_task_is_opened_again_by_who_did_it_its_owner_or_who_runs_the_family(
+    ann: Person, bob: Person, new_person: NewPerson, join: Join, who: str, points: int, status: int
+) -> None:
+    people = {"ann": ann, "bob": bob, "cyd": await new_person(), "dan": await new_person()}
+    for name, role in (("bob", "member"), ("cyd", "member"), ("dan", "admin")):
+        await join(people[name], ann, role)
+    thing = await _make(ann, "task", points=points, visibility="family")
+    await Thing(bob, "task", thing.path).do()
+
+    response = await people[who].client.patch(thing.path, json={"is_completed": False})
+
+    assert response.status_code == status
+    left = [points] if status == 403 else [points, -points]
+    assert await _points(bob) == [each for each in left if each]
+
+
+async def test_a_member_does_not_say_what_the_task_of_another_is_worth(
+    ann: Person, bob: Person, join: Join
+) -> None:
+    await join(bob, ann, "member")
+    thing = await _make(ann, "task", points=6, visibility="family")
+
+    refused = await bob.client.patch(thing.path, json={"points": 1000, "title": "Mine"})
+    done = await bob.client.patch(thing.path, json={"points": 6, "is_completed": True})
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert done.status_code == 200
+    assert await _points(bob) == [6]
+
+
+async def test_nobody_wins_more_than_a_thousand_points_a_day(
+    ann: Person, bob: Person, join: Join
+) -> None:
+    await join(bob, ann, "member")
+    task = {"title": "Rich", "points": 600, "is_completed": True}
+    long_ago = [f"{year}-01-01" for year in (1900, 1950, 2000)]
+
+    await _send(
+        ann,
+        "POST",
+        "/v1/batch",
+        {"operations": [{"method": "POST", "path": "/v1/tasks", "body": task}] * 3},
+    )
+    habit = await _make(ann, "habit", points=1000)
+    for day in long_ago:
+        await _send(ann, "PUT", f"{habit.path}/logs/{day}", {"is_done": True})
+    await _send(bob, "POST", "/v1/tasks", task)
+
+    assert await _points(ann) == [600, 400]
+    assert await _points(bob) == [600]
+
+
 async def test_everybody_who_does_a_shared_routine_is_awarded(
     ann: Person, bob: Person, join: Join
 ) -> None:
@@ -336,7 +392,7 @@ async def test_of_two_who_complete_a_task_at_once_one_is_awarded(
 async def test_of_two_who_undo_a_task_at_once_one_reverses(
     ann: Person, bob: Person, join: Join, as_role: AsRole
 ) -> None:
-    await join(bob, ann, "member")
+    await join(bob, ann, "admin")
     thing = await _make(ann, "task", points=6, visibility="family")
     await thing.do()
     first = await as_role("app_api", **as_role.of(bob))
@@ -554,8 +610,9 @@ async def test_a_task_outlives_who_completed_it_and_may_be_done_again(
     root: asyncpg.Connection, home: Household
 ) -> None:
     task = row_id("shared task", "owner")
+    await root.execute("update app.tasks set points = 8 where id = $1", task)
     await act_as(root, "app_api", **home.context("member"))
-    await root.execute("update app.tasks set points = 8, completed_at = now() where id = $1", task)
+    await root.execute("update app.tasks set completed_at = now() where id = $1", task)
     await act_as(root, "none")
     await root.execute("delete from app.users where id = $1", home.users["member"])
 

@@ -6,6 +6,9 @@
 -- are; nobody else may call it. The last entry for the thing says whether an award stands. Should
 -- two transactions ask at once, the unique indexes on the ledger let one of them write.
 --
+-- Nobody wins more than 1,000 points a day of the family's clock, on whatever days they count: what
+-- would be more is cut. Those of one person take turns, so that two at once are not more.
+--
 -- Invoker, but only ever run by app_auth's definer functions.
 --
 -- owner: app_auth
@@ -30,6 +33,7 @@ declare
     v_last app.score_entries;
     v_is_awarded boolean;
     v_points integer := record_score.points;
+    v_day_began_at timestamptz;
 begin
     -- The kinds are named again, for a partial index serves only a query that says so.
     if record_score.kind in ('task', 'exercise') then
@@ -71,6 +75,25 @@ begin
         v_is_awarded := false;
         v_last.sequence := v_last.sequence + 1;
         v_points := v_last.points;
+    end if;
+
+    if is_done and not v_is_awarded and v_points > 0 then
+        perform pg_advisory_xact_lock(
+            hashtextextended(format('app.record_score %s %s', family_id, user_id), 0)
+        );
+        v_day_began_at := (
+            select date_trunc('day', now(), f.time_zone)
+            from app.families as f
+            where f.id = record_score.family_id
+        );
+        v_points := least(v_points, 1000 - (
+            select coalesce(sum(e.points), 0)
+            from app.score_entries as e
+            where
+                e.family_id = record_score.family_id
+                and e.user_id = record_score.user_id
+                and e.created_at >= v_day_began_at
+        ));
     end if;
 
     if is_done and not v_is_awarded and v_points > 0 then

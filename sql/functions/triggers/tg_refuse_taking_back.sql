@@ -1,0 +1,39 @@
+-- tg_refuse_taking_back: a member does not open a task again whose points another member has, and
+-- so take them away. The trigger's condition spares the owner of the task and who runs the family.
+--
+-- Invoker: the family sees the ledger.
+--
+-- requires: 0015_scores current_user_id
+
+create or replace function app.tg_refuse_taking_back()
+    returns trigger
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    v_last app.score_entries;
+begin
+    -- The kinds are named twice, for a partial index serves only a query that says so.
+    select * into v_last
+    from app.score_entries as e
+    where
+        e.family_id = OLD.family_id
+        and e.kind in ('task', 'exercise')
+        and e.kind = 'task'
+        and e.source_id = OLD.id
+    order by e.sequence desc
+    limit 1;
+
+    if v_last.sequence % 2 = 1 and v_last.user_id <> app.current_user_id() then
+        raise exception 'who completed a task, its owner and who runs the family open it again'
+            using errcode = 'ZH003', schema = TG_TABLE_SCHEMA, table = TG_TABLE_NAME;
+    end if;
+
+    return NEW;
+end
+$$;
+
+comment on function app.tg_refuse_taking_back() is
+    'Trigger: nobody opens a task again to take away the points of another member.';
+
+revoke all on function app.tg_refuse_taking_back() from public;
