@@ -1,6 +1,7 @@
 """The batch: several operations in one transaction, all or nothing."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
@@ -16,7 +17,7 @@ from app.db.context import Context
 from app.db.pool import Transaction
 from app.http import problems
 from app.http.endpoint import Endpoint
-from app.http.fields import Text, pattern
+from app.http.fields import ENTITY_TAGS, Text, matching, pattern
 from app.http.handler import Result, etag_prefix, execute, path_values, require_family, run_once
 from app.http.models import Request
 from app.http.problems import Problem
@@ -43,7 +44,9 @@ class Operation(Request):
         Text, StringConstraints(pattern=pattern(r"^/v1/", "must begin with /v1/"), max_length=2000)
     ]
     body: dict[str, Any] | None = None
-    if_match: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    if_match: Annotated[str, StringConstraints(max_length=1000), matching(ENTITY_TAGS)] | None = (
+        None
+    )
 
 
 class Batch(Request):
@@ -55,6 +58,7 @@ class Batch(Request):
             {"method": "GET", "path": "/v1/tasks?limit=5"},
         ]
     }
+    max_bytes = sys.maxsize  # MAX_BODY_BYTES alone decides
 
     operations: Annotated[list[Operation], Field(min_length=1, max_length=100)]
 
@@ -75,7 +79,7 @@ async def run_batch(request: HttpRequest) -> HttpResponse:
             the batch is left.
     """
     context = await authenticate(request)
-    content = await read_content(request)
+    content = await read_content(request, Batch)
     batch = parse_body(content, Batch)
     at: int | None = None  # the operation at hand
     try:

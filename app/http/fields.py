@@ -73,7 +73,8 @@ _ZONE = (
 
 
 def _is_time_zone(name: str) -> str:
-    if not re.fullmatch(_ZONE, name) or name not in _time_zones():
+    # Known names first: none of them is long, and a pattern reads what it is given to the end.
+    if name not in _time_zones() or not re.fullmatch(_ZONE, name):
         raise ValueError("must be a time zone such as Europe/Vienna")
     return name
 
@@ -126,16 +127,25 @@ def pattern(regex: str, words: str) -> str:
     return regex
 
 
-# What is not blank, as every dialect of regular expressions should have it: they differ in \s.
+# What If-Match may be (RFC 9110, 13.1.1): a star, or a list of entity tags, in which elements may
+# be empty. A comma ends the blanks before it, so that there is one way to read any text: of two
+# repetitions side by side that take the same blanks, every way to share them out would be tried.
+_ENTITY_TAG = r'(W/)?"[!#-~\u0080-\u00ff]*"'
+ENTITY_TAGS = rf"^([ \t]*[*][ \t]*|[ \t,]*{_ENTITY_TAG}([ \t]*,[ \t,]*{_ENTITY_TAG})*[ \t,]*)$"
+
+# What is blank and what is not, as every dialect of regular expressions should have it: they differ
+# in \s.
+_BLANK = r"[\s\u001c-\u001f\u0085]"
 _INK = r"[^\s\u0000\u001c-\u001f\u0085]"
 
 
-def _matching(pattern: str) -> Any:
+def matching(pattern: str) -> Any:
+    """Return what puts into the schema of a field a pattern that its validator goes by."""
     return Field(json_schema_extra={"pattern": pattern})
 
 
-Text = Annotated[str, AfterValidator(_has_no_nul), _matching(r"^[^\u0000]*$")]
-Line = Annotated[Text, AfterValidator(_is_not_blank), _matching(rf"^[^\u0000]*{_INK}[^\u0000]*$")]
+Text = Annotated[str, AfterValidator(_has_no_nul), matching(r"^[^\u0000]*$")]
+Line = Annotated[Text, AfterValidator(_is_not_blank), matching(rf"^{_BLANK}*{_INK}[^\u0000]*$")]
 Title = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
 Name = Annotated[Line, StringConstraints(min_length=1, max_length=100)]
 FullName = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
@@ -153,13 +163,13 @@ Email = Annotated[
     StringConstraints(
         max_length=254, pattern=pattern(r"^[^@\s]+@[^@\s]+$", "must look like name@host")
     ),
-    _matching(r"^[^@\s\u0000\u0085]+@[^@\s\u0000\u0085]+$"),
+    matching(r"^[^@\s\u0000\u0085]+@[^@\s\u0000\u0085]+$"),
 ]
 Day = Annotated[
     date,
     BeforeValidator(_read_day),
     Field(description="a day from 1900-01-01 to 2999-12-31"),
-    _matching(DAY),
+    matching(DAY),
 ]
 Flag = Annotated[bool, BeforeValidator(_read_flag)]
 Visibility = Annotated[

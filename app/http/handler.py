@@ -140,7 +140,7 @@ def handler(row: Endpoint, endpoints: Sequence[Endpoint]) -> Handler:
     async def handle(request: Request) -> Response:
         context = await authenticate(request)
         require_family(row, context)
-        content = await read_content(request) if row.body else b""
+        content = await read_content(request, row.body) if row.body else b""
         values = {
             **(parse_query(request.url.query, row.parameters).values() if row.parameters else {}),
             **(parse_body(content, row.body).values() if row.body else {}),

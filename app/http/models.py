@@ -20,6 +20,10 @@ class Request(BaseModel):
 
     example: ClassVar[Mapping[str, Any]]
 
+    # Bytes that a body of it may have: more than the longest values need, each character escaped. A
+    # test holds it to the fields.
+    max_bytes: ClassVar[int] = 16_384
+
     def values(self) -> Mapping[str, object]:
         """Return the parameters of the query, by name."""
         return dict(self)

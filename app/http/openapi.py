@@ -39,8 +39,6 @@ A PUT or a DELETE comes to the same without one.
 
 **Errors** are problem documents (RFC 9457); [every type has a page](/problems)."""
 
-_TAG = '(W/)?"[!#-~]*"'
-
 # The headers that a request may carry. No examples: the page would send them unasked.
 PARAMETERS: Mapping[str, Json] = {
     "X-Request-Id": {
@@ -54,7 +52,7 @@ PARAMETERS: Mapping[str, Json] = {
     },
     "If-Match": {
         "description": 'The `ETag` that was seen, such as `"1"`: 412 if it is another by now.',
-        "schema": {"type": "string", "pattern": f"^([*]|{_TAG}(, *{_TAG})*)$"},
+        "schema": {"type": "string", "pattern": fields.ENTITY_TAGS},
     },
     "Idempotency-Key": {
         "description": "Any text that is new for every new request: sent again, it is done once.",

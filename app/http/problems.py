@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
+import pydantic
 from pydantic_core import ErrorDetails
 from starlette.responses import Response
 
@@ -123,7 +124,8 @@ CONTENT_TOO_LARGE = ProblemType(
     "content-too-large",
     413,
     "The request body is too large.",
-    "the body is larger than `MAX_BODY_BYTES`, or the results of a batch are too large together",
+    "the body is larger than one of its kind can be, or than `MAX_BODY_BYTES`, or the results of a "
+    "batch are too large together; `detail` says how large it may be",
 )
 UNSUPPORTED_MEDIA = ProblemType(
     "unsupported-media-type",
@@ -135,7 +137,7 @@ VALIDATION_FAILED = ProblemType(
     "validation-failed",
     422,
     "The request has invalid values.",
-    "some values are not allowed; `errors` points at each and says what is",
+    "some values are not allowed; `errors` points at each, or at the first 50, and says what is",
 )
 IDEMPOTENCY_KEY_REUSED = ProblemType(
     "idempotency-key-reused",
@@ -293,20 +295,32 @@ _WORDS = {
 }
 
 
+# So many wrong values are told: nobody reads more, and the response is not to be larger than the
+# request. Of more than the second number none is told, as to describe one costs to describe all.
+MAX_ERRORS = 50
+MAX_DESCRIBED = 1000
+
+
 def from_validation(
-    errors: Sequence[ErrorDetails], *, inside: str, fields: Collection[str]
+    found: pydantic.ValidationError, *, inside: str, fields: Collection[str]
 ) -> Problem:
     """Return the problem for what pydantic found.
 
     Args:
-        errors: Each of them.
+        found: All of it.
         inside: `body` or `query`.
         fields: The fields that there are, of the body or the query string.
     """
+    count = found.error_count()
+    if count > MAX_DESCRIBED:
+        return Problem(VALIDATION_FAILED, f"{count} values are wrong.")
+    errors = found.errors(include_url=False)[:MAX_ERRORS]
     if any(error["type"] == "json_invalid" for error in errors):
         return Problem(MALFORMED, "The body is not valid JSON.")
     allowed = ", ".join(fields)
-    return Problem(VALIDATION_FAILED, errors=[_entry(error, inside, allowed) for error in errors])
+    entries = [_entry(error, inside, allowed) for error in errors]
+    detail = f"{count} values are wrong; these are the first." if count > MAX_ERRORS else None
+    return Problem(VALIDATION_FAILED, detail, errors=entries)
 
 
 # What a test sees to that nobody is told.

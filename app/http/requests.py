@@ -1,6 +1,7 @@
 """What every handler does with a request: whose it is, and what it says."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
@@ -15,12 +16,16 @@ from app.db.context import Context
 from app.db.pool import Database
 from app.http import problems
 from app.http.endpoint import Endpoint
+from app.http.fields import ENTITY_TAGS
 from app.http.health import Health
 from app.http.models import Request as RequestModel
 from app.http.problems import Problem
 from app.settings import Settings
 
 Model = TypeVar("Model", bound=RequestModel)
+
+# No list takes a fifth of it.
+MAX_PARAMETERS = 50
 
 
 @dataclass(frozen=True)
@@ -65,13 +70,13 @@ async def authenticate(request: Request) -> Context:
         ) from None
 
 
-async def read_content(request: Request) -> bytes:
-    """Read a JSON body, as it is.
+async def read_content(request: Request, model: type[RequestModel]) -> bytes:
+    """Read the JSON body of a model, as it is.
 
     Raises:
-        Problem: It is too large, or says that it is something else.
+        Problem: It is larger than one of this model can be, or says that it is something else.
     """
-    limit = services(request).settings.max_body_bytes
+    limit = min(services(request).settings.max_body_bytes, model.max_bytes)
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     encoding = request.headers.get("Content-Encoding", "identity").strip().lower()
     if media_type != "application/json" or encoding != "identity":
@@ -92,53 +97,50 @@ async def read_body(request: Request, model: type[Model]) -> Model:
     """Read the body and check it against its model.
 
     Raises:
-        Problem: It is too large, is not JSON, or has fields that are wrong; each is pointed at.
+        Problem: It is too large, is not JSON, or has fields that are wrong; they are pointed at.
     """
-    return parse_body(await read_content(request), model)
+    return parse_body(await read_content(request, model), model)
 
 
 def parse_body(content: bytes, model: type[Model]) -> Model:
     """Check a body against its model.
 
     Raises:
-        Problem: It is not JSON, or has fields that are wrong; each is pointed at.
+        Problem: It is not JSON, or has fields that are wrong; they are pointed at.
     """
     try:
         return model.model_validate_json(content, strict=True)
     except pydantic.ValidationError as error:
-        raise problems.from_validation(
-            error.errors(), inside="body", fields=model.model_fields
-        ) from None
+        raise problems.from_validation(error, inside="body", fields=model.model_fields) from None
 
 
 def parse_query(query: str, model: type[Model]) -> Model:
     """Check a query string against its model.
 
     Raises:
-        Problem: A parameter is unknown, wrong or given twice.
+        Problem: A parameter is unknown, wrong or given twice, or there are too many.
     """
-    pairs = parse_qsl(query, keep_blank_values=True)
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = [name for name in values if names.count(name) > 1]
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+    except ValueError:
+        detail = f"The query string may have {MAX_PARAMETERS} parameters."
+        raise Problem(problems.VALIDATION_FAILED, detail) from None
+    times = Counter(name for name, _ in pairs)
+    if twice := [name for name, count in times.items() if count > 1]:
         entries = [{"parameter": name, "detail": "is given more than once"} for name in twice]
         raise Problem(problems.VALIDATION_FAILED, errors=entries)
     try:
-        return model.model_validate(values)
+        return model.model_validate(dict(pairs))
     except pydantic.ValidationError as error:
-        raise problems.from_validation(
-            error.errors(), inside="query", fields=_names(model)
-        ) from None
+        raise problems.from_validation(error, inside="query", fields=_names(model)) from None
 
 
 def _names(model: type[Model]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-# An entity tag (RFC 9110, 8.8.3). Ours are strong, and a number.
-_TAG = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
-_TAGS = re.compile(rf"[\s,]*{_TAG.pattern}\s*(,\s*({_TAG.pattern})?\s*)*")
+# Of each tag of such a list: whether it is weak, and what is in it. Ours are strong, and a number.
+_TAG = re.compile(r'(W/)?"([^"]*)"')
 
 
 def versions_in(text: str, *, prefix: str, name: str) -> list[int] | None:
@@ -152,10 +154,10 @@ def versions_in(text: str, *, prefix: str, name: str) -> list[int] | None:
     Raises:
         Problem: It is no list of entity tags.
     """
+    if not re.fullmatch(ENTITY_TAGS, text):
+        raise Problem(problems.MALFORMED, f'{name}: write it as ETag has it, such as "3", or *.')
     if text.strip() == "*":
         return None
-    if not _TAGS.fullmatch(text):
-        raise Problem(problems.MALFORMED, f'{name}: write it as ETag has it, such as "3", or *.')
     strong = [tag for weak, tag in _TAG.findall(text) if not weak and tag.startswith(prefix)]
     numbers = [tag.removeprefix(prefix) for tag in strong]
     return [int(number) for number in numbers if re.fullmatch(r"[1-9]\d{0,17}", number, re.ASCII)]

@@ -49,6 +49,7 @@ class MessageCreate(Request):
     """A message to add; it will never change."""
 
     example = {"role": "user", "content": "What is for dinner?"}
+    max_bytes = 65_536
 
     role: Speaker
     content: Annotated[Text, StringConstraints(min_length=1, max_length=5000)]

@@ -72,6 +72,7 @@ class RoutineSteps(Request):
     """The steps of a routine, in their order."""
 
     example = {"steps": _STEPS}
+    max_bytes = 524_288
 
     steps: list[RoutineStepCreate] = Field(max_length=100)
 

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from structlog.typing import EventDict
 
 from app.http import models, problems
+from app.http.batch import Batch
 from app.http.endpoint import Endpoint
 from app.http.problems import PROBLEM_TYPES, SQLSTATES, problem_response
 from app.resources import ENDPOINTS
@@ -445,7 +446,7 @@ def _told(
         read(value, **options)
     except ValidationError as failed:
         errors = failed.errors()
-        problem = problems.from_validation(errors, inside=inside, fields=())
+        problem = problems.from_validation(failed, inside=inside, fields=())
         yield from zip(errors, (entry["detail"] for entry in problem.errors), strict=True)
 
 
@@ -495,20 +496,90 @@ async def test_what_is_not_json_is_malformed(content: bytes, anybody: httpx.Asyn
     assert _code(response) == "malformed"
 
 
-async def test_a_body_has_as_many_bytes_as_configured_and_no_more(
+async def test_a_batch_has_as_many_bytes_as_configured_and_no_more(
     ann: Person, hearth: Hearth
 ) -> None:
     limit = hearth.settings().max_body_bytes
-    body = json.dumps({"title": "Dust"}).encode()
+    operation = {"method": "POST", "path": "/v1/tasks", "body": {"title": "Dust"}}
+    body = json.dumps({"operations": [operation]}).encode()
 
     responses = [
-        await ann.client.post("/v1/tasks", content=body.ljust(limit + more), headers=JSON)
+        await ann.client.post("/v1/batch", content=body.ljust(limit + more), headers=JSON)
         for more in (0, 1)
     ]
 
-    assert responses[0].status_code == 201
+    assert responses[0].status_code == 200
     assert _code(responses[1]) == "content-too-large"
-    assert (await ann.client.get("/v1/tasks")).json()["items"] == [responses[0].json()]
+    assert len((await ann.client.get("/v1/tasks")).json()["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in ENDPOINTS if row.body not in {None, Batch}],
+    ids=lambda row: f"{row.method} {row.path}",
+)
+async def test_a_body_has_as_many_bytes_as_its_values_need_and_no_more(
+    row: Endpoint, ann: Person
+) -> None:
+    assert row.body is not None
+    schema = row.body.model_json_schema()
+
+    longest = json.dumps(_longest(schema, schema))
+    beyond = await ann.client.request(
+        row.method, path_to(row), content=b" " * (row.body.max_bytes + 1), headers=JSON
+    )
+
+    assert len(longest) <= row.body.max_bytes <= 4 * max(len(longest), 4096)
+    assert (beyond.status_code, _code(beyond)) == (413, "content-too-large")
+
+
+def _longest(schema: Mapping[str, Any], root: Mapping[str, Any]) -> object:
+    """Return a value as long as a schema has room for, in characters that JSON escapes twice."""
+    if "$ref" in schema:
+        return _longest(root["$defs"][schema["$ref"].rpartition("/")[2]], root)
+    if "anyOf" in schema:
+        return max((_longest(part, root) for part in schema["anyOf"]), key=_size)
+    if "properties" in schema:
+        return {name: _longest(part, root) for name, part in schema["properties"].items()}
+    if schema.get("type") == "array":
+        return [_longest(schema["items"], root)] * schema["maxItems"]
+    if schema.get("type") == "string" and not schema.keys() & {"enum", "const", "format"}:
+        return "🏡" * schema["maxLength"]
+    return "a value of some other kind, which is short"
+
+
+def _size(value: object) -> int:
+    return len(json.dumps(value))
+
+
+async def test_so_many_wrong_values_are_told_and_no_more(anybody: httpx.AsyncClient) -> None:
+    told = [
+        await anybody.post("/v1/auth/signin", json={f"x{n}": 0 for n in range(unknown)})
+        for unknown in (48, 49, 900, 1100)
+    ]
+
+    assert [len(response.json().get("errors", ())) for response in told] == [50, 50, 50, 0]
+    assert [response.json().get("detail") for response in told] == [
+        None,
+        "51 values are wrong; these are the first.",
+        "902 values are wrong; these are the first.",
+        "1102 values are wrong.",
+    ]
+    assert {_code(response) for response in told} == {"validation-failed"}
+
+
+async def test_a_query_string_has_so_many_parameters_and_no_more(ann: Person) -> None:
+    responses = [
+        await ann.client.get("/v1/tasks?" + "&".join(f"x{n}" for n in range(count)))
+        for count in (50, 51, 4000)
+    ]
+
+    assert [_code(response) for response in responses] == ["validation-failed"] * 3
+    assert [len(response.json().get("errors", ())) for response in responses] == [50, 0, 0]
+    assert {response.json().get("detail") for response in responses} == {
+        None,
+        "The query string may have 50 parameters.",
+    }
 
 
 async def test_a_parameter_that_is_given_twice_is_pointed_at(ann: Person) -> None:
