@@ -30,11 +30,13 @@ def serve_until_stopped(settings: Settings, listener: socket.socket, *, ready: s
     import uvicorn
 
     from app import logs, main
+    from app.http.protocol import Protocol
 
     logs.configure(settings.log_level)
     asyncio.run(main.check(settings))
     config = uvicorn.Config(
         main.create_app(settings, on_ready=lambda: out.print(ready)),
+        http=Protocol,
         access_log=False,
         log_config=None,
         server_header=False,

@@ -31,6 +31,10 @@ ATTENDED_AFTER = 0.1
 # Bytes of all headers together; what nginx and Apache take by default is of that order.
 MAX_HEADER_BYTES = 16_384
 
+# Of two of these a proxy may go by the one and we by the other. RFC 9112, 3.2, says so of Host, and
+# that HTTP/1.1 does not go without it.
+ONCE = frozenset({b"authorization", b"content-type", b"host"})
+
 # The OWASP REST security cheat sheet. A response is data for its client: nobody keeps it, frames
 # it, or takes it for a page. /docs, which is one, brings a policy of its own.
 SECURITY_HEADERS = {
@@ -111,7 +115,7 @@ class RequestTimeout:
         deadline: Seconds from the request's line to its response, the reading of the body included.
 
     Raises:
-        Problem: The deadline passed, or the headers are too large.
+        Problem: The deadline passed, or the headers are too large or can be read in two ways.
     """
 
     def __init__(self, app: ASGIApp, deadline: float) -> None:
@@ -126,6 +130,7 @@ class RequestTimeout:
         if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
             detail = f"The headers may have {MAX_HEADER_BYTES} bytes."
             raise Problem(problems.HEADERS_TOO_LARGE, detail)
+        _refuse_ambiguous(scope)
         client = _Client(scope, receive, send)
         try:
             async with asyncio.timeout(self._deadline) as deadline:
@@ -139,6 +144,15 @@ class RequestTimeout:
             if not deadline.expired():
                 raise
             raise Problem(problems.TIMEOUT, "The request took longer than it may.") from None
+
+
+def _refuse_ambiguous(scope: Scope) -> None:
+    given = [name for name, _ in scope["headers"] if name in ONCE]
+    if len(set(given)) < len(given):
+        names = ", ".join(name.decode().title() for name in sorted(ONCE))
+        raise Problem(problems.MALFORMED, f"{names}: may be given once each.")
+    if b"host" not in given and scope["http_version"] != "1.0":
+        raise Problem(problems.MALFORMED, "Host: is missing.")
 
 
 class _Client:

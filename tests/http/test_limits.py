@@ -125,6 +125,56 @@ async def test_headers_have_a_limit_together(ann: Person, headers: dict[str, str
     assert (response.status_code, response.json()["code"]) == (431, "headers-too-large")
 
 
+async def _send(url: str, request: str) -> bytes:
+    """Send a request as it is and return the response."""
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(request.replace("\n", "\r\n").encode())
+    response = await reader.read()
+    writer.close()
+    return response
+
+
+async def test_a_trailer_is_no_header(service: str, ann: Person) -> None:
+    token = ann.client.headers["Authorization"]
+    request = "POST /v1/tasks HTTP/1.1\nHost: x\nConnection: close\n"
+    request += "Content-Type: application/json\n"
+    chunk = '{"title":"Flour"}'
+    chunked = f"Transfer-Encoding: chunked\n\n{len(chunk):x}\n{chunk}\n0\n"
+
+    in_trailer = await _send(service, f"{request}{chunked}Authorization: {token}\n\n")
+    in_header = await _send(
+        service, f"{request}Authorization: {token}\n{chunked}If-None-Match: *\n\n"
+    )
+
+    assert in_trailer.startswith(b"HTTP/1.1 401 ")
+    assert in_header.startswith(b"HTTP/1.1 201 ")
+
+
+@pytest.mark.parametrize(
+    ("version", "headers", "status"),
+    [
+        ("1.1", "Host: x\n", 200),
+        ("1.1", "Host:\n", 200),
+        ("1.0", "", 200),
+        ("1.1", "", 400),
+        ("1.1", "Host: x\nHost: x\n", 400),
+        ("1.0", "Host: x\nhost: y\n", 400),
+        ("1.1", "Host: x\nAuthorization: Bearer x\nAuthorization: Bearer x\n", 400),
+        ("1.1", "Host: x\nContent-Type: text/plain\nContent-Type: application/json\n", 400),
+    ],
+)
+async def test_what_can_be_read_in_two_ways_is_refused(
+    service: str, version: str, headers: str, status: int
+) -> None:
+    request = f"GET /health/live HTTP/{version}\n{headers}Connection: close\n\n"
+
+    response = await _send(service, request)
+
+    assert response.startswith(f"HTTP/1.1 {status} ".encode())
+    assert (b'"code":"malformed"' in response) == (status == 400)
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -156,7 +206,7 @@ async def test_json_that_is_nested_too_deep_is_malformed(ann: Person) -> None:
     codes = [
         (
             await ann.client.post(
-                "/v1/tasks", content=body, headers={"Content-Type": "application/json"}
+                "/v1/batch", content=body, headers={"Content-Type": "application/json"}
             )
         ).json()["code"]
         for body in bodies

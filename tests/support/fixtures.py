@@ -30,6 +30,7 @@ from structlog.typing import EventDict
 from app import logs, migrations
 from app.embedded.cluster import programs
 from app.embedded.system_user import current_user
+from app.http.protocol import Protocol
 from app.main import create_app
 from app.settings import Settings, sql_directory
 from tests.conftest import Cluster
@@ -153,7 +154,12 @@ class _ServerInThread:
 
     def __init__(self, settings: Settings) -> None:
         config = uvicorn.Config(
-            create_app(settings), host="127.0.0.1", port=0, log_config=None, access_log=False
+            create_app(settings),
+            host="127.0.0.1",
+            port=0,
+            http=Protocol,
+            log_config=None,
+            access_log=False,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
