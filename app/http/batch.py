@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -33,6 +34,7 @@ from app.http.requests import (
 # Bytes of a batch's results together; as a check on the table of kept responses has it, some for
 # the frame.
 MAX_RESULT_BYTES = 4_000_000
+_BEFORE = '{"results":['
 _TOO_MUCH = f"The results of a batch may have {MAX_RESULT_BYTES} bytes together."
 
 
@@ -70,6 +72,11 @@ class Step(NamedTuple):
     values: Mapping[str, object]
     wanted: list[int] | None
 
+    @property
+    def is_read(self) -> bool:
+        """Whether it changes nothing: its result is not kept, and may be asked for again."""
+        return self.row.method == "GET"
+
 
 async def run_batch(request: HttpRequest) -> HttpResponse:
     """Run several operations in one transaction and respond with their results, in order.
@@ -91,19 +98,38 @@ async def run_batch(request: HttpRequest) -> HttpResponse:
         async def run_all(transaction: Transaction) -> Result:
             nonlocal at
             results, size = [], 0
-            for at, (row, values, wanted) in enumerate(steps):
+            for at, step in enumerate(steps):
                 if at > 0:
                     # What was done before may have ended it: a role given away, a family retired.
                     await transaction.assert_context()
-                results.append(_json(await execute(row, transaction, context, values, wanted)))
+                results.append(await _run(step, transaction, context, MAX_RESULT_BYTES - size))
                 size += len(results[-1].encode())
-                if size > MAX_RESULT_BYTES:
-                    raise Problem(problems.CONTENT_TOO_LARGE, _TOO_MUCH)  # noqa: TRY301 - undoes the batch
             at = None
-            return Result(200, f'{{"results":[{",".join(results)}]}}')
+            kept = [
+                "null" if step.is_read else result
+                for step, result in zip(steps, results, strict=True)
+            ]
+            return Result(200, _together(results), kept_body=_together(kept))
 
-        read_only = all(step.row.method == "GET" for step in steps)
-        result = await run_once(request, context, run_all, content, read_only=read_only)
+        async def read_again(transaction: Transaction, kept: Result) -> Result:
+            """Ask again what was only read; what was written is kept as it was."""
+            body = kept.body or ""
+            results, size = _apart(body), len(body.encode())
+            for number, step in enumerate(steps):
+                if not step.is_read:
+                    continue
+                try:
+                    text = await _run(step, transaction, context, MAX_RESULT_BYTES - size)
+                except Problem as problem:  # since then; the batch was done all the same
+                    text = _json(Result(problem.type.status))
+                results[number] = text
+                size += len(text.encode())
+            return replace(kept, body=_together(results))
+
+        read_only = all(step.is_read for step in steps)
+        result = await run_once(
+            request, context, run_all, content, read_only=read_only, complete=read_again
+        )
     except (asyncpg.PostgresError, Problem) as error:
         if at is None:
             raise
@@ -150,6 +176,27 @@ def _step(operation: Operation, endpoints: Sequence[Endpoint], context: Context)
         return Step(row, values, wanted)
     detail = f"{operation.method} {url.path} is not an operation that a batch can run"
     raise Problem(problems.VALIDATION_FAILED, errors=[{"pointer": "/path", "detail": detail}])
+
+
+async def _run(step: Step, transaction: Transaction, context: Context, room: int) -> str:
+    result = _json(await execute(step.row, transaction, context, step.values, step.wanted))
+    if len(result.encode()) > room:
+        raise Problem(problems.CONTENT_TOO_LARGE, _TOO_MUCH)
+    return result
+
+
+def _together(results: Sequence[str]) -> str:
+    return f"{_BEFORE}{','.join(results)}]}}"
+
+
+def _apart(body: str) -> list[str]:
+    # Each as it was written: numbers that went through Python would be others.
+    results, at, reader = [], len(_BEFORE), json.JSONDecoder()
+    while body[at - 1] != "]":
+        _, end = reader.raw_decode(body, at)
+        results.append(body[at:end])
+        at = end + 1
+    return results
 
 
 def _json(result: Result) -> str:

@@ -7,7 +7,7 @@ A query gives one row: `body`, which PostgreSQL has built and which is passed on
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -43,6 +43,7 @@ class Result:
         version: The row's version, if it has one.
         prefix: What the entity tag begins with, where the URL does not say which thing it is.
         is_replayed: Whether it was given before, to the same request.
+        kept_body: What is kept of the body under an idempotency key, where that is not all of it.
     """
 
     status: int
@@ -50,6 +51,7 @@ class Result:
     version: int | None = None
     prefix: str = ""
     is_replayed: bool = False
+    kept_body: str | None = None
 
     @property
     def etag(self) -> str | None:
@@ -214,8 +216,17 @@ async def run_once(
     content: bytes,
     *,
     read_only: bool,
+    complete: Callable[[Transaction, Result], Awaitable[Result]] | None = None,
 ) -> Result:
     """Run an operation in a transaction; if the request has an Idempotency-Key, once only.
+
+    Args:
+        request: The request.
+        context: Who asks.
+        operation: What is to be done.
+        content: The body, by which the same request is known.
+        read_only: Whether it changes nothing: then there is nothing to be kept.
+        complete: What makes the whole response out of the part of it that was kept.
 
     Raises:
         Problem: The key was used for another request, or a header does not go with the method.
@@ -239,7 +250,8 @@ async def run_once(
         if kept is not None and kept["request_hash"] != digest:
             raise Problem(problems.IDEMPOTENCY_KEY_REUSED)
         if kept is not None:
-            return Result(kept["status"], kept["body"], kept["etag_version"], is_replayed=True)
+            result = Result(kept["status"], kept["body"], kept["etag_version"], is_replayed=True)
+            return await complete(transaction, result) if complete else result
         result = await operation(transaction)
         values = {
             "user_id": context.user_id,
@@ -247,7 +259,7 @@ async def run_once(
             "idempotency_key": key,
             "request_hash": digest,
             "status": result.status,
-            "body": result.body,
+            "body": result.body if result.kept_body is None else result.kept_body,
             "etag_version": result.version,
         }
         await transaction.row("save_idempotent_response", values)

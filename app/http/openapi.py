@@ -35,6 +35,7 @@ not read. Where a field of a PATCH is absent, it keeps its value; null empties i
 is to be at its URL (201) or replaces it (200); with `If-Match` it makes nothing (404).
 
 **Retries.** A POST with an `Idempotency-Key` is done once within a day, however often it is sent.
+What a batch only reads is not kept but read again: its result is then as things are now.
 A PUT or a DELETE comes to the same without one.
 
 **Errors** are problem documents (RFC 9457); [every type has a page](/problems)."""

@@ -1,12 +1,13 @@
 """Batches: several operations in one transaction, all of them or none."""
 
+import json
 from typing import Any
 
 import pytest
 
 from app.resources import ENDPOINTS
 from tests.support.fixtures import Hearth, Join, NewPerson, Person
-from tests.support.rows import all_rows
+from tests.support.rows import all_rows, by_hand
 
 pytestmark = pytest.mark.newest
 
@@ -162,6 +163,49 @@ async def test_a_batch_is_done_once_under_its_key(ann: Person) -> None:
 
     assert first == again
     assert len((await ann.client.get("/v1/tasks")).json()["items"]) == 1
+
+
+async def test_what_a_batch_only_read_is_not_kept_and_is_read_again(
+    ann: Person, hearth: Hearth
+) -> None:
+    task = (await ann.client.post("/v1/tasks", json={"title": "Flour"})).json()
+    operations = [
+        _do("GET", f"/v1/tasks/{task['id']}"),
+        _do("POST", "/v1/tasks", body={"title": 'Eggs, "fresh" [6]'}),
+        _do("GET", "/v1/tasks"),
+        _do("GET", "/v1/me"),
+    ]
+    key = {"Idempotency-Key": "sunday"}
+
+    status, first = await _batch(ann, *operations, **key)
+    await ann.client.delete(f"/v1/tasks/{task['id']}")
+    again = await _batch(ann, *operations, **key)
+
+    assert [status, again[0]] == [200, 200]
+    before, after = first["results"], again[1]["results"]
+    assert [result["status"] for result in before] == [200, 201, 200, 200]
+    assert after[0] == {"status": 404, "etag": None, "body": None}
+    assert [after[1], after[3]] == [before[1], before[3]]
+    assert after[2]["body"]["items"] == [before[1]["body"]]
+    (kept,) = await by_hand(
+        hearth, "select body from app.idempotency_keys where user_id = $1", ann.user_id
+    )
+    assert json.loads(kept["body"]) == {"results": [None, before[1], None, None]}
+
+
+async def test_what_is_read_again_has_a_size_together(ann: Person) -> None:
+    talk = (await ann.client.post("/v1/conversations", json={"title": "Long"})).json()
+    path = f"/v1/conversations/{talk['id']}/messages"
+    operations = [*[_do("GET", path)] * 98, _do("POST", "/v1/tasks", body={"title": "Flour"})]
+    first, _ = await _batch(ann, *operations, **{"Idempotency-Key": "monday"})
+    for _ in range(10):
+        await ann.client.post(path, json={"role": "user", "content": "🏡" * 5000})
+
+    status, response = await _batch(ann, *operations, **{"Idempotency-Key": "monday"})
+
+    assert (first, status) == (200, 200)
+    statuses = [result["status"] for result in response["results"]]
+    assert statuses == [200] * 19 + [413] * 79 + [201]
 
 
 async def test_a_hundred_operations_are_one_transaction_in_the_trail(ann: Person) -> None:
