@@ -32,6 +32,9 @@ from app.http.requests import (
     services,
 )
 
+# How often a write that touched nothing is tried, while somebody else changes what it is about.
+MAX_LOOKS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -174,6 +177,10 @@ async def execute(
 ) -> Result:
     """Run a row's query; find out why, where it gives nothing.
 
+    The look at what is there comes after the query, and sees what others have committed meanwhile:
+    another version, or another thing at the same URL. So only who was refused between two looks
+    that saw the same may not do it.
+
     Args:
         row: The row.
         transaction: Where it runs.
@@ -182,8 +189,8 @@ async def execute(
         wanted: The versions that `If-Match` names; `None` if any will do.
 
     Raises:
-        Problem: The thing is not there (404), has another version than is wanted (412), or may not
-            be changed by the caller (403).
+        Problem: The thing is not there (404), has another version than is wanted (412), may not be
+            changed by the caller (403), or was another at every look (503).
     """
     assert row.query is not None  # noqa: S101 - a row has a query or a handler
     prefix = "" if row.method == "POST" else etag_prefix(row, context)
@@ -193,20 +200,25 @@ async def execute(
         "family_id": context.family_id,
         "if_match": wanted,
     }
-    found = await transaction.row(row.query, values)
-    if found is not None and found["body"] is not None:
-        body = found["body"] if row.response is not None else None
-        version = found.get("row_version")
-        # A row's first version is what an insert made.
-        status = 201 if row.is_upsert and version == 1 else row.status
-        return Result(status, body, version, prefix)
-    seen = await transaction.row(row.existence_check, values) if row.existence_check else None
-    if seen is None:
-        raise Problem(row.when_empty)
-    if wanted is not None and seen["row_version"] not in wanted:
-        etag = Result(200, version=seen["row_version"], prefix=prefix).etag or ""
-        raise Problem(problems.PRECONDITION_FAILED, headers={"ETag": etag})
-    raise Problem(problems.FORBIDDEN)
+    seen: Mapping[str, object] | None = None
+    for _ in range(MAX_LOOKS):
+        found = await transaction.row(row.query, values)
+        if found is not None and found["body"] is not None:
+            body = found["body"] if row.response is not None else None
+            version = found.get("row_version")
+            # A row's first version is what an insert made.
+            status = 201 if row.is_upsert and version == 1 else row.status
+            return Result(status, body, version, prefix)
+        before = seen
+        seen = await transaction.row(row.existence_check, values) if row.existence_check else None
+        if seen is None:
+            raise Problem(row.when_empty)
+        if wanted is not None and seen["row_version"] not in wanted:
+            etag = f'"{prefix}{seen["row_version"]}"'
+            raise Problem(problems.PRECONDITION_FAILED, headers={"ETag": etag})
+        if seen == before:
+            raise Problem(problems.FORBIDDEN)
+    raise Problem(problems.UNAVAILABLE, "Others keep changing it; try again.")
 
 
 async def run_once(

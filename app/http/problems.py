@@ -168,7 +168,8 @@ UNAVAILABLE = ProblemType(
     "unavailable",
     503,
     "The service is not available right now; try again.",
-    "the database is away, busy or restarting, or the issuer of a token does not respond; "
+    "the database is away, busy or restarting, the issuer of a token does not respond, or others "
+    "keep changing what is to be changed; "
     "`Retry-After` says when to try again",
 )
 TIMEOUT = ProblemType(

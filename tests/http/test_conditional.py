@@ -1,13 +1,20 @@
 """Conditional requests: nobody overwrites what they have not seen, over HTTP or by psql."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Iterator, Mapping
+from itertools import count
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 import httpx
 import pytest
 
+from app.auth.tokens import Tokens
+from app.db.pool import Database, Transaction
 from app.http.endpoint import Endpoint
+from app.http.handler import Result, execute
+from app.http.problems import Problem
 from app.resources import ENDPOINTS
 from tests.support.examples import BODIES, furnish, path_to
 from tests.support.fixtures import Hearth, Join, NewPerson, Person, wait_until_requests_block
@@ -139,6 +146,93 @@ async def test_of_two_who_saw_the_same_version_one_writes(
     await holder.close()
 
     assert sorted([(await writer).status_code for writer in writers]) == [200, 412]
+
+
+class _Interrupted(Transaction):
+    """A transaction in which others do something after each run of a query that finds nothing."""
+
+    def __init__(self, inner: Transaction, query: str, others: Iterator[Awaitable[object]]) -> None:
+        super().__init__(inner._connection)
+        self._query, self._others = query, others
+
+    async def row(self, name: str, values: Mapping[str, object]) -> Mapping[str, Any] | None:
+        found = await super().row(name, values)
+        if name == self._query and found is None:
+            await next(self._others)
+        return found
+
+
+async def _outcome(
+    name: str, hearth: Hearth, person: Person, task_id: str, wanted: list[int] | None
+) -> str | int:
+    """Change a task that others change after each attempt; return the code or the status."""
+    row = CHANGES[f"{name} /v1/tasks/{{task_id:uuid}}"]
+    values = {"task_id": UUID(task_id), "patch": '{"title": "Mop"}'}
+    statement = "update app.tasks set description = clock_timestamp()::text where id = $1"
+    others = (by_hand(hearth, statement, task_id) for _ in count())
+    context = await Tokens(hearth.settings()).verify(person.signed_in["access_token"])
+    database = Database(hearth.settings())
+    await database.connect()
+
+    async def operation(transaction: Transaction) -> Result:
+        interrupted = _Interrupted(transaction, str(row.query), others)
+        return await execute(row, interrupted, context, values, wanted)
+
+    try:
+        return (await database.run(context, operation)).status
+    except Problem as problem:
+        return problem.type.code
+    finally:
+        await database.disconnect()
+
+
+async def test_who_wanted_another_version_is_not_told_that_they_may_not(
+    ann: Person, paths: Mapping[str, str], hearth: Hearth
+) -> None:
+    task_id = paths["/v1/tasks/{task_id:uuid}"].rpartition("/")[2]
+
+    soon = await _outcome("PATCH", hearth, ann, task_id, [2])  # the one that comes meanwhile
+    never = await _outcome("PATCH", hearth, ann, task_id, [1])
+
+    assert (soon, never) == (200, "precondition-failed")
+
+
+async def test_of_what_is_another_at_every_look_nobody_is_told_whether_they_may_change_it(
+    ann: Person, paths: Mapping[str, str], hearth: Hearth, new_person: NewPerson, join: Join
+) -> None:
+    guest = await new_person()
+    await join(guest, ann, "member")
+    path = paths["/v1/tasks/{task_id:uuid}"]
+    await ann.client.patch(path, json={"visibility": "family"})
+
+    at_rest = await guest.client.delete(path)
+    changing = await _outcome("DELETE", hearth, guest, path.rpartition("/")[2], None)
+
+    assert (at_rest.json()["code"], changing) == ("forbidden", "unavailable")
+
+
+async def test_who_deletes_what_others_delete_and_make_again_may(
+    ann: Person, paths: Mapping[str, str], hearth: Hearth
+) -> None:
+    path = paths["/v1/habits/{habit_id:uuid}/logs/{date:day}"]
+    holder = await asyncpg.connect(hearth.superuser_url)
+    await holder.execute("begin")
+    columns = "family_id, habit_id, user_id, visibility, type, logged_on, value, target_value"
+    columns += ", is_done, entered_on"
+    await holder.execute(
+        f"create temporary table was as select {columns} from app.habit_logs"
+        f" where habit_id = '{path.split('/')[3]}'"
+    )
+    await holder.execute("delete from app.habit_logs where habit_id in (select habit_id from was)")
+    await holder.execute(f"insert into app.habit_logs ({columns}) select * from was")
+    deleting = asyncio.create_task(ann.client.delete(path))
+    await wait_until_requests_block(holder, 1)
+    await holder.execute("commit")
+    await holder.close()
+
+    response = await deleting
+
+    assert response.status_code == 204, response.text
 
 
 async def test_the_answer_to_a_new_thing_has_its_tag(ann: Person) -> None:
