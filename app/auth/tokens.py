@@ -20,15 +20,27 @@ from app.settings import Settings
 
 OUTSIDE_ALGORITHMS = ("RS256", "ES256", "EdDSA")
 
-# An unknown key id makes us ask the issuer again, but not more often than this (seconds): a client
-# that invents key ids must not make us hammer it.
+# An unknown key id makes us ask the issuer again, but not more often than this (seconds), whatever
+# it answered: a client that invents key ids must not make us hammer it.
 REFETCH_INTERVAL = 30.0
 
-# A key that the issuer has withdrawn is trusted no longer than this (seconds).
+# A key that the issuer has withdrawn is trusted no longer than this (seconds). From half of it on
+# the keys are fetched anew, while those at hand go on: an issuer that hangs keeps nobody waiting.
 KEYS_LIFETIME = 600.0
+
+# Seconds that the issuer has for its whole answer.
+FETCH_LIMIT = 5.0
 
 # How far the clocks of two machines may differ (seconds).
 LEEWAY = 10
+
+
+# What Python makes of claims that are no token's: numbers beyond a date, values of other types,
+# JSON that is nested too deep.
+_UNREADABLE = (
+    *(ArithmeticError, AttributeError, LookupError, OSError, RecursionError),
+    *(TypeError, ValueError),
+)
 
 
 class InvalidTokenError(Exception):
@@ -63,8 +75,9 @@ class Tokens:
         self._secret = settings.require("jwt_secret")
         self._settings = settings
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_at = float("-inf")
-        self._fetching = asyncio.Lock()
+        self._fetched_at = self._asked_at = float("-inf")
+        self._failure: str | None = None
+        self._fetching: asyncio.Task[None] | None = None
 
     def make(self, context: Context) -> str:
         """Return an access token for a context, valid for `ACCESS_TOKEN_MINUTES` at the most.
@@ -87,6 +100,13 @@ class Tokens:
             claims["family_id"] = str(context.family_id)
             claims["role"] = context.role.value
         return jwt.encode(claims, self._secret, algorithm="HS256")
+
+    def expires_in(self, context: Context) -> int:
+        """Return in how many seconds a token that is made now for a context expires."""
+        lifetime = self._settings.access_token_lifetime
+        if context.token_expires_at is not None:
+            lifetime = min(lifetime, context.token_expires_at - datetime.now(UTC))
+        return max(int(lifetime.total_seconds()), 0)
 
     async def verify(self, token: str) -> Context:
         """Return the context that a token claims. That it still holds, the database asserts.
@@ -114,7 +134,7 @@ class Tokens:
             )
             # Its `sid`, if there is one, names a session over there and none of ours.
             return _context(claims, session_id=None)
-        except (jwt.PyJWTError, AttributeError, KeyError, ValueError, TypeError) as error:
+        except (jwt.PyJWTError, *_UNREADABLE) as error:
             raise InvalidTokenError(type(error).__name__) from None
 
     @staticmethod
@@ -131,26 +151,40 @@ class Tokens:
         return claims
 
     async def _key(self, key_id: str) -> jwt.PyJWK:
-        async with self._fetching:
-            age = time.monotonic() - self._fetched_at
-            if age > KEYS_LIFETIME or (key_id not in self._keys and age > REFETCH_INTERVAL):
-                await self._fetch_keys()
+        now = time.monotonic()
+        age = now - self._fetched_at
+        is_due = age > KEYS_LIFETIME / 2 or key_id not in self._keys
+        if is_due and self._fetching is None and now - self._asked_at > REFETCH_INTERVAL:
+            self._asked_at = now
+            self._fetching = asyncio.create_task(self._fetch_keys())
+        if age <= KEYS_LIFETIME and key_id in self._keys:
+            return self._keys[key_id]  # waits for nobody
+        if self._fetching is not None:
+            await asyncio.shield(self._fetching)  # who goes away does not end it for the others
+        if self._failure is not None:
+            raise KeysUnavailableError(self._failure)
+        if time.monotonic() - self._fetched_at > KEYS_LIFETIME:
+            raise KeysUnavailableError("too old")
         return self._keys[key_id]
 
     async def _fetch_keys(self) -> None:
         assert self._settings.jwks_url is not None  # noqa: S101 - verify() has looked
         try:
-            async with httpx.AsyncClient(timeout=5.0) as client:
+            async with asyncio.timeout(FETCH_LIMIT), httpx.AsyncClient() as client:
                 document = (await client.get(self._settings.jwks_url)).raise_for_status().json()
             keys = jwt.PyJWKSet.from_dict(document).keys if document["keys"] else []
-        except (httpx.HTTPError, jwt.PyJWTError, KeyError, TypeError, ValueError) as error:
-            raise KeysUnavailableError(type(error).__name__) from None
-        self._fetched_at = time.monotonic()
-        self._keys = {
-            key.key_id: key
-            for key in keys
-            if key.key_id is not None and key.algorithm_name in OUTSIDE_ALGORITHMS
-        }
+        except Exception as error:  # noqa: BLE001 - whatever the issuer does, it has no keys for us
+            self._failure = type(error).__name__
+        else:
+            self._failure = None
+            self._fetched_at = time.monotonic()
+            self._keys = {
+                key.key_id: key
+                for key in keys
+                if key.key_id is not None and key.algorithm_name in OUTSIDE_ALGORITHMS
+            }
+        finally:
+            self._fetching = None
 
 
 def _context(claims: dict[str, Any], *, session_id: str | None) -> Context:

@@ -186,7 +186,7 @@ def signed_in(
     body = {
         "access_token": services(request).tokens.make(context),
         "token_type": "Bearer",
-        "expires_in": int(services(request).settings.access_token_lifetime.total_seconds()),
+        "expires_in": services(request).tokens.expires_in(context),
         "refresh_token": refresh_token,
         "user_id": session["user_id"],
         "family_id": family_id,

@@ -1,8 +1,11 @@
 """Access tokens: ours, and those of an outside issuer by its published keys."""
 
+import asyncio
 import base64
+import hmac
 import json
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,6 +64,16 @@ async def test_a_token_without_a_family_gives_a_context_without_one() -> None:
     assert await ours.verify(ours.make(context)) == context
 
 
+def _part(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def _signed(claims: bytes) -> str:
+    """Return a token of ours with claims that may be no JSON."""
+    content = ".".join(map(_part, (b'{"alg": "HS256"}', claims)))
+    return f"{content}.{_part(hmac.digest(SECRET.encode(), content.encode(), 'sha256'))}"
+
+
 PAST = datetime.now(UTC) - timedelta(minutes=1)
 FUTURE = datetime.now(UTC) + timedelta(hours=12)  # made when the tests are collected
 
@@ -85,6 +98,21 @@ FUTURE = datetime.now(UTC) + timedelta(hours=12)  # made when the tests are coll
             jwt.encode(_claims(family_id=str(uuid4()), role="god"), SECRET, "HS256"),
             id="no such role",
         ),
+        *(
+            pytest.param(
+                jwt.encode(_claims(**{name: value}), SECRET, "HS256"), id=f"{name} {value}"
+            )
+            for name in ("exp", "nbf", "iat")
+            for value in (1e18, 1e20, float("inf"), float("nan"), "soon", ["soon"])
+        ),
+        pytest.param(jwt.encode(_claims(sub=7), SECRET, "HS256"), id="subject is a number"),
+        pytest.param(jwt.encode(_claims(sid=[]), SECRET, "HS256"), id="session is a list"),
+        pytest.param(jwt.encode(_claims(aud={}), SECRET, "HS256"), id="audience is an object"),
+        pytest.param(f"{_part(b'[' * 9000)}.e30.", id="header nested too deep"),
+        pytest.param(f"{_part(b'[]')}.e30.", id="header is a list"),
+        pytest.param(f"{_part(b'1' * 9000)}.e30.", id="header is a long number"),
+        pytest.param(_signed(b"[" * 9000), id="claims nested too deep"),
+        pytest.param(_signed(b'{"exp": ' + b"1" * 9000 + b"}"), id="exp is a long number"),
     ],
 )
 async def test_a_token_that_is_not_right_is_refused(token: str) -> None:
@@ -106,13 +134,19 @@ class Issuer:
     def __init__(self) -> None:
         self.keys: dict[str, tuple[Any, str]] = {}
         self.fetched = 0
+        self.status = 200
+        self.asked = threading.Event()
+        self.answers = threading.Event()
+        self.answers.set()
         issuer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 issuer.fetched += 1
+                issuer.asked.set()
+                issuer.answers.wait(timeout=30)
                 body = json.dumps({"keys": issuer._public()}).encode()
-                self.send_response(200)
+                self.send_response(issuer.status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -124,7 +158,13 @@ class Issuer:
         self.url = f"http://127.0.0.1:{self._server.server_port}/jwks.json"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
+    def hang(self) -> None:
+        """Answer nobody until `answers` is set."""
+        self.asked.clear()
+        self.answers.clear()
+
     def close(self) -> None:
+        self.answers.set()
         self._server.shutdown()
         self._server.server_close()
 
@@ -179,7 +219,11 @@ async def test_an_outside_token_serves_for_requests_and_for_switching_families(
 ) -> None:
     issuer.add("one", "EdDSA")
     token = issuer.sign(
-        "one", sub=str(ann.user_id), family_id=str(ann.family_id), role="owner", exp=FUTURE
+        "one",
+        sub=str(ann.user_id),
+        family_id=str(ann.family_id),
+        role="owner",
+        exp=datetime.now(UTC) + timedelta(seconds=60),
     )
     outside = {"jwks_url": issuer.url, "jwt_issuer": "https://login.example/"}
 
@@ -192,6 +236,7 @@ async def test_an_outside_token_serves_for_requests_and_for_switching_families(
             again = await client.get("/v1/tasks")
 
     assert [response.status_code for response in (tasks, switched, again)] == [200, 200, 200]
+    assert switched.json()["expires_in"] <= 60
 
 
 async def test_keys_are_fetched_once_and_again_for_a_key_that_is_new(
@@ -220,6 +265,89 @@ async def test_invented_key_ids_do_not_make_us_ask_again_and_again(issuer: Issue
             await outside.verify(token)
 
     assert issuer.fetched == 1
+
+
+async def test_an_issuer_that_fails_is_not_asked_again_and_again(issuer: Issuer) -> None:
+    outside = _outside(issuer)
+    issuer.add("one", "EdDSA")
+    issuer.status = 500
+    for _ in range(5):
+        with pytest.raises(KeysUnavailableError):
+            await outside.verify(issuer.sign("one"))
+
+    assert issuer.fetched == 1
+
+
+async def test_a_key_that_is_known_outlasts_an_issuer_that_fails(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = _outside(issuer)
+    issuer.add("one", "EdDSA")
+    known = issuer.sign("one")
+    await outside.verify(known)
+    issuer.add("two", "EdDSA")
+    issuer.status = 500
+    monkeypatch.setattr(tokens, "REFETCH_INTERVAL", 0)
+    with pytest.raises(KeysUnavailableError):
+        await outside.verify(issuer.sign("two"))
+
+    assert await outside.verify(known) == Context(CONTEXT.user_id)
+
+
+async def test_a_key_that_is_known_does_not_wait_for_an_issuer_that_hangs(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = _outside(issuer)
+    issuer.add("one", "EdDSA")
+    known = issuer.sign("one")
+    await outside.verify(known)
+    issuer.add("two", "EdDSA")
+    monkeypatch.setattr(tokens, "REFETCH_INTERVAL", 0)
+    issuer.hang()
+    waiting = [asyncio.create_task(outside.verify(issuer.sign("two"))) for _ in range(5)]
+    await asyncio.to_thread(issuer.asked.wait, 10)
+
+    context = await outside.verify(known)
+    still_waiting = [not task.done() for task in waiting]
+    waiting[0].cancel()  # who goes away does not take the answer from the others
+    issuer.answers.set()
+    others = await asyncio.gather(*waiting[1:])
+
+    assert context == Context(CONTEXT.user_id)
+    assert still_waiting == [True] * 5
+    assert others == [context] * 4
+    assert issuer.fetched == 2
+
+
+async def test_keys_are_renewed_before_they_are_too_old_and_nobody_waits(issuer: Issuer) -> None:
+    outside = _outside(issuer)
+    issuer.add("one", "EdDSA")
+    token = issuer.sign("one")
+    await outside.verify(token)
+    outside._fetched_at = outside._asked_at = time.monotonic() - tokens.KEYS_LIFETIME * 0.75
+    issuer.hang()
+
+    contexts = [await outside.verify(token) for _ in range(5)]
+    fetching = outside._fetching
+    assert fetching is not None
+    issuer.answers.set()
+    await fetching
+
+    assert contexts == [Context(CONTEXT.user_id)] * 5
+    assert issuer.fetched == 2
+    assert time.monotonic() - outside._fetched_at < tokens.KEYS_LIFETIME / 2
+
+
+async def test_an_issuer_has_a_limit_for_its_whole_answer(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = _outside(issuer)
+    issuer.add("one", "EdDSA")
+    monkeypatch.setattr(tokens, "FETCH_LIMIT", 0.1)
+    issuer.hang()
+
+    with pytest.raises(KeysUnavailableError):
+        await outside.verify(issuer.sign("one"))
 
 
 async def test_a_public_key_never_passes_for_a_secret(issuer: Issuer) -> None:
@@ -265,6 +393,8 @@ async def test_no_token_made_from_another_outlives_it() -> None:
     again = await ours.verify(ours.make(context))
 
     assert again.token_expires_at == soon
+    assert 0 <= ours.expires_in(context) <= 30
+    assert ours.expires_in(CONTEXT) == 900
 
 
 async def test_an_outside_session_is_none_of_ours(issuer: Issuer) -> None:
@@ -275,15 +405,28 @@ async def test_an_outside_session_is_none_of_ours(issuer: Issuer) -> None:
     assert context == Context(CONTEXT.user_id)
 
 
-async def test_a_key_that_the_issuer_withdraws_is_forgotten(
-    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_key_that_the_issuer_withdraws_is_forgotten(issuer: Issuer) -> None:
     outside = _outside(issuer)
     issuer.add("one", "ES256")
     token = issuer.sign("one")
     await outside.verify(token)
     del issuer.keys["one"]
 
-    monkeypatch.setattr(tokens, "KEYS_LIFETIME", 0)
+    outside._fetched_at = outside._asked_at = time.monotonic() - tokens.KEYS_LIFETIME - 1
     with pytest.raises(InvalidTokenError):
         await outside.verify(token)
+
+
+async def test_a_key_that_is_too_old_is_not_trusted_where_the_issuer_fails(issuer: Issuer) -> None:
+    outside = _outside(issuer)
+    issuer.add("one", "ES256")
+    token = issuer.sign("one")
+    await outside.verify(token)
+    issuer.status = 500
+
+    outside._fetched_at = outside._asked_at = time.monotonic() - tokens.KEYS_LIFETIME - 1
+    for _ in range(5):
+        with pytest.raises(KeysUnavailableError):
+            await outside.verify(token)
+
+    assert issuer.fetched == 2
