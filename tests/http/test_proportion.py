@@ -1,27 +1,39 @@
 """Proportion: twice as long an input costs twice the work, however it was made to cost more.
 
-Work is counted and not timed: for patterns the steps that a backtracking matcher takes, for the
-parsers the lines of Python and the calls from it.
+Work is counted and not timed: for patterns the steps that a backtracking matcher takes, for whole
+requests the calls of Python and from Python. What a call into C does is not seen; bounds hold that
+(of parameters, bytes and errors: test_problems.py, test_limits.py).
 """
 
 import ast
+import asyncio
+import base64
 import importlib
+import json
 import pkgutil
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from inspect import getsource
 from itertools import product
 from typing import Any
+from urllib.parse import quote, unquote
+from uuid import UUID
 
 import pytest
 from starlette.routing import compile_path
+from starlette.types import ASGIApp, Message
 
 import app.auth
 import app.http
 import app.resources
 from app.http import fields, openapi
+from app.main import create_app
 from app.resources import ENDPOINTS, RESOURCES
+from tests.support.examples import path_to
+from tests.support.fixtures import Hearth, Person
 
 # What Python's own parser finds in a pattern is walked here.
 from re import _constants as kinds  # type: ignore[attr-defined]  # isort: skip
@@ -230,3 +242,246 @@ def test_a_pattern_takes_steps_in_proportion_to_the_text(pattern: str) -> None:
 )
 def test_a_pattern_that_takes_more_is_found(pattern: str) -> None:
     assert _worst(pattern) != []
+
+
+# Requests.
+
+TIMES = (300, 600)
+
+PUMPS = (
+    *(
+        '"1",',
+        ", ",
+        "W/",
+        '"',
+        '"" ',
+        ";q=0 ",
+        "a",
+        ".",
+        "{",
+        "\t ",
+        "urn:uuid:",
+        "%41",
+        "=",
+        "\xe9",
+    ),
+    *("a=b; ", "-", "/", "*,", "\x85", "gzip;q=0.0 ,"),
+)
+
+TEXT = (
+    "a",
+    "\u00e9",
+    "\U0001f3e1",
+    "A/",
+    "-a",
+    "a@",
+    " ",
+    "1",
+    "%41",
+    "\\",
+    '"',
+    "\x00",
+    "2026-03-29",
+)
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """A request, as far as it is hostile."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+
+    def __str__(self) -> str:
+        said = {name: f"{value:.20}" for name, value in self.headers.items()}
+        return f"{self.method} {self.path:.80} {said} {self.content[:60]!r}"
+
+
+def _headers(times: int) -> Iterator[_Sent]:
+    """Yield requests with each header that something reads, full of each pump."""
+    carried: Mapping[str, _Sent] = {
+        **dict.fromkeys(
+            ("If-None-Match", "X-Request-Id", "Authorization", "Host", "X-Forwarded-For", "Cookie"),
+            _Sent("GET", "/v1/me"),
+        ),
+        **dict.fromkeys(
+            ("If-Match", "Content-Type", "Content-Encoding"),
+            _Sent("PATCH", "/v1/me", content=b'{"is_notified": true}'),
+        ),
+        "Idempotency-Key": _Sent("POST", "/v1/tasks", content=b'{"title": "Flour"}'),
+        **dict.fromkeys(("Accept-Encoding", "Range"), _Sent("GET", "/docs")),
+        **dict.fromkeys(
+            ("Access-Control-Request-Headers", "Access-Control-Request-Method", "Origin"),
+            _Sent(
+                "OPTIONS",
+                "/v1/tasks",
+                {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "GET"},
+            ),
+        ),
+    }
+    for name, sent in carried.items():
+        for start, pump in product(("", '"1"', "Bearer "), PUMPS):
+            yield replace(sent, headers={**sent.headers, name: start + pump * times + "x"})
+    yield _Sent("GET", "/v1/me", {f"X-{n}": "" for n in range(times)})
+    for part in (b"[", b'{"a":', b"1", b'"a",'):
+        token = base64.urlsafe_b64encode(part * times).decode().rstrip("=")
+        for whole in (f"{token}.e30.", f"eyJhbGciOiJIUzI1NiJ9.{token}.", f"e30.e30.{token}"):
+            yield _Sent("GET", "/v1/me", {"Authorization": f"Bearer {whole}"})
+
+
+def _urls(times: int) -> Iterator[_Sent]:
+    """Yield requests with long paths and query strings, to every pattern of a path."""
+    for pump in ("x/", "/", "%2F", "..", "%", "a"):
+        yield _Sent("GET", f"/v1/{pump * times}")
+    for row in ENDPOINTS:
+        for name, part in product(re.findall(r"{(\w+):\w+}", row.path), ("0", "2026-", "a", "%41")):
+            yield _Sent(row.method, path_to(row, {name: part * times}), content=b"{}")
+        for parameter in row.parameters.model_json_schema()["properties"] if row.parameters else ():
+            for pump in (*TEXT, "+", "&", ";"):
+                yield _Sent(row.method, f"{path_to(row)}?{parameter}={quote(pump, '&;+%') * times}")
+            yield _Sent(row.method, f"{path_to(row)}?{f'{parameter}=1&' * times}")
+        if row.parameters:
+            yield _Sent(row.method, f"{path_to(row)}?{'&'.join(f'x{n}' for n in range(times))}")
+
+
+def _bodies(times: int) -> Iterator[_Sent]:
+    """Yield requests with bodies that are deep, wide or long, to every row that takes one."""
+    for row in ENDPOINTS:
+        if row.body is None:
+            continue
+        wide = {f"x{n}": n for n in range(times)}
+        good = {**row.body.example}
+        contents = [
+            *("[" * times, '{"a":' * times, "[" + "1," * times + "1]", "1" * times, " " * times),
+            *(json.dumps(wide), json.dumps({**good, **wide}), json.dumps([good] * times)),
+            "{" + '"title":1,' * times + '"x":1}',
+        ]
+        for name in row.body.model_fields:
+            inner = [*(text * times for text in TEXT), [wide], [{}] * times, wide, 10**times]
+            contents += [json.dumps({**good, name: value, "x": 1}) for value in inner]
+        for content in contents:
+            yield _Sent(row.method, path_to(row), content=content.encode())
+
+
+def _batches(times: int) -> Iterator[_Sent]:
+    """Yield batches of operations that are hostile, or many."""
+    task = {"method": "PATCH", "path": f"/v1/tasks/{UUID(int=0)}", "body": {"title": "Mop"}}
+    for start, pump in product(("", '"1"'), PUMPS):
+        yield _batch({**task, "if_match": (start + pump * times)[:999] + "x"})
+    for pump in (*TEXT, "x/", "/", "?", "a&", "limit=1&"):
+        for path in ("/v1/", "/v1/tasks?", "/v1/tasks/"):
+            yield _batch({"method": "GET", "path": (path + pump * times)[:2000]})
+    yield _batch({**task, "body": {f"x{n}": n for n in range(times)}})
+    yield _batch(*[{"method": "GET", "path": "/v1/me"}] * (times // 10), task)
+    yield _batch(*[task] * times)
+
+
+def _batch(*operations: Mapping[str, object]) -> _Sent:
+    return _Sent("POST", "/v1/batch", content=json.dumps({"operations": operations}).encode())
+
+
+@dataclass
+class _Service:
+    """The application in this thread, where its work can be counted."""
+
+    app: ASGIApp
+    state: Mapping[str, Any]
+    token: str
+
+    async def work(self, sent: _Sent) -> tuple[int, int]:
+        """Send a request; return how many calls it took, and the status."""
+        headers = {
+            "Host": "x",
+            "Authorization": self.token,
+            "Content-Type": "application/json",
+            **sent.headers,
+        }
+        path, _, query = sent.path.partition("?")
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": sent.method,
+            "scheme": "http",
+            "path": unquote(path),
+            "raw_path": path.encode("latin-1"),
+            "query_string": query.encode("latin-1"),
+            "root_path": "",
+            "headers": [
+                (name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()
+            ],
+            "client": ("127.0.0.1", 1),
+            "server": ("127.0.0.1", 1),
+            "state": dict(self.state),
+        }
+        body = iter([{"type": "http.request", "body": sent.content, "more_body": False}])
+        statuses: list[int] = []
+
+        async def receive() -> Message:
+            for message in body:
+                return message
+            return await asyncio.Future()  # the client stays
+
+        async def send(message: Message) -> None:
+            statuses.append(message.get("status", 0))
+
+        with _counting() as counted:
+            await self.app(scope, receive, send)
+        return counted[0], statuses[0]
+
+
+@contextmanager
+def _counting() -> Iterator[list[int]]:
+    counted = [0]
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        counted[0] += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        yield counted
+    finally:
+        sys.setprofile(before)
+
+
+@pytest.fixture
+async def in_process(hearth: Hearth, ann: Person) -> AsyncIterator[_Service]:
+    """Yield the application, with the token of somebody who has a family."""
+    application = create_app(hearth.settings())
+    async with application.router.lifespan_context(application) as state:
+        yield _Service(application, state or {}, ann.client.headers["Authorization"])
+
+
+@pytest.mark.parametrize("requests", [_headers, _urls, _bodies, _batches])
+async def test_a_request_takes_calls_in_proportion_to_its_length(
+    requests: Callable[[int], Iterator[_Sent]], in_process: _Service
+) -> None:
+    pairs = list(zip(*(requests(times) for times in TIMES), strict=True))
+
+    taken = []
+    for once, twice in pairs:
+        await in_process.work(once)  # what is made at the first use and kept is no work of it
+        taken.append((str(once), await in_process.work(once), await in_process.work(twice)))
+
+    assert len(taken) > 50
+    assert [one for one in taken if _grows_faster(one[1][0], one[2][0])] == []
+    assert [one for one in taken if max(one[1][1], one[2][1]) >= 500] == []
+
+
+def _grows_faster(once: int, twice: int) -> bool:
+    return twice > 2.5 * once + 1000
+
+
+def test_calls_that_grow_faster_are_found() -> None:
+    def work(times: int) -> int:
+        names = [f"x{n}" for n in range(times)]
+        with _counting() as counted:
+            [name for name in names if sum(other.startswith(name) for other in names) > 1]
+        return counted[0]
+
+    once, twice = map(work, TIMES)
+
+    assert _grows_faster(once, twice)
