@@ -197,7 +197,8 @@ def _is_refused_beyond_the_schema(case: Case[Any], response: Response) -> bool:
     return (
         response.status_code == 412
         or b'"idempotency-key-reused"' in response.content
-        or b"If-Match: write it" in response.content  # schemathesis takes 0 for an entity tag
+        # Schemathesis takes 0 for covering any pattern of a header.
+        or bool(case.headers and case.headers.get("If-Match") == "0")
         or b" that you see" in response.content
         or b"must be absent where there is" in response.content
         or name in {"change_password", "run_batch"}
