@@ -87,3 +87,32 @@ async def test_a_log_has_the_habits_target_whatever_is_written(
     """)
 
     assert tuple(target) == (20, False)
+
+
+async def test_what_is_written_again_is_entered_anew(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    tables = await root.fetch("""
+        select c.relname as name, a.attname as column
+        from pg_trigger as t
+        join pg_class as c on c.oid = t.tgrelid
+        join pg_attribute as a on a.attrelid = c.oid and a.attnum = any(t.tgattr)
+        where t.tgfoid = 'app.tg_set_entered_on'::regproc
+    """)
+    assert {table["name"] for table in tables} == {t["table"] for t in await _dated(root)}
+
+    for table, column in tables:
+        mine = f"from app.{table} where family_id = $1"
+        await root.execute("set local session_replication_role = replica")
+        await root.execute(f"update app.{table} set entered_on = '2999-12-30'")
+        await root.execute("set local session_replication_role = origin")
+        await root.execute(
+            f"update app.{table} set {column} = {column} where family_id = $1", home.family_id
+        )
+
+        days = await root.fetch(f"select distinct entered_on {mine}", home.family_id)
+        today = await root.fetchval(
+            "select (now() at time zone time_zone)::date from app.families where id = $1",
+            home.family_id,
+        )
+        assert [day for (day,) in days] == [today], (table, column)
