@@ -18,7 +18,7 @@ from yoyo.connections import DatabaseURI
 from yoyo.migrations import Migration
 
 from app.migrations import bookkeeping, lock, repeatable, statements, steps, structure
-from app.migrations.session import connect, describe
+from app.migrations.session import connect, describe, settle
 from app.migrations.sources import File, MigrationError, Tree
 from app.migrations.state import State
 from app.migrations.statements import Connection
@@ -184,7 +184,7 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo shi
         finally:
             with suppress(psycopg.OperationalError):  # when it is the connection that broke
                 self.connection.execute("reset role")
-                statements.execute(self.connection, "session")
+                settle(self.connection)
         self.begin()
 
     def _run_alone(self, file: File, script: File, *, clean: bool) -> None:

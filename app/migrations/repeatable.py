@@ -10,7 +10,7 @@ import psycopg
 from psycopg.pq import TransactionStatus
 
 from app.migrations import bookkeeping
-from app.migrations.session import describe
+from app.migrations.session import describe, settle
 from app.migrations.sources import OWNER, File, MigrationError, Tree
 from app.migrations.state import Live, State
 from app.migrations.statements import Connection
@@ -43,7 +43,6 @@ def sync(
             execute(connection, item.strip, file.where, file.owner)
     bare = look()
 
-    connection.execute("set local check_function_bodies to off")
     for step in steps:
         began = monotonic()
         if step.action == "apply":
@@ -106,13 +105,16 @@ def execute(connection: Connection, sql: str, where: str, role: str | None = Non
         raise MigrationError(describe(error, where, sql)) from error
     if connection.info.transaction_status != TransactionStatus.INTRANS:
         raise MigrationError(f"{where}: the file must not end the transaction")
-    connection.execute("reset role; set local search_path to yoyo")
+    connection.execute("reset role")
+    settle(connection)
 
 
 def _make(connection: Connection, file: File) -> None:
     """Run a file as its owner, who may create in schema app for that moment."""
     if file.owner != OWNER:
         execute(connection, f"grant create on schema app to {file.owner}", file.where, OWNER)
+    # A body may name what a later file makes.
+    connection.execute("set local check_function_bodies to off")
     execute(connection, file.text, file.where, file.owner)
     if file.owner != OWNER:
         execute(connection, f"revoke create on schema app from {file.owner}", file.where, OWNER)

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 from yoyo.exceptions import LockTimeout
 
+from app.db.session import ENCODING, pins
 from app.migrations import statements
 from app.migrations.sources import MigrationError
 from app.migrations.statements import Connection
@@ -23,6 +24,7 @@ def connect(url: str, **parts: Any) -> Connection:
     """Open a session for migrations; raise MigrationError, whose text never holds the password."""
     parts.pop("schema", None)  # yoyo's, not libpq's; ours is always `yoyo`
     parts.update(autocommit=True, prepare_threshold=None, application_name="hearth-migrate")
+    parts.update(client_encoding=ENCODING)
     try:
         connection = psycopg.connect(url, **parts)
     except psycopg.ProgrammingError:
@@ -30,10 +32,21 @@ def connect(url: str, **parts: Any) -> Connection:
         raise MigrationError(f"the database URL is not valid; its form is {example}") from None
     except psycopg.Error as error:
         raise MigrationError(" ".join(str(error).split())) from None
-    statements.execute(connection, "session")
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != ENCODING:
+        connection.close()
+        made = "create database … encoding 'UTF8' template template0"
+        raise MigrationError(f"the database's encoding is {encoding}; it must be UTF8 ({made})")
+    settle(connection)
     with suppress(psycopg.Error):  # not on every platform; it ends the session of a killed deployer
         connection.execute("set client_connection_check_interval to '500ms'")
     return connection
+
+
+def settle(connection: Connection) -> None:
+    """Set all that we depend on, whatever it was and whoever changed it."""
+    connection.execute(pins())
+    statements.execute(connection, "session")
 
 
 def describe(error: psycopg.Error, where: str, sql: str = "") -> str:

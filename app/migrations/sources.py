@@ -20,7 +20,7 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Self
 
-import sqlparse
+from app.migrations.scanner import Statement, UnfinishedError, statements
 
 FOLDERS = {"migration": "migrations", "function": "functions", "policy": "policies"}
 DIRECTIVES = {
@@ -29,7 +29,11 @@ DIRECTIVES = {
     "policy": {"requires", "owner"},
 }
 DIRECTIVE = re.compile(r"--\s*(depends|transactional|requires|owner|locks)\s*:\s*(.*)")
-TRIGGER = re.compile(r"^\s*create\s+(or\s+replace\s+)?(constraint\s+)?trigger\b", re.I | re.M)
+TRIGGER = re.compile(r"^[ \t]*create\s+(or\s+replace\s+)?(constraint\s+)?trigger\b", re.I | re.M)
+
+# How a statement begins that ends a transaction or begins one. `begin` in a function's body is none
+# of them: bodies are strings, or `begin atomic`, which the scanner knows.
+_TRANSACTION = ("begin", "start", "commit", "end", "rollback", "abort", "prepare")
 OWNER = "app_owner"
 
 Key = tuple[str, str]  # kind and name
@@ -70,14 +74,26 @@ class File:
     def _faults(self, body: list[str]) -> Iterator[str]:
         if self.text.startswith("\ufeff"):
             yield "the file starts with a byte order mark; save it without one"
-        if re.search(r"^\s*/\*", self.text, re.MULTILINE):
+        if "\0" in self.text:
+            yield "the file has a NUL character, where the server would stop to read"
+        if re.search(r"^[ \t]*/\*", self.text, re.MULTILINE):
             yield "yoyo reads no directive after a /* */ comment; write -- instead"
         for late in filter(None, map(DIRECTIVE.match, body)):
             yield f"`-- {late[1]}:` is below the head of the file, where nothing reads it"
-        if ends := re.search(r"^(begin|commit|rollback)\s*;", self.text, re.MULTILINE):
-            yield f"the file must not say `{ends[1]}`: it runs in a transaction of the migrator"
-        if self.kind == "migration" and TRIGGER.search(self.text):
-            yield "a migration must not create a trigger: the policy file of its table does"
+        try:
+            found = list(statements(self.text))
+        except UnfinishedError as error:
+            yield str(error)
+            return
+        for statement in found:
+            if _is_of_transactions(statement):
+                says = f"the file must not say `{statement.words[0]}`"
+                yield f"{says}: it runs in a transaction of the migrator"
+        if self.kind == "migration":
+            if TRIGGER.search(self.text) or any(map(_makes_a_trigger, found)):
+                yield "a migration must not create a trigger: the policy file of its table does"
+            if not self.is_transactional and len(found) != 1:
+                yield "must be one statement, as no transaction holds it"
         for name in self.head.keys() - DIRECTIVES[self.kind]:
             yield f"`-- {name}:` has no meaning in {FOLDERS[self.kind]}"
         if not re.fullmatch(r"app_[a-z0-9_]+", self.owner):
@@ -132,12 +148,27 @@ class Tree:
                     f"`-- depends: {before.name}`" if before else "no `-- depends:`, as the first"
                 )
                 raise MigrationError(f"{file.where}: must say {says}")
-            for script in (file, file.rollback()):
-                if not file.is_transactional and len(sqlparse.split(script.text)) != 1:
-                    fault = "must be one statement, as no transaction holds it"
-                    raise MigrationError(f"{script.where}: {fault}")
+            rollback = file.rollback()
+            if not file.is_transactional and len(list(statements(rollback.text))) != 1:
+                fault = "must be one statement, as no transaction holds it"
+                raise MigrationError(f"{rollback.where}: {fault}")
         files = [*_in_order(found["function"]), *found["policy"]]
         return cls(migrations, files, _requirements(migrations, files))
+
+
+def _is_of_transactions(statement: Statement) -> bool:
+    if statement.begins("rollback", "to") or statement.begins("rollback", "work", "to"):
+        return False  # of a savepoint
+    if statement.begins("rollback", "transaction", "to"):
+        return False
+    if statement.begins("start") or statement.begins("prepare"):
+        return statement.words[1:2] == ("transaction",)
+    return statement.words[:1] != () and statement.words[0] in _TRANSACTION
+
+
+def _makes_a_trigger(statement: Statement) -> bool:
+    words = tuple(word for word in statement.words if word not in ("or", "replace", "constraint"))
+    return words[:2] == ("create", "trigger")
 
 
 def _below_sql(kind: str, path: Path) -> str:

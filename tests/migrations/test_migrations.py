@@ -417,6 +417,15 @@ def test_a_gap_is_refused(built: House) -> None:
             " for each row execute function app.tg_touch();",
             "a migration must not create a trigger",
         ),
+        (
+            "migrations/0003_tags.sql",
+            "-- depends: 0002_notes\nselect 1; create /* */ trigger late before update on app.notes"
+            " for each row execute function app.tg_touch();",
+            "a migration must not create a trigger",
+        ),
+        ("migrations/0003_tags.sql", "-- depends: 0002_notes\nselect 'a\0b';", "NUL"),
+        ("migrations/0003_tags.sql", "-- depends: 0002_notes\nselect 'a;", "a ' is not closed"),
+        ("migrations/0003_tags.sql", "-- depends: 0002_notes\nselect /* /* */ 1", "is not closed"),
         ("functions/greeting.sql", "-- requires: 0009_none\nselect 1;", "requires 0009_none"),
         ("functions/greeting.sql", "-- requires: a_sum\nselect 1;", "is circular: .* requires "),
         ("functions/greeting.sql", "-- depends: 0001_schema\nselect 1;", "has no meaning"),
@@ -455,12 +464,108 @@ def test_an_error_in_sql_names_file_and_line(house: House) -> None:
         house.migrate()
 
 
-@pytest.mark.parametrize("ending", ["\ncommit;", "select 1; commit;"])
-def test_a_file_must_not_end_the_transaction(house: House, ending: str) -> None:
-    house.write("functions/greeting.sql", TREE["functions/greeting.sql"] + ending)
+@pytest.mark.parametrize(
+    "name", ["functions/greeting.sql", "migrations/0003_tags.sql", "migrations/0003_tags.rollback.sql"]
+)
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "\ncommit;",
+        "select 1; commit;",
+        "commit and chain;",
+        "CoMmIt -- now\n work",
+        "begin",
+        "/* /* */ ; */ Begin; select 1; end;",
+        "select $$;$$; START\nTRANSACTION",
+        "rollback and chain;",
+        "abort;",
+        "prepare transaction 'half';",
+        "commit prepared 'half';",
+    ],
+)
+def test_a_file_must_neither_end_nor_begin_a_transaction(
+    house: House, name: str, ending: str
+) -> None:
+    house.write(name, f"{TREE[name]}\nselect 1; {ending}")
 
-    with pytest.raises(MigrationError, match=r"greeting\.sql: .* must not (end|say)"):
+    with pytest.raises(MigrationError, match=rf"{name}: the file must not say `[a-z]+`: it runs"):
         house.migrate()
+    assert house.ask("select to_regnamespace('yoyo')") is None
+
+
+def test_a_file_may_say_those_words_where_they_mean_something_else(house: House) -> None:
+    house.add(
+        "0004_words",
+        """
+        set local role app_owner;
+        comment on table app.notes is 'x; commit; begin; it''s $$ "';
+        comment on column app.notes.id is e'\\'; commit; /*';
+        do $commit$ begin perform $$; rollback; $$; end $commit$;
+        create table app."commit; /*" ("end" integer); -- ; commit;
+        savepoint a; rollback to savepoint a; prepare q as select 1; deallocate q;
+        create function app.atomic(a integer) returns integer begin atomic
+            select case when a > 0 then 1 else 2 end;
+            select 2;
+        end;
+        drop function app.atomic(integer); drop table app."commit; /*";
+        """,
+    )
+
+    house.migrate()
+
+    assert house.status().is_consistent
+
+
+# As pg_dump writes it, and then some.
+STRAY = """
+    set statement_timeout = 1;
+    set lock_timeout = 1;
+    set client_encoding = 'LATIN1';
+    set standard_conforming_strings = off;
+    select pg_catalog.set_config('search_path', '', false);
+    set check_function_bodies = false;
+    set client_min_messages = error;
+    set row_security = off;
+    set datestyle = 'German';
+    set quote_all_identifiers = on;
+    set default_transaction_read_only = off;
+    set time zone 'Asia/Kolkata';
+"""
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_what_a_file_sets_for_its_session_ends_with_it(built: House, alone: bool) -> None:
+    built.write("functions/greeting.sql", TREE["functions/greeting.sql"] + STRAY)
+    built.add("0004_stray", STRAY + "set role app_owner;", rollback=STRAY)
+    if alone:
+        built.add(
+            "0005_alone",
+            "-- transactional: false\nselect set_config('search_path', '', false);",
+        )
+    built.add(
+        "0006_more",
+        "set local role app_owner; create table app.\"mörä\" (a date default '2026-02-03');",
+        rollback='set local role app_owner; drop table app."mörä";',
+    )
+
+    built.migrate()
+
+    assert built.status().is_consistent
+    assert built.ask("select count(*) from yoyo.yoyo_lock") == 0
+    assert "'2026-02-03'" in built.ask(
+        "select definition from yoyo.structure where object like 'column app.%.a'"
+    )
+    built.migrate(to="0003")
+    assert built.migrate()
+
+
+def test_a_long_insert_is_read_in_time_that_grows_with_it(house: House) -> None:
+    rows = ", ".join(f"({number}, 'it''s (one')" for number in range(20_000))
+    house.add("0004_rows", f"set local role app_owner; insert into app.notes values {rows};")
+
+    house.migrate()
+
+    assert house.ask("select count(*) from app.notes") == 20_000
 
 
 def test_a_changed_return_type_says_what_to_do(built: House) -> None:

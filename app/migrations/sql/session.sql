@@ -1,10 +1,16 @@
--- How a session of a deployer is set, before anything else and again after a file that changed it.
+-- How a session of a deployer is set besides what app/db/session.py pins for everybody: before
+-- anything else, and again after a file, which may have changed it.
 --
 -- yoyo names its own tables without their schema, hence the search path; every name of ours is
 -- qualified. Whoever reads or writes queues behind a migration that waits for a lock, so it waits
--- three seconds and gives up. A statement may take as long as it needs.
+-- three seconds and gives up. A statement, and the transaction that holds them all, may take as
+-- long as they need, whatever the login's limits say; transaction_timeout there is since 17.
 
+set client_encoding to 'UTF8';
 set search_path to yoyo;
 set lock_timeout to '3s';
 set statement_timeout to 0;
+set idle_in_transaction_session_timeout to 0;
 set client_min_messages to warning;
+set check_function_bodies to on;
+select set_config(name, '0', false) from pg_catalog.pg_settings where name = 'transaction_timeout';
