@@ -521,6 +521,8 @@ CREATE FUNCTION app.ensure_audit_partitions(months_ahead integer) RETURNS SETOF 
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET lock_timeout TO '2s'
+    SET "TimeZone" TO 'UTC'
+    SET "DateStyle" TO 'ISO, MDY'
     AS $$
 declare
     v_month timestamp := date_trunc('month', now() at time zone 'UTC');

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import asyncpg
 
 from app.db.pool import DatabaseError, Transaction
+from app.db.session import pins
 
 
 class Admin:
@@ -33,7 +34,7 @@ class Admin:
             DatabaseError: The server is gone, or refuses.
         """
         try:
-            await self._connection.execute(f"BEGIN; SET LOCAL ROLE {role}")
+            await self._connection.execute(f"BEGIN; {pins('SET LOCAL')} SET LOCAL ROLE {role}")
             # Nobody reads a log here: whoever gave the command sees how long it takes.
             yield Transaction(self._connection, slow=inf)
             await self._connection.execute("COMMIT")

@@ -17,6 +17,7 @@ import structlog
 
 from app.db.context import Context, MemberRole
 from app.db.queries import load_queries
+from app.db.session import pins
 from app.settings import Settings, SettingsError
 
 T = TypeVar("T")
@@ -129,7 +130,8 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pool: Any = None
-        self._limits = "".join(
+        # In each transaction, for 10 us: a pooler takes few settings when a connection begins.
+        self._limits = pins("SET LOCAL") + "".join(
             f"SET LOCAL {name} = {int(value)};"
             for name, value in (
                 ("statement_timeout", settings.statement_timeout_ms),

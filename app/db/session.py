@@ -2,8 +2,8 @@
 
 Anybody may set these for the server, the database, a role or, by the environment, for a client:
 they change what texts mean, how values are written, what a catalog says and what a name finds. The
-migrator sets them before anything else and after every file, the service when it connects (or,
-behind a pooler, in each transaction), and the other commands in each transaction.
+migrator sets them before anything else and after every file, the service and the other commands in
+each transaction.
 
 `client_encoding` is not among them: asyncpg always asks for UTF-8, and the migrator's connection
 does.
@@ -30,7 +30,6 @@ PINNED: Mapping[str, str] = {
     "row_security": "on",
     # What a BEGIN that says nothing means.
     "default_transaction_isolation": "read committed",
-    "default_transaction_deferrable": "off",
 }
 
 _QUOTED = {"default_transaction_isolation": "'read committed'"}
@@ -46,4 +45,5 @@ def pins(command: str = "SET") -> str:
         command: `SET`, or `SET LOCAL` for one transaction.
     """
     # Not in quotes: "ISO, MDY" is a list, and so may a search path be.
-    return "".join(f"{command} {name} = {_QUOTED.get(name, value)};" for name, value in PINNED.items())
+    values = {**PINNED, **_QUOTED}
+    return "".join(f"{command} {name} = {value};" for name, value in values.items())

@@ -59,30 +59,30 @@ def statements(text: str) -> Iterator[Statement]:
     words: list[str] = []
     is_empty, parentheses, blocks, position = True, 0, 0, 0
     while found := _TOKEN.search(text, position):
-        kind, token, position = found.lastgroup, found[0], found.end()
+        kind, sign, position = found.lastgroup, found[0], found.end()
         if kind == "comment":
             position = _after_comment(text, position)
             continue
-        if token.startswith("--"):
+        if sign.startswith("--"):
             continue
-        if token == ";" and parentheses <= 0 and blocks == 0:
+        if sign == ";" and parentheses <= 0 and blocks == 0:
             if not is_empty:
                 yield Statement(tuple(words))
             words, is_empty, parentheses = [], True, 0
             continue
         is_empty = False
         if kind == "word":
-            word = token.lower()
+            word = sign.lower()
             if len(words) < _HEAD:
                 words.append(word)
             if parentheses <= 0 and word in ("begin", "case", "end"):
                 blocks = _blocks(words, word, blocks)
         elif kind == "dollar":
-            position = _after(text, token, position)
+            position = _after(text, sign, position)
         elif kind == "open":
-            raise UnfinishedError(f"a {token} is not closed")
+            raise UnfinishedError(f"a {sign} is not closed")
         elif kind == "sign":
-            parentheses += {"(": 1, ")": -1, ";": 0}[token]
+            parentheses += {"(": 1, ")": -1, ";": 0}[sign]
     if not is_empty:
         yield Statement(tuple(words))
 

@@ -13,6 +13,7 @@ import pytest
 from app.db.context import Context, MemberRole
 from app.db.pool import Database, DatabaseError, PoolTimeoutError, State, Transaction
 from app.db.queries import Query, load_queries
+from app.db.session import PINNED
 from tests.support.fixtures import Hearth, NewPerson, Person, wait_until_blocked
 
 # Queries of the tests' own, beside those of sql/queries.
@@ -24,8 +25,8 @@ EXTRA = {
     ),
     "settings": (
         "select string_agg(name || '=' || setting, ',' order by name) from pg_settings"
-        " where source = 'session' and name not in"
-        " ('application_name', 'client_encoding', 'transaction_isolation')",
+        " where source = 'session' and lower(name) <> all ("
+        f"'{{application_name, client_encoding, transaction_isolation, {', '.join(PINNED)}}}')",
         (),
     ),
     "pid": ("select pg_backend_pid()", ()),

@@ -465,7 +465,8 @@ def test_an_error_in_sql_names_file_and_line(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["functions/greeting.sql", "migrations/0003_tags.sql", "migrations/0003_tags.rollback.sql"]
+    "name",
+    ["functions/greeting.sql", "migrations/0003_tags.sql", "migrations/0003_tags.rollback.sql"],
 )
 @pytest.mark.parametrize(
     "ending",

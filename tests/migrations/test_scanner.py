@@ -45,7 +45,7 @@ def test_what_is_not_closed_is_told(text: str) -> None:
 )
 def test_twice_the_text_is_at_most_twice_the_work(piece: str) -> None:
     def work(times: int) -> int:
-        """Count the lines that run; a pattern's own work is bounded by its possessive quantifiers."""
+        """Count the lines that run; what a pattern does in itself, the test below bounds."""
         lines = 0
 
         def trace(frame: object, event: str, _: object) -> object:
@@ -66,6 +66,6 @@ def test_twice_the_text_is_at_most_twice_the_work(piece: str) -> None:
 
 
 def test_no_quantifier_of_the_scanner_gives_back_what_it_took() -> None:
-    pattern = scanner._TOKEN.pattern  # noqa: SLF001 - that is what is held
+    pattern = scanner._TOKEN.pattern
 
     assert pattern.count("*") == pattern.count("*+") + pattern.count("\\*")

@@ -6,6 +6,9 @@
 -- A month that nobody made in time is in the default partition by now, and its rows cannot move,
 -- being append-only. It stays there, with a warning; the months after it are made.
 --
+-- Its bounds pass through texts, so it pins the zone and the style that they are written in:
+-- whoever calls it may have others.
+--
 -- Definer, owned by app_owner: it lends the making of partitions, with names and bounds of its own
 -- making. `hearth migrate` calls it as app_ops each time it runs.
 --
@@ -18,6 +21,8 @@ create or replace function app.ensure_audit_partitions(months_ahead integer)
     security definer
     set search_path = pg_catalog, pg_temp
     set lock_timeout = '2s'
+    set timezone = 'UTC'
+    set datestyle = 'ISO, MDY'
 as $$
 declare
     v_month timestamp := date_trunc('month', now() at time zone 'UTC');
