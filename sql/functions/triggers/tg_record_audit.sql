@@ -80,7 +80,7 @@ begin
     )
     values (
         v_family_id,
-        lower(TG_OP)::app.audit_action,
+        lower(TG_OP collate "C")::app.audit_action,
         TG_TABLE_NAME,
         v_key,
         v_before,
