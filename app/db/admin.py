@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import asyncpg
 
-from app.db.pool import DatabaseError, Transaction
+from app.db.pool import ERRORS, DatabaseError, Transaction
 from app.db.session import pins
 
 
@@ -38,7 +38,7 @@ class Admin:
             # Nobody reads a log here: whoever gave the command sees how long it takes.
             yield Transaction(self._connection, slow=inf)
             await self._connection.execute("COMMIT")
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        except ERRORS as error:
             raise DatabaseError(f"DIRECT_URL: {_reason(error)}") from None
 
     async def rows(self, name: str, values: Mapping[str, object]) -> Sequence[Mapping[str, Any]]:
@@ -72,7 +72,7 @@ async def connect(url: str) -> AsyncIterator[Admin]:
     """
     try:
         connection = await asyncpg.connect(url, timeout=10)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+    except ERRORS as error:
         raise DatabaseError(f"DIRECT_URL: cannot connect ({_reason(error)})") from None
     try:
         yield Admin(connection)

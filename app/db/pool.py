@@ -24,13 +24,25 @@ T = TypeVar("T")
 
 logger = structlog.get_logger("hearth.database")
 
-# What a live migration does to statements prepared before it, and what two writers do to each
-# other: the transaction has been rolled back whole and may run again.
+# What a live migration does to statements prepared before it, what two writers do to each other,
+# and what a connection says that was opened on a read-only server, or on one that has become so:
+# the transaction has been rolled back whole and may run again.
 _RETRIED = (
     asyncpg.InvalidCachedStatementError,
     asyncpg.OutdatedSchemaCacheError,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+# All that goes wrong with a connection. InternalClientError is what asyncpg says of one that died
+# between two messages, or of a server that is not the one `target_session_attrs` asks for.
+ERRORS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
 )
 
 
@@ -176,7 +188,7 @@ class Database:
                 # A pool without a minimum has not connected yet.
                 self.constraints = await self.run(None, _constraints, read_only=True)
                 break
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            except (*ERRORS, DatabaseError) as error:
                 if self._pool is not None:
                     self._pool.terminate()
                     self._pool = None
@@ -231,12 +243,22 @@ class Database:
         """
         opening = self._opening(context, read_only=read_only, request_id=request_id)
         try:
-            async with self._transaction(opening) as transaction:
-                return await operation(transaction)
+            return await self._attempt(opening, operation)
         except _RETRIED as error:
             logger.info("transaction runs again", reason=type(error).__name__)
-        async with self._transaction(opening) as transaction:
-            return await operation(transaction)
+            if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+                # The others were opened when this one was; a new one may find another server.
+                await self._pool.expire_connections()
+        return await self._attempt(opening, operation)
+
+    async def _attempt(self, opening: str, operation: Operation[T]) -> T:
+        try:
+            async with self._transaction(opening) as transaction:
+                return await operation(transaction)
+        except _RETRIED:
+            raise
+        except asyncpg.InternalClientError as error:
+            raise DatabaseError("the connection to the database broke") from error
 
     def _opening(self, context: Context | None, *, read_only: bool, request_id: UUID | None) -> str:
         parts = [
@@ -305,13 +327,14 @@ async def _constraints(transaction: Transaction) -> Mapping[str, Mapping[str, An
 
 
 def _is_refusal(error: Exception) -> bool:
-    # 28: wrong login, which PgBouncer calls 08P01. 3D: no such database. 42: not the schema we
+    # 28: wrong login, which PgBouncer calls 08P01. 3D: no such database. 3F, 42: not the schema we
     # know. Waiting helps none.
     if isinstance(error, asyncpg.ProtocolViolationError | asyncpg.ClientConfigurationError):
         return True
     return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {
         "28",
         "3D",
+        "3F",
         "42",
     }
 

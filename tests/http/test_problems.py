@@ -193,6 +193,7 @@ async def clumsy(own_hearth: Hearth, serve: Serve, new_person: NewPerson) -> Asy
 
 async def test_every_sqlstate_becomes_its_problem(clumsy: Person) -> None:
     whole = {"22": "22003", "40": "40001", "53": "53300", "57": "57P01", "08": "08006"}
+    whole |= {"28": "28P01", "3D": "3D000"}
     raised = {whole.get(state, state): kind.code for state, kind in SQLSTATES.items()}
     raised |= {
         "P0001": "internal",
