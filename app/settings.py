@@ -1,5 +1,6 @@
 """Configuration, from the environment and from a `.env` file beside the process."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -84,6 +85,10 @@ class Settings(BaseSettings):
     def _is_a_postgresql_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
             return None
+        # As a file or a variable may end: in a newline.
+        value = SecretStr(value.get_secret_value().strip())
+        if re.search(r"[\s\0]", value.get_secret_value()):
+            raise ValueError("has a blank in it; write %20")
         try:
             parts = urlsplit(value.get_secret_value())
             _ = parts.port

@@ -72,9 +72,13 @@ where
 
 -- Large objects know neither families nor row level security: whoever may make one could hand
 -- another family what no policy sees. Nothing here keeps any, so nobody but a superuser makes any.
-select coalesce(nullif(:'database', ''), 'hearth') as target
+-- psql takes a name with = in it for more than a name, so it is told that it is one.
+select pg_catalog.format(
+    'dbname=''%s''', pg_catalog.regexp_replace(name, '([\\''])', '\\\1', 'g')
+) as target
+from (select coalesce(nullif(:'database', ''), 'hearth') as name) as wanted
 \gset
-\connect :"target"
+\connect -reuse-previous=on :"target"
 select pg_catalog.format('revoke execute on function %s from public', p.oid::regprocedure)
 from pg_catalog.pg_proc as p
 where

@@ -1077,7 +1077,8 @@ begin
         );
     end if;
 
-    -- The attempt that has to be forgotten before there may be another.
+    -- The attempt that has to be forgotten before there may be another. One of the future was made
+    -- before the clock was set back, and nobody waits until it is past.
     v_now := clock_timestamp();
     select a.created_at + period into v_frees_at
     from app.rate_limit_hits as a
@@ -1085,6 +1086,7 @@ begin
         a.rate_limit = hit_rate_limit.rate_limit
         and a.subject_hash = hit_rate_limit.subject_hash
         and a.created_at > v_now - period
+        and a.created_at <= v_now
     order by a.created_at desc
     offset greatest(max_attempts, 1) - 1
     limit 1;

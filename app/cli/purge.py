@@ -50,10 +50,7 @@ def purge(
     ] = 1000,
     data: DataOption = DEFAULT_DATA,
 ) -> None:
-    """Delete for good what was retired long ago, and everything that belongs to it.
-
-    Fails if there is nothing to delete, or nothing of a kind that was named.
-    """
+    """Delete for good what was retired long ago, and everything that belongs to it."""
     with plain_errors():
         url = reach(data)[0].require("direct_url")
         asyncio.run(_purge(url, older_than, only or [], batch_size, dry_run=dry_run))
@@ -64,6 +61,9 @@ async def _purge(
 ) -> None:
     started = time.perf_counter()
     async with purging.begin(url, age, only) as found:
+        if not any(found.found.values()):
+            out.print("nothing is old enough to purge")
+            return
         if dry_run:
             for kind, number in found.found.items():
                 out.print(f"{kind:12}{number:8}")

@@ -125,6 +125,22 @@ async def test_an_attempt_counts_for_a_quarter_of_an_hour(
     assert (await _guess(anybody, ann.email, PASSWORD)).status_code == 200
 
 
+async def test_a_clock_that_was_set_back_keeps_nobody_waiting(
+    hearth: Hearth, ann: Person, anybody: httpx.AsyncClient
+) -> None:
+    await _statuses(anybody, ann.email, MOST + 1)
+    for command in ("disable", "enable"):
+        await by_hand(
+            hearth, f"alter table app.rate_limit_hits {command} trigger _100_refuse_change"
+        )
+        if command == "disable":
+            await by_hand(
+                hearth, "update app.rate_limit_hits set created_at = created_at + interval '1 year'"
+            )
+
+    assert (await _guess(anybody, ann.email, PASSWORD)).status_code == 200
+
+
 async def test_old_attempts_are_forgotten(
     own_hearth: Hearth, serve: Serve, cheap_passwords: None, nobody: str
 ) -> None:

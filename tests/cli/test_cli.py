@@ -20,7 +20,8 @@ import pytest
 import yaml
 
 from app.cli.shared import typed
-from tests.support.fixtures import PASSWORD, Hearth, Person
+from tests.conftest import Cluster
+from tests.support.fixtures import PASSWORD, Hearth, Person, bootstrap
 from tests.support.terminal import on_terminal
 
 pytestmark = [pytest.mark.newest, pytest.mark.no_judge, pytest.mark.first]
@@ -215,6 +216,33 @@ def test_health_asks_the_service_and_says_so_by_its_exit_code(service: str) -> N
     assert (ready.returncode, ready.stdout) == (0, '{"state":"healthy"}\n')
     assert nobody.returncode == 1
     assert "does not answer" in nobody.stderr
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+def test_health_asks_no_proxy(service: str, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, "http://127.0.0.1:9")
+
+    ready = _hearth("health", "--url", f"{service}/health/ready")
+
+    assert (ready.returncode, ready.stdout) == (0, '{"state":"healthy"}\n')
+
+
+@pytest.mark.parametrize(
+    "name", ["a=b", "it's", 'say "x"', "back\\slash", "dbname=postgres", "ä b"]
+)
+def test_a_database_may_have_any_name(cluster: Cluster, name: str) -> None:
+    hearth = Hearth(cluster, name)
+    bootstrap(cluster, name)
+
+    migrated = _hearth("migrate", hearth=hearth)
+    status = _hearth("status", hearth=hearth)
+
+    with psycopg.connect(hearth.superuser_url) as root:
+        row = root.execute(
+            "select has_function_privilege('app_api', 'lo_create(oid)', 'execute')"
+        ).fetchone()
+    assert row == (False,)
+    assert (migrated.returncode, status.returncode) == (0, 0), migrated.stderr + status.stderr
 
 
 def _free_port() -> int:

@@ -21,6 +21,8 @@ URL = "postgresql://app_api:swordfish@db.example/hearth"
         ("DATABASE_URL", "postgresql://u:swordfish@h", "names no database"),
         ("DATABASE_URL", "postgresql://u:swordfish@h:port/d", "is not a URL"),
         ("DATABASE_URL", "postgresql://u:p@swordfish@h/d", "has a bare @ in its password"),
+        ("DIRECT_URL", "postgresql://u:sword fish@h/d", "has a blank in it"),
+        ("DATABASE_URL", "postgresql://u:swordfish@h/d\npostgresql://", "has a blank in it"),
         ("DIRECT_URL", "u:swordfish@h/d", "must begin with postgresql://"),
         ("DATABASE_POOLER", "swordfish", "input should be 'none' or 'transaction'"),
         ("POOL_MAX_SIZE", "0", "greater than or equal to 1"),
@@ -53,6 +55,15 @@ def test_a_wrong_value_is_told_by_variable_and_reason_and_never_repeated(
     assert "\n" not in message
     if variable in EXAMPLES:
         assert f"(for example: {EXAMPLES[variable]})" in message
+
+
+@pytest.mark.parametrize("variable", ["DATABASE_URL", "DIRECT_URL"])
+def test_a_url_may_end_in_a_newline(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    monkeypatch.setenv(variable, " postgresql://u:p@h/d\n")
+
+    found = getattr(load(), variable.lower())
+
+    assert found.get_secret_value() == "postgresql://u:p@h/d"
 
 
 @pytest.mark.parametrize(
