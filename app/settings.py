@@ -91,7 +91,9 @@ class Settings(BaseSettings):
             raise ValueError("has a blank in it; write %20")
         try:
             parts = urlsplit(value.get_secret_value())
-            _ = parts.port
+            # Several hosts may be tried in turn, each with a port of its own.
+            for host in parts.netloc.rpartition("@")[2].split(","):
+                _ = urlsplit(f"//{host}").port
         except ValueError:
             raise ValueError("is not a URL") from None
         if parts.scheme not in {"postgresql", "postgres"}:

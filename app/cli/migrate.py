@@ -13,7 +13,11 @@ from rich.markup import escape
 from app import migrations
 from app.cli.shared import DEFAULT_DATA, DIFFERS, DataOption, counted, err, out, plain_errors, reach
 from app.db.admin import run_as_ops
+from app.db.pool import BusyError
 from app.settings import Settings, SettingsError, sql_directory
+
+# How often the months are tried while somebody reads the trail, two seconds each.
+MONTHS_ATTEMPTS = 5
 
 # Months of the audit trail that are made ahead each time `hearth migrate` runs.
 AUDIT_MONTHS_AHEAD = 12
@@ -35,13 +39,16 @@ def migrate(
         if to is not None and rollback:
             raise SettingsError("--to and --rollback cannot be used together")
         settings, _ = reach(data)
-        steps = migrations.plan(
-            settings.require("direct_url"),
-            sql_directory(),
-            to=to,
-            rollback=rollback or 0,
-            uuidv7=settings.uuidv7 == "auto",
-        )
+        steps = []
+        if plan or to is not None or rollback:  # else nothing is lost, and nobody asked
+            steps = migrations.plan(
+                settings.require("direct_url"),
+                sql_directory(),
+                to=to,
+                rollback=rollback or 0,
+                uuidv7=settings.uuidv7 == "auto",
+                progress=_print_dim,
+            )
         if plan:
             for step in steps:
                 out.print(escape(str(step)))
@@ -83,13 +90,26 @@ def bring_up_to_date(
         progress=progress,
     )
     if to is None and not rollback:
-        values = {"months_ahead": AUDIT_MONTHS_AHEAD}
-        made = asyncio.run(run_as_ops(url, "ensure_audit_partitions", values))
-        if made:
-            out.print(f"created {counted('partition', len(made))} of the audit log, one a month")
+        _make_months(url, progress)
     counts = Counter(step.kind for step in steps)
     done = ", ".join(counted(kind, number) for kind, number in counts.items())
     out.print(f"{done or 'nothing to do'} ({time.perf_counter() - started:.2f} s)")
+
+
+def _make_months(url: str, progress: Callable[[str], None]) -> None:
+    """Make the months of the audit trail, as far as those who read it let us."""
+    for attempt in range(MONTHS_ATTEMPTS):
+        try:
+            values = {"months_ahead": AUDIT_MONTHS_AHEAD}
+            made = asyncio.run(run_as_ops(url, "ensure_audit_partitions", values))
+        except BusyError:  # after two seconds, as the function says
+            if attempt == 0:
+                progress("waiting for those who read the audit trail")
+            continue
+        if made:
+            out.print(f"created {counted('partition', len(made))} of the audit log, one a month")
+        return
+    progress("somebody reads the audit trail: its coming months were not made; migrate again later")
 
 
 def _what_is_lost(file: str) -> str:

@@ -12,6 +12,7 @@ import typer
 
 from app import embedded
 from app.cli.shared import DEFAULT_DATA, DataOption, FamilyOption, plain_errors, reach
+from app.db.url import options, with_options
 from app.ops import access
 from app.settings import SettingsError, sql_directory
 
@@ -58,12 +59,23 @@ def _variables(person: access.Person) -> Mapping[str, str]:
 
 def _without_password(url: str) -> tuple[str, str | None]:
     """Split the password off a URL: a process's arguments are there for everybody to read."""
+    given = options(url)
+    for name, _ in given:
+        if name == "sslpassword":
+            raise SettingsError(
+                "DIRECT_URL: psql would show sslpassword to everybody on the machine"
+            )
     parts = urlsplit(url)
-    if parts.password is None:
+    password = None if parts.password is None else unquote(parts.password)
+    for name, value in given:
+        password = value if name == "password" else password  # as libpq: the last one counts
+    if password is None:
         return url, None
     login, _, place = parts.netloc.rpartition("@")
-    netloc = f"{login.partition(':')[0]}@{place}"
-    return parts._replace(netloc=netloc).geturl(), unquote(parts.password)
+    netloc = f"{login.partition(':')[0]}@{place}" if login else place
+    # Not geturl(), which takes the slashes from a URL without a host.
+    head = f"{parts.scheme}://{netloc}{parts.path}"
+    return with_options(head, [pair for pair in given if pair[0] != "password"]), password
 
 
 def _embedded_psql(data: Path) -> str:

@@ -10,8 +10,16 @@ from typing import Any, Literal
 
 import asyncpg
 
-from app.db.pool import ERRORS, DatabaseError, Transaction
+from app.db.pool import ERRORS, BusyError, DatabaseError, Transaction
 from app.db.session import pins
+from app.db.url import for_asyncpg
+
+# A purge takes as long as it needs, whatever the login's limits say; the last is there since 17.
+_UNLIMITED = (
+    "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
+    " SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings"
+    " WHERE name = 'transaction_timeout'"
+)
 
 
 class Admin:
@@ -31,6 +39,7 @@ class Admin:
         """Open a transaction in a role, and commit it at the end of the block.
 
         Raises:
+            BusyError: A lock was not to be had in time.
             DatabaseError: The server is gone, or refuses.
         """
         try:
@@ -38,6 +47,8 @@ class Admin:
             # Nobody reads a log here: whoever gave the command sees how long it takes.
             yield Transaction(self._connection, slow=inf)
             await self._connection.execute("COMMIT")
+        except asyncpg.LockNotAvailableError as error:
+            raise BusyError(f"DIRECT_URL: {_reason(error)}") from None
         except ERRORS as error:
             raise DatabaseError(f"DIRECT_URL: {_reason(error)}") from None
 
@@ -71,7 +82,9 @@ async def connect(url: str) -> AsyncIterator[Admin]:
         DatabaseError: The server cannot be reached, or the login is not the deployer's.
     """
     try:
-        connection = await asyncpg.connect(url, timeout=10)
+        dsn, timeout = for_asyncpg(url, timeout=10)
+        connection = await asyncpg.connect(dsn, timeout=timeout)
+        await connection.execute(_UNLIMITED)
     except ERRORS as error:
         raise DatabaseError(f"DIRECT_URL: cannot connect ({_reason(error)})") from None
     try:

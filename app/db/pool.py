@@ -18,6 +18,7 @@ import structlog
 from app.db.context import Context, MemberRole
 from app.db.queries import load_queries
 from app.db.session import pins
+from app.db.url import for_asyncpg
 from app.settings import Settings, SettingsError
 
 T = TypeVar("T")
@@ -57,6 +58,10 @@ SLOW = 50
 
 class DatabaseError(Exception):
     """The database cannot be used; one line that says why, without secrets."""
+
+
+class BusyError(DatabaseError):
+    """Somebody held a lock for too long; the same may succeed later."""
 
 
 class PoolTimeoutError(DatabaseError):
@@ -165,7 +170,7 @@ class Database:
             SettingsError: `DATABASE_URL` is not set.
             DatabaseError: The server cannot be reached, or refuses us.
         """
-        url = self._settings.require("database_url")
+        url, timeout = for_asyncpg(self._settings.require("database_url"), timeout=5)
         deadline = time.monotonic() + self._settings.connect_timeout
         pause = 0.1
         self.state = State.CONNECTING
@@ -176,7 +181,7 @@ class Database:
                     min_size=self._settings.pool_min_size,
                     max_size=self._settings.pool_max_size,
                     max_inactive_connection_lifetime=self._settings.pool_connection_lifetime,
-                    timeout=5,
+                    timeout=timeout,
                     # The server's own limits come first; this is for a server that is gone.
                     command_timeout=60 + (self._settings.statement_timeout_ms or 0) / 1000,
                     # A transaction pooler may hand each transaction to another server connection.

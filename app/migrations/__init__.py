@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from app.migrations import bookkeeping, drift, repeatable, steps
+from app.migrations import bookkeeping, drift, lock, repeatable, steps
 from app.migrations.backend import AtomicBackend
 from app.migrations.bookkeeping import Event
 from app.migrations.report import Status, compare
@@ -40,11 +40,22 @@ __all__ = [
 
 @plainly()
 def plan(
-    url: str, sql: Path, *, to: str | None = None, rollback: int = 0, uuidv7: bool = True
+    url: str,
+    sql: Path,
+    *,
+    to: str | None = None,
+    rollback: int = 0,
+    uuidv7: bool = True,
+    timeout: float = 60,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> list[Step]:
-    """Return what `migrate` with the same arguments would do. Writes nothing."""
+    """Return what `migrate` with the same arguments would do. Writes nothing.
+
+    It waits for a deployer at work, as `migrate` does: what stands meanwhile is gone afterwards.
+    """
     tree = Tree.read(sql)
     with connect(url) as connection:
+        lock.acquire(connection, timeout, progress)  # until the connection is closed
         connection.execute("begin isolation level repeatable read read only")
         state = bookkeeping.look(connection, uuidv7=uuidv7)
     count = steps.target(tree, state, to, rollback)

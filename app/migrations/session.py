@@ -10,7 +10,7 @@ from yoyo.exceptions import LockTimeout
 from app.db.session import ENCODING, pins
 from app.migrations import statements
 from app.migrations.sources import MigrationError
-from app.migrations.statements import Connection
+from app.migrations.statements import Connection, fetch_value
 
 # SQLSTATE: what to do about it.
 ADVICE = {
@@ -37,6 +37,11 @@ def connect(url: str, **parts: Any) -> Connection:
         connection.close()
         made = "create database … encoding 'UTF8' template template0"
         raise MigrationError(f"the database's encoding is {encoding}; it must be UTF8 ({made})")
+    # The protocol says with whom we speak, and the server who answers.
+    if fetch_value(connection, "select pg_backend_pid()") != connection.info.backend_pid:
+        connection.close()
+        why = "which gives every transaction another session"
+        raise MigrationError(f"DIRECT_URL leads to a pooler, {why}; it must lead to PostgreSQL")
     settle(connection)
     with suppress(psycopg.Error):  # not on every platform; it ends the session of a killed deployer
         connection.execute("set client_connection_check_interval to '500ms'")

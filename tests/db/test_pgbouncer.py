@@ -26,11 +26,13 @@ import jwt
 import psycopg
 import pytest
 
+from app import migrations
 from app.db.context import Context, MemberRole
 from app.db.pool import Database, Transaction
 from app.embedded.cluster import PORT
 from app.embedded.system_user import user_for
-from app.settings import Settings
+from app.migrations import MigrationError
+from app.settings import Settings, sql_directory
 from tests.support.deployers import until
 from tests.support.fixtures import Hearth, NewPerson, Person, Serve
 
@@ -287,3 +289,11 @@ def test_nobody_but_the_service_comes_through(hearth: Hearth, pooled: str) -> No
         psycopg.connect(pooled.replace("app_api", "hearth_deployer"))
     with pytest.raises(psycopg.OperationalError, match="authentication failed"):
         psycopg.connect(pooled, password="not the password")
+
+
+def test_a_deployer_who_comes_through_a_pooler_is_refused_by_name(
+    hearth: Hearth, pooled: str
+) -> None:
+    for work in (migrations.status, migrations.plan, migrations.migrate):
+        with pytest.raises(MigrationError, match=r"^DIRECT_URL leads to a pooler"):
+            work(pooled, sql_directory())

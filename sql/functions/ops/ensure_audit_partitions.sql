@@ -33,6 +33,9 @@ begin
             using errcode = 'invalid_parameter_value';
     end if;
 
+    -- Two deployers would make the same month.
+    perform pg_advisory_xact_lock(hashtextextended('app.ensure_audit_partitions', 0));
+
     for i in 0 .. months_ahead loop
         v_name := 'audit_log_' || to_char(v_month, 'YYYY_MM');
 

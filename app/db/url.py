@@ -1,0 +1,48 @@
+"""One URL for two drivers: what libpq alone understands is kept from asyncpg.
+
+The migrator and psql read a URL with libpq, the service and the other commands with asyncpg, which
+takes what it does not know for a setting of the server and is refused there.
+"""
+
+from urllib.parse import quote, unquote, urlsplit
+
+# What asyncpg does by itself, or what makes no difference to who connects to what. An option that
+# protects (require_auth, requirepeer, channel_binding=require) is not among them: it is refused.
+_LIBPQ_ONLY = {
+    *("client_encoding", "fallback_application_name", "load_balance_hosts", "tcp_user_timeout"),
+    *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+    *("sslcompression", "sslsni", "sslkeylogfile", "gssencmode", "gssdelegation"),
+    *("min_protocol_version", "max_protocol_version"),
+}
+
+
+def options(url: str) -> list[tuple[str, str]]:
+    """Return the options of a URL's query, read as libpq does: a plus is a plus."""
+    pairs = (pair.partition("=") for pair in urlsplit(url).query.split("&") if pair)
+    return [(unquote(name), unquote(value)) for name, _, value in pairs]
+
+
+def with_options(url: str, given: list[tuple[str, str]]) -> str:
+    """Return the URL with these options instead of its own."""
+    query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in given)
+    head = url.partition("#")[0].partition("?")[0]
+    return f"{head}?{query}" if query else head
+
+
+def for_asyncpg(url: str, timeout: float) -> tuple[str, float]:
+    """Return a URL that asyncpg understands, and the seconds to wait for a connection.
+
+    Args:
+        url: As libpq understands it.
+        timeout: For a URL that says no `connect_timeout`, or one that is no time.
+    """
+    kept = []
+    for name, value in options(url):
+        if name == "connect_timeout":
+            timeout = float(value) if value.isdecimal() and int(value) > 0 else timeout
+        elif name not in _LIBPQ_ONLY and (name, value) not in (
+            ("channel_binding", "prefer"),
+            ("channel_binding", "disable"),
+        ):
+            kept.append((name, value))
+    return with_options(url, kept), timeout
