@@ -1,6 +1,7 @@
 """yoyo's backend, which runs migrations: each with its mark and its records in one transaction."""
 
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -193,7 +194,9 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo shi
             f"set role {file.owner}; set search_path to pg_catalog; set lock_timeout to 0"
         )
         if clean:
-            broken = statements.execute(self.connection, "list_broken_indexes").fetchall()
-            for (drop,) in broken:
+            words = re.findall(r'"([^"]+)"|([\w$]+)', script.text)
+            named = [quoted or bare.lower() for quoted, bare in words]
+            broken = statements.execute(self.connection, "list_broken_indexes", named)
+            for (drop,) in broken.fetchall():
                 self.connection.execute(drop)
         self.connection.execute(script.text)

@@ -661,6 +661,37 @@ def test_a_failed_index_is_applying_until_it_is_built_whole(built: House) -> Non
     assert built.ask("select indisvalid from pg_index where indexrelid = 'app.by_body'::regclass")
 
 
+def test_trying_again_drops_no_index_but_its_own(built: House) -> None:
+    built.by_hand("insert into app.notes values (1, 'same'), (2, 'same')")
+    built.add(
+        "0004_index",
+        "-- transactional: false\ncreate unique index concurrently if not exists By_Body"
+        " on app.notes (body);",
+        rollback="drop index concurrently if exists app.by_body;",
+    )
+    with psycopg.connect(built.root, autocommit=True) as administrator:
+        for name in ("by_body_2", "body_by"):
+            with pytest.raises(psycopg.errors.UniqueViolation):
+                administrator.execute(
+                    f"create unique index concurrently {name} on app.notes (body)"
+                )
+    for _ in range(2):
+        with pytest.raises(MigrationError, match=r"0004_index\.sql: could not create unique"):
+            built.migrate()
+    built.by_hand("delete from app.notes where id = 2")
+
+    built.migrate()
+
+    assert (
+        built.ask(
+            "select string_agg(concat(c.relname, ' ', indisvalid), ', ' order by c.relname)"
+            " from pg_index join pg_class as c on c.oid = indexrelid"
+            " where indrelid = 'app.notes'::regclass and not indisprimary"
+        )
+        == "body_by f, by_body t, by_body_2 f"
+    )
+
+
 # Killed, and two at once.
 
 
