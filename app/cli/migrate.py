@@ -31,6 +31,12 @@ def migrate(
     rollback: Annotated[
         int | None, typer.Option(min=1, help="Roll back this many migrations.")
     ] = None,
+    baseline: Annotated[
+        bool,
+        typer.Option(
+            "--baseline", help="After an upgrade of the server, take what differs as it is."
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Roll back without asking.")] = False,
     data: DataOption = DEFAULT_DATA,
 ) -> None:
@@ -63,7 +69,9 @@ def migrate(
             for file in lost:
                 out.print(f"{file}: {escape(_what_is_lost(file))}")
             typer.confirm("Roll back?", abort=True)
-        bring_up_to_date(settings, to=to, rollback=rollback or 0, progress=_print_dim)
+        bring_up_to_date(
+            settings, to=to, rollback=rollback or 0, baseline=baseline, progress=_print_dim
+        )
 
 
 def bring_up_to_date(
@@ -71,6 +79,7 @@ def bring_up_to_date(
     *,
     to: str | None = None,
     rollback: int = 0,
+    baseline: bool = False,
     progress: Callable[[str], None],
 ) -> None:
     """Migrate, see to the months of the audit trail, and print what was done.
@@ -87,6 +96,7 @@ def bring_up_to_date(
         to=to,
         rollback=rollback,
         uuidv7=settings.uuidv7 == "auto",
+        baseline=baseline,
         progress=progress,
     )
     if to is None and not rollback:

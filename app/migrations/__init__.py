@@ -75,15 +75,17 @@ def migrate(
     to: str | None = None,
     rollback: int = 0,
     uuidv7: bool = True,
+    baseline: bool = False,
     timeout: float = 60,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[Step]:
     """Bring the database at `url` to the files below `sql`, and return what was done.
 
     `to` names the last migration to stand (a unique prefix will do), `rollback` how many to take
-    back; without either all is applied. One transaction holds it all, but for migrations that say
-    `-- transactional: false`. Raise MigrationError when something is in the way; `timeout` is how
-    many seconds to wait for another deployer.
+    back; without either all is applied. After an upgrade of the server, what differs from the
+    record of the older one is refused unless it is to be the `baseline`. One transaction holds it
+    all, but for migrations that say `-- transactional: false`. Raise MigrationError when something
+    is in the way; `timeout` is how many seconds to wait for another deployer.
     """
     logging.getLogger("yoyo").setLevel(logging.ERROR)
     tree = Tree.read(sql)
@@ -93,6 +95,8 @@ def migrate(
         state = backend.look()
         count = steps.target(tree, state, to, rollback)
         steps.refuse(tree, state)
+        if not baseline:
+            drift.refuse_upgraded(state)
         with backend.transaction():
             for step in steps.moves(tree, state, count):
                 if step.kind == "migration":  # a rollback itself drops what required it

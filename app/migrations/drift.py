@@ -5,16 +5,19 @@ Pure: it compares what was recorded with what `structure` has seen.
 
 from collections.abc import Iterator
 
-from app.migrations.sources import Tree
+from app.migrations.sources import MigrationError, Tree
 from app.migrations.state import State
 from app.migrations.steps import Step
+
+# How many differences an error names.
+SHOWN = 5
 
 _BESIDE = "no file makes it"
 
 
 def differences(state: State) -> Iterator[Step]:
     """List what somebody did to ours, which `differs`, and made beside it, which is `unmanaged`."""
-    if not state.is_recorded:
+    if not state.recorded:
         return
     standing = {name: part for name, part in state.recorded.items() if part.definition is not None}
     for name, was in standing.items():
@@ -34,6 +37,22 @@ def differences(state: State) -> Iterator[Step]:
             else:
                 says = f"{name} {_verb(name)} added by hand"
                 yield Step.of_migration(migration, "differs", says)
+
+
+def refuse_upgraded(state: State) -> None:
+    """Raise MigrationError if a record that another server made is not what there is now.
+
+    A dump that was restored, or an upgrade, may have lost something on its way; or the newer server
+    says the same in other words, which people can tell and nobody else.
+    """
+    if state.is_recorded or not (found := list(differences(state))):
+        return
+    says = "; ".join(step.reason for step in found[:SHOWN])
+    more = f"; and {len(found) - SHOWN} more (`hearth status`)" if len(found) > SHOWN else ""
+    raise MigrationError(
+        f"this server is not the one that recorded the structure, and what it has differs: {says}"
+        f"{more}. Put it right, or take it as it is with --baseline"
+    )
 
 
 def unmanaged(tree: Tree, state: State) -> list[Step]:

@@ -30,12 +30,15 @@ def record(connection: Connection, file: File, before: State) -> None:
     """Record what a migration has changed since `before`.
 
     What it names and nobody has recorded is its as well: a role that another database of the
-    cluster has made already, an index that was built by hand before the migration for it came.
+    cluster has made already, an index that was built by hand before the migration for it came. So
+    is a type that it names: no rollback takes a label from an enum, and added again it is there.
     """
     after = look(connection)
     for name, part in {**before.structure, **after}.items():
         is_changed = before.structure.get(name) != after.get(name)
-        if is_changed or (name not in before.recorded and _names(file, name)):
+        was = before.recorded.get(name)
+        is_left = was is None or (name.startswith("type ") and was.definition != part.definition)
+        if is_changed or (is_left and _names(file, name)):
             definition = part.definition if name in after else None
             _write(connection, Part(name, part.parent, definition, file.name, before.server))
 

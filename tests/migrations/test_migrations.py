@@ -519,7 +519,7 @@ def test_a_file_may_say_those_words_where_they_mean_something_else(house: House)
 
 # As pg_dump writes it, and then some.
 STRAY = """
-    set statement_timeout = 1;
+    set statement_timeout = 5000;
     set lock_timeout = 1;
     set client_encoding = 'LATIN1';
     set standard_conforming_strings = off;
@@ -1024,6 +1024,28 @@ def test_a_migration_takes_over_what_it_changes(built: House) -> None:
     assert built.differences() == ["apply migrations/0004_wider.sql"]
 
 
+def test_an_enum_label_that_no_rollback_takes_is_its_migrations_when_it_comes_again(
+    built: House,
+) -> None:
+    built.add(
+        "0004_mood",
+        "set local role app_owner; create type app.mood as enum ('good');",
+        rollback="set local role app_owner; drop type app.mood;",
+    )
+    built.add(
+        "0005_bad",
+        "set local role app_owner; alter type app.mood add value if not exists 'bad';",
+    )
+    built.migrate()
+    built.migrate(rollback=1)
+    left = [str(item) for item in built.status().items]
+
+    built.migrate()
+
+    assert any("type app.mood was changed by hand: good became good, bad" in item for item in left)
+    assert built.status().is_consistent
+
+
 def test_a_rollback_that_leaves_something_behind_is_told_of(built: House) -> None:
     built.add("0004_more", "set local role app_owner; create index by_body on app.notes (body);")
     built.migrate()
@@ -1073,7 +1095,7 @@ def test_who_killed_the_deployer_between_an_index_and_its_mark_sees_no_drift(bui
     [
         "drop table yoyo.structure",
         "delete from yoyo.structure",
-        "update yoyo.structure set made_on = 'PostgreSQL 9', definition = definition || ' then'",
+        "update yoyo.structure set made_on = 'PostgreSQL 9'",
     ],
     ids=["made before it was recorded", "marked by stock yoyo", "upgraded"],
 )
@@ -1086,6 +1108,35 @@ def test_a_structure_not_recorded_by_this_server_is_baselined(built: House, forg
     assert built.differences() == []
     built.by_hand("alter table app.notes add column colour text")
     assert built.status().is_consistent is False
+
+
+def test_after_an_upgrade_what_was_lost_on_the_way_is_taken_when_asked_for(built: House) -> None:
+    built.by_hand("update yoyo.structure set made_on = 'PostgreSQL 9'")
+    built.by_hand("drop table app.tags cascade; alter table app.notes alter body set not null")
+    differs = [item for item in built.status().items if item.action == "differs"]
+
+    with pytest.raises(MigrationError, match=r"body was changed by hand.*--baseline") as refused:
+        built.migrate()
+
+    assert {item.reason for item in differs} >= {
+        "table app.tags is missing",
+        "column app.notes.body was changed by hand: text became text not null",
+    }
+    assert "table app.tags is missing" in str(refused.value)
+    assert built.ask("select min(made_on) from yoyo.structure") == "PostgreSQL 9"
+
+
+def test_a_newer_server_that_says_the_same_in_other_words_is_taken_when_asked_for(
+    built: House,
+) -> None:
+    built.by_hand("update yoyo.structure set made_on = 'PostgreSQL 9', definition = 'other words'")
+    with pytest.raises(MigrationError, match=r"and [0-9]+ more"):
+        built.migrate()
+
+    built.migrate(baseline=True)
+
+    assert built.status().is_consistent
+    assert built.migrate() == []
 
 
 def test_switching_a_feature_flag_makes_the_functions_again(built: House) -> None:
