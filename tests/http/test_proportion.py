@@ -36,8 +36,8 @@ from tests.support.examples import path_to
 from tests.support.fixtures import Hearth, Person
 
 # What Python's own parser finds in a pattern is walked here.
-from re import _constants as kinds  # type: ignore[attr-defined]  # isort: skip
-from re import _parser as parser  # type: ignore[attr-defined]  # isort: skip
+from re import _constants as kinds  # isort: skip
+from re import _parser as parser  # isort: skip
 
 pytestmark = [pytest.mark.newest, pytest.mark.no_judge]
 

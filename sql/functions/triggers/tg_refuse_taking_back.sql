@@ -25,7 +25,7 @@ begin
     limit 1;
 
     if v_last.sequence % 2 = 1 and v_last.user_id <> app.current_user_id() then
-        raise exception 'who completed a task, its owner and who runs the family open it again'
+        raise exception 'who completed a task opens it again, or its owner, or who runs the family'
             using errcode = 'ZH003', schema = TG_TABLE_SCHEMA, table = TG_TABLE_NAME;
     end if;
 
