@@ -680,7 +680,7 @@ COMMENT ON COLUMN app.exercise_logs.weight_kg IS 'Kilograms moved in each repeti
 COMMENT ON COLUMN app.exercise_logs.duration_s IS 'Seconds that each set took.';
 COMMENT ON COLUMN app.exercise_logs.distance_m IS 'Metres covered in each set.';
 COMMENT ON COLUMN app.exercise_logs.volume_kg IS 'Kilograms moved in all: sets x reps x weight_kg; null without reps or a weight.';
-COMMENT ON COLUMN app.exercise_logs.entered_on IS 'The day on which performed_on was last written, in the family''s time zone.';
+COMMENT ON COLUMN app.exercise_logs.entered_on IS 'The family''s day when it was last written.';
 COMMENT ON CONSTRAINT exercise_logs_distance_m_is_0_01_to_2000000 ON app.exercise_logs IS 'The distance must be 0.01 to 2000000 m.';
 COMMENT ON CONSTRAINT exercise_logs_duration_s_is_1_to_86400 ON app.exercise_logs IS 'The duration must be 1 to 86400 seconds.';
 COMMENT ON CONSTRAINT exercise_logs_log_has_reps_duration_or_distance ON app.exercise_logs IS 'A log needs reps, a duration or a distance.';
@@ -1362,17 +1362,17 @@ begin
                 and e.user_id = record_score.user_id
                 and e.created_at >= v_day_began_at
         ));
-    end if;
 
-    if is_done and not v_is_awarded and v_points > 0 then
-        insert into app.score_entries (
-            family_id, user_id, kind, source_id, scored_on, sequence, points
-        )
-        values (
-            record_score.family_id, record_score.user_id, record_score.kind,
-            record_score.source_id, record_score.scored_on,
-            coalesce(v_last.sequence, 0) + 1, v_points
-        );
+        if v_points > 0 then
+            insert into app.score_entries (
+                family_id, user_id, kind, source_id, scored_on, sequence, points
+            )
+            values (
+                record_score.family_id, record_score.user_id, record_score.kind,
+                record_score.source_id, record_score.scored_on,
+                coalesce(v_last.sequence, 0) + 1, v_points
+            );
+        end if;
     end if;
 end
 $$;
@@ -2271,14 +2271,9 @@ CREATE FUNCTION app.tg_refuse_taking_back() RETURNS trigger
 declare
     v_last app.score_entries;
 begin
-    -- The kinds are named twice, for a partial index serves only a query that says so.
     select * into v_last
     from app.score_entries as e
-    where
-        e.family_id = OLD.family_id
-        and e.kind in ('task', 'exercise')
-        and e.kind = 'task'
-        and e.source_id = OLD.id
+    where e.family_id = OLD.family_id and (e.kind, e.source_id) = ('task', OLD.id)
     order by e.sequence desc
     limit 1;
 
@@ -2942,7 +2937,7 @@ CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.messages FOR EACH STA
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_steps FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('steps are immutable');
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_versions FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('versions are immutable');
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.score_entries FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('the ledger of points is append-only');
-CREATE TRIGGER _120_set_entered_on BEFORE INSERT OR UPDATE OF performed_on ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_set_entered_on();
+CREATE TRIGGER _120_set_entered_on BEFORE INSERT OR UPDATE ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_set_entered_on();
 CREATE TRIGGER _120_set_entered_on BEFORE INSERT OR UPDATE OF value, is_done, note ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_set_entered_on();
 CREATE TRIGGER _120_set_entered_on BEFORE INSERT OR UPDATE OF version ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.tg_set_entered_on();
 CREATE TRIGGER _130_judge BEFORE INSERT OR UPDATE OF value, is_done, note ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_judge_habit_log();
@@ -2953,8 +2948,8 @@ CREATE TRIGGER _200_check_step BEFORE INSERT ON app.routine_steps FOR EACH ROW E
 CREATE TRIGGER _200_keep_an_owner BEFORE UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.tg_keep_an_owner();
 CREATE TRIGGER _200_refuse_members AFTER INSERT ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_members();
 CREATE TRIGGER _200_refuse_others BEFORE UPDATE OF name, description, target_value, unit, weekdays, times_per_week, points, visibility ON app.habits FOR EACH ROW WHEN ((old.user_id <> app.current_user_id())) EXECUTE FUNCTION app.tg_refuse_change('a habit is changed by its owner');
-CREATE TRIGGER _200_refuse_worth BEFORE UPDATE OF points ON app.tasks FOR EACH ROW WHEN (((old.points <> new.points) AND (old.user_id <> app.current_user_id()) AND (app.current_member_role() = 'member'::app.member_role))) EXECUTE FUNCTION app.tg_refuse_change('its owner and who runs the family say what it is worth');
-CREATE TRIGGER _210_refuse_taking_back BEFORE UPDATE OF completed_at ON app.tasks FOR EACH ROW WHEN (((old.completed_at IS NOT NULL) AND (new.completed_at IS NULL) AND (old.user_id <> app.current_user_id()) AND (app.current_member_role() = 'member'::app.member_role))) EXECUTE FUNCTION app.tg_refuse_taking_back();
+CREATE TRIGGER _200_refuse_worth BEFORE UPDATE ON app.tasks FOR EACH ROW WHEN (((old.points <> new.points) AND (old.user_id <> app.current_user_id()) AND (app.current_member_role() = 'member'::app.member_role))) EXECUTE FUNCTION app.tg_refuse_change('its owner and who runs the family say what it is worth');
+CREATE TRIGGER _210_refuse_taking_back BEFORE UPDATE ON app.tasks FOR EACH ROW WHEN (((old.completed_at IS NOT NULL) AND (new.completed_at IS NULL) AND (old.user_id <> app.current_user_id()) AND (app.current_member_role() = 'member'::app.member_role))) EXECUTE FUNCTION app.tg_refuse_taking_back();
 CREATE TRIGGER _210_require_active_user BEFORE UPDATE ON app.family_memberships FOR EACH ROW WHEN (((old.deleted_at IS NOT NULL) AND (new.deleted_at IS NULL))) EXECUTE FUNCTION app.tg_require_active_user();
 CREATE TRIGGER _500_score_insert AFTER INSERT ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_score_exercise_log();
 CREATE TRIGGER _500_score_insert AFTER INSERT ON app.habit_logs FOR EACH ROW WHEN (new.is_done) EXECUTE FUNCTION app.tg_score_habit_log();

@@ -143,7 +143,7 @@ comment on column app.exercise_logs.distance_m is 'Metres covered in each set.';
 comment on column app.exercise_logs.volume_kg is
     'Kilograms moved in all: sets x reps x weight_kg; null without reps or a weight.';
 comment on column app.exercise_logs.entered_on is
-    'The day on which performed_on was last written, in the family''s time zone.';
+    'The family''s day when it was last written.';
 comment on constraint exercise_logs_family_id_exercise_id_fkey on app.exercise_logs is
     'The exercise does not exist.';
 comment on constraint exercise_logs_family_id_user_id_fkey on app.exercise_logs is

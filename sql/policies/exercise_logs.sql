@@ -99,7 +99,7 @@ create or replace trigger _110_refuse_truncate
     execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 
 create or replace trigger _120_set_entered_on
-    before insert or update of performed_on on app.exercise_logs
+    before insert or update on app.exercise_logs
     for each row
     execute function app.tg_set_entered_on();
 

@@ -103,7 +103,7 @@ create or replace trigger _110_refuse_truncate
 
 -- A policy cannot see which columns change; a trigger can.
 create or replace trigger _200_refuse_worth
-    before update of points on app.tasks
+    before update on app.tasks
     for each row
     when (
         OLD.points <> NEW.points
@@ -113,7 +113,7 @@ create or replace trigger _200_refuse_worth
     execute function app.tg_refuse_change('its owner and who runs the family say what it is worth');
 
 create or replace trigger _210_refuse_taking_back
-    before update of completed_at on app.tasks
+    before update on app.tasks
     for each row
     when (
         OLD.completed_at is not null

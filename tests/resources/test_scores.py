@@ -300,6 +300,10 @@ async def test_a_task_is_opened_again_by_who_did_it_its_owner_or_who_runs_the_fa
         await join(people[name], ann, role)
     thing = await _make(ann, "task", points=points, visibility="family")
     await Thing(bob, "task", thing.path).do()
+    if who == "cyd":  # who has an entry that comes after all of this task's
+        own = await _make(people[who], "task")
+        for done in (True, False, True):
+            await _send(people[who], "PATCH", own.path, {"is_completed": done})
 
     response = await people[who].client.patch(thing.path, json={"is_completed": False})
 
@@ -342,6 +346,26 @@ async def test_nobody_wins_more_than_a_thousand_points_a_day(
 
     assert await _points(ann) == [600, 400]
     assert await _points(bob) == [600]
+
+
+@pytest.mark.parametrize(("microseconds", "won"), [(-1, 600), (0, 1)])
+async def test_the_day_of_a_thousand_points_is_the_familys(
+    new_person: NewPerson, hearth: Hearth, microseconds: int, won: int
+) -> None:
+    ann = await new_person(time_zone="Pacific/Kiritimati")
+    await by_hand(
+        hearth,
+        "insert into app.score_entries"
+        " (family_id, user_id, kind, source_id, scored_on, sequence, points, created_at)"
+        " select $1, $2, 'task', gen_random_uuid(), '2026-01-01', 1, 999,"
+        " date_trunc('day', now(), 'Pacific/Kiritimati') + $3 * interval '1 microsecond'",
+        *(ann.family_id, ann.user_id, microseconds),
+    )
+
+    body = {"title": "Rich", "points": 600, "is_completed": True}
+    await _send(ann, "POST", "/v1/tasks", body)
+
+    assert sorted(await _points(ann)) == sorted([999, won])
 
 
 async def test_everybody_who_does_a_shared_routine_is_awarded(

@@ -94,17 +94,17 @@ begin
                 and e.user_id = record_score.user_id
                 and e.created_at >= v_day_began_at
         ));
-    end if;
 
-    if is_done and not v_is_awarded and v_points > 0 then
-        insert into app.score_entries (
-            family_id, user_id, kind, source_id, scored_on, sequence, points
-        )
-        values (
-            record_score.family_id, record_score.user_id, record_score.kind,
-            record_score.source_id, record_score.scored_on,
-            coalesce(v_last.sequence, 0) + 1, v_points
-        );
+        if v_points > 0 then
+            insert into app.score_entries (
+                family_id, user_id, kind, source_id, scored_on, sequence, points
+            )
+            values (
+                record_score.family_id, record_score.user_id, record_score.kind,
+                record_score.source_id, record_score.scored_on,
+                coalesce(v_last.sequence, 0) + 1, v_points
+            );
+        end if;
     end if;
 end
 $$;

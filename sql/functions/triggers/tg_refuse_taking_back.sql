@@ -13,14 +13,9 @@ as $$
 declare
     v_last app.score_entries;
 begin
-    -- The kinds are named twice, for a partial index serves only a query that says so.
     select * into v_last
     from app.score_entries as e
-    where
-        e.family_id = OLD.family_id
-        and e.kind in ('task', 'exercise')
-        and e.kind = 'task'
-        and e.source_id = OLD.id
+    where e.family_id = OLD.family_id and (e.kind, e.source_id) = ('task', OLD.id)
     order by e.sequence desc
     limit 1;
 
