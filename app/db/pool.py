@@ -68,6 +68,10 @@ class PoolTimeoutError(DatabaseError):
     """No connection became free in time."""
 
 
+class OutcomeUnknownError(DatabaseError):
+    """COMMIT was sent and not answered: what was written is there, or it is not."""
+
+
 class State(StrEnum):
     """Where a `Database` stands."""
 
@@ -244,25 +248,33 @@ class Database:
         Raises:
             asyncpg.PostgresError: The server refused; nothing was written.
             PoolTimeoutError: No connection became free in time.
+            OutcomeUnknownError: Something was written, and whether it is there nobody knows.
             DatabaseError: There is no pool.
         """
         opening = self._opening(context, read_only=read_only, request_id=request_id)
         try:
-            return await self._attempt(opening, operation)
+            return await self._attempt(opening, operation, read_only=read_only)
         except _RETRIED as error:
             logger.info("transaction runs again", reason=type(error).__name__)
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
                 # The others were opened when this one was; a new one may find another server.
                 await self._pool.expire_connections()
-        return await self._attempt(opening, operation)
+        return await self._attempt(opening, operation, read_only=read_only)
 
-    async def _attempt(self, opening: str, operation: Operation[T]) -> T:
+    async def _attempt(self, opening: str, operation: Operation[T], *, read_only: bool) -> T:
+        is_committing = False
         try:
             async with self._transaction(opening) as transaction:
-                return await operation(transaction)
+                result = await operation(transaction)
+                is_committing = not read_only
+            return result  # noqa: TRY300 - COMMIT is sent at the end of the block above
         except _RETRIED:
             raise
-        except asyncpg.InternalClientError as error:
+        except (*ERRORS, asyncio.CancelledError) as error:
+            if is_committing and _tells_nothing(error):
+                raise OutcomeUnknownError("COMMIT was not answered") from error
+            if not isinstance(error, asyncpg.InternalClientError):
+                raise
             raise DatabaseError("the connection to the database broke") from error
 
     def _opening(self, context: Context | None, *, read_only: bool, request_id: UUID | None) -> str:
@@ -296,6 +308,15 @@ class Database:
             raise
         finally:
             await self._pool.release(connection)
+
+
+def _tells_nothing(error: BaseException) -> bool:
+    # What ends a COMMIT and says nothing of it: the connection broke, the server went down, or
+    # nobody waited any longer. Every other error of the server undid the transaction.
+    if not isinstance(error, asyncpg.PostgresError):
+        return True
+    state = error.sqlstate or ""
+    return state.startswith("08") or state in {"57P01", "57P02", "57P03"}
 
 
 def _setting(context: Context | None) -> str:

@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import logs
-from app.db.pool import DatabaseError
+from app.db.pool import DatabaseError, OutcomeUnknownError
 from app.http import problems
 from app.http.problems import Problem, problem_response
 
@@ -28,7 +28,7 @@ logger = structlog.get_logger("hearth.requests")
 # then and cost nothing.
 ATTENDED_AFTER = 0.1
 
-# Bytes of all headers together; what nginx and Apache take by default is of that order.
+# Bytes of the URL and all headers together; what nginx and Apache take by default is of that order.
 MAX_HEADER_BYTES = 16_384
 
 # Of two of these a proxy may go by the one and we by the other. RFC 9112, 3.2, says so of Host, and
@@ -127,9 +127,9 @@ class RequestTimeout:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
-            detail = f"The headers may have {MAX_HEADER_BYTES} bytes."
-            raise Problem(problems.HEADERS_TOO_LARGE, detail)
+        url = len(scope["raw_path"]) + len(scope["query_string"])
+        if url + sum(len(name) + len(value) for name, value in scope["headers"]) > MAX_HEADER_BYTES:
+            raise Problem(problems.HEADERS_TOO_LARGE)
         _refuse_ambiguous(scope)
         client = _Client(scope, receive, send)
         try:
@@ -267,6 +267,11 @@ def _problem(request: Request, error: Exception) -> Problem:
         return problems.from_database(error, constraints, getattr(request.state, "fields", ()))
     if isinstance(error, asyncpg.DataError | UnicodeEncodeError):
         return Problem(problems.VALIDATION_FAILED)
+    if isinstance(error, OutcomeUnknownError):
+        detail = "Read what is there before you send it again, next time with an Idempotency-Key."
+        if "Idempotency-Key" in request.headers:
+            detail = "Send it again with the same Idempotency-Key: it is done once."
+        return Problem(problems.OUTCOME_UNKNOWN, detail)
     if isinstance(error, DatabaseError | asyncpg.InterfaceError | OSError | TimeoutError):
         return Problem(problems.UNAVAILABLE)
     return Problem(problems.INTERNAL)

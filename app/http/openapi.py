@@ -212,6 +212,7 @@ def problems_of(row: Endpoint) -> list[ProblemType]:
         problems.INTERNAL: True,
         problems.UNAVAILABLE: True,
         problems.TIMEOUT: True,
+        problems.OUTCOME_UNKNOWN: row.method != "GET",
     }
     return [
         type_ for type_ in problems.PROBLEM_TYPES if type_ in row.problems or follows.get(type_)

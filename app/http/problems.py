@@ -156,7 +156,7 @@ HEADERS_TOO_LARGE = ProblemType(
     "headers-too-large",
     431,
     "The request headers are too large.",
-    "the headers have more than 16384 bytes together",
+    "the URL and the headers have more than 16384 bytes together",
 )
 INTERNAL = ProblemType(
     "internal",
@@ -176,7 +176,17 @@ TIMEOUT = ProblemType(
     "timeout",
     504,
     "The request took too long.",
-    "the request, or a statement of it, took longer than it may (`REQUEST_TIMEOUT`)",
+    "the request, or a statement of it, took longer than it may (`REQUEST_TIMEOUT`); nothing was "
+    "written",
+)
+
+OUTCOME_UNKNOWN = ProblemType(
+    "outcome-unknown",
+    504,
+    "Whether it was done is not known.",
+    "the database went away, or the time was over, while it was asked to keep what the request had "
+    "written. With an `Idempotency-Key`, send the same request again: it is done once. Without, "
+    "read what is there before you send it again",
 )
 
 PROBLEM_TYPES = tuple(value for value in list(globals().values()) if isinstance(value, ProblemType))

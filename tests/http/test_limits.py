@@ -40,14 +40,14 @@ async def test_a_client_that_goes_away_takes_its_query_along(
     with serve(settings) as url:
         ann = await new_person(at=url)
         holder = await asyncpg.connect(own_hearth.superuser_url)
-        for _ in range(5):  # more often than there are connections
+        for number in range(5):  # more often than there are connections
             await holder.execute("begin; lock table app.tasks in access exclusive mode")
             parts = urlsplit(url)
             with socket.create_connection((parts.hostname, parts.port)) as client:
                 token = ann.client.headers["Authorization"]
-                client.sendall(
-                    f"GET /v1/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n".encode()
-                )
+                request = f"GET /v1/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n\r\n"
+                ahead = 1 + number % 2  # one that waits behind it does not hide that it is alone
+                client.sendall(request.encode() * ahead)
                 await wait_until_requests_block(holder, 1)
             await _until_no_request_blocks(holder)
             await holder.execute("rollback")

@@ -139,11 +139,12 @@ async def test_every_kind_of_problem_has_the_same_shape(
         "outdated-token",
         "no-family",
     ]
-    # Below, and in test_attempts.py.
+    # Below, in test_rate_limits.py and in test_unavailable.py.
     others = {
         problems.INTERNAL,
         problems.UNAVAILABLE,
         problems.TIMEOUT,
+        problems.OUTCOME_UNKNOWN,
         problems.RATE_LIMIT_EXCEEDED,
     }
     assert {_code(response) for response in responses} == {
