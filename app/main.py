@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from app.auth.tokens import Tokens
+from app.auth.turns import Turns
 from app.db.pool import Database, DatabaseError, Transaction
 from app.http import docs, openapi, problems
 from app.http.handler import routes
@@ -86,7 +87,8 @@ def create_app(settings: Settings, *, on_ready: Callable[[], None] = lambda: Non
         try:
             await _refuse_unsafe_login(database)
             on_ready()
-            yield {"services": Services(settings, database, tokens, Health(database), ENDPOINTS)}
+            health, turns = Health(database), Turns()
+            yield {"services": Services(settings, database, tokens, health, turns, ENDPOINTS)}
         finally:
             await database.disconnect()
 

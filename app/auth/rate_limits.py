@@ -3,9 +3,10 @@
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Literal
 
 from starlette.requests import Request
@@ -107,6 +108,17 @@ async def forgive(request: Request, *limits: Limit) -> None:
     await services(request).database.run(None, work, request_id=request_id(request))
 
 
+def turn(request: Request) -> AbstractAsyncContextManager[None]:
+    """Wait for a turn at hashing a password, in which the attempt is counted.
+
+    By a site's /48 of IPv6 (RFC 6177) or /24 of IPv4: with all its networks it waits in one line.
+
+    Raises:
+        Problem: Too many wait already (503); nothing was counted.
+    """
+    return services(request).turns.turn(_within(request, v4=24, v6=48))
+
+
 def _subject(request: Request, limit: Limit) -> Mapping[str, object]:
     secret = services(request).settings.require("jwt_secret").encode()
     # A key of its own: nobody gets the signature of a token by trying to sign in.
@@ -119,11 +131,16 @@ def _subject(request: Request, limit: Limit) -> Mapping[str, object]:
 
 def _network(request: Request) -> str:
     # One household has a /64 of IPv6 (RFC 6177), so an address of its own for every attempt.
+    return _within(request, v4=32, v6=64)
+
+
+def _within(request: Request, *, v4: int, v6: int) -> str:
     host = request.client.host if request.client else ""
     try:
         address = ip_address(host)
     except ValueError:
         return host
     if isinstance(address, IPv6Address):
-        address = address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64)
-    return str(address)
+        address = address.ipv4_mapped or address
+    bits = v6 if isinstance(address, IPv6Address) else v4
+    return str(ip_network((address, bits), strict=False).network_address)

@@ -12,6 +12,7 @@ import pydantic
 from starlette.requests import Request
 
 from app.auth.tokens import InvalidTokenError, KeysUnavailableError, Tokens
+from app.auth.turns import Turns
 from app.db.context import Context
 from app.db.pool import Database
 from app.http import problems
@@ -36,6 +37,7 @@ class Services:
     database: Database
     tokens: Tokens
     health: Health
+    turns: Turns
     endpoints: Sequence[Endpoint]
 
 

@@ -86,12 +86,14 @@ class User(Versioned):
 async def sign_up(request: HttpRequest) -> HttpResponse:
     """Create a user, a session, and a family that the user owns, or accept an invitation."""
     body = await read_body(request, SignUp)
-    await rate_limits.count(request, rate_limits.of_sign_up(request))
+    async with rate_limits.turn(request):
+        await rate_limits.count(request, rate_limits.of_sign_up(request))
+        password_hash = await hash_password(body.password)
     token = new_refresh_token()
     values = {
         **dict(body),
         "family_name": body.family_name or _family_name(body.full_name),
-        "password_hash": await hash_password(body.password),
+        "password_hash": password_hash,
         "invitation_hash": None if body.invitation is None else hash_token(body.invitation),
         **token_values(request, token),
     }
@@ -104,12 +106,13 @@ async def change_password(request: HttpRequest) -> HttpResponse:
     context = await authenticate(request)
     body = await read_body(request, PasswordChange)
     limit = rate_limits.of_password_change(request, context.session_id or context.user_id)
-    await rate_limits.count(request, limit)
-    credentials = await find_credentials(request, context, "own_credentials", {})
-    old_hash = credentials.get("password_hash")
-    if not await verify_password(old_hash, body.old_password):
-        raise _wrong_password()
-    values = {"old_hash": old_hash, "new_hash": await hash_password(body.new_password)}
+    async with rate_limits.turn(request):
+        await rate_limits.count(request, limit)
+        credentials = await find_credentials(request, context, "own_credentials", {})
+        old_hash = credentials.get("password_hash")
+        if not await verify_password(old_hash, body.old_password):
+            raise _wrong_password()
+        values = {"old_hash": old_hash, "new_hash": await hash_password(body.new_password)}
     if await run_query(request, context, "change_password", values) is None:
         raise _wrong_password()
     await rate_limits.forgive(request, limit)

@@ -73,11 +73,13 @@ async def sign_in(request: HttpRequest) -> HttpResponse:
     # finds the account would have limits of its own.
     email = await run_query(request, None, "fold_email", {"email": body.email}, read_only=True)
     limits = rate_limits.of_sign_in(request, email)
-    await rate_limits.count(request, *limits)
     token = new_refresh_token()
-    credentials = await find_credentials(request, None, "find_credentials", {"email": body.email})
-    if not await verify_password(credentials.get("password_hash"), body.password):
-        raise Problem(problems.INVALID_CREDENTIALS)
+    who = {"email": body.email}
+    async with rate_limits.turn(request):
+        await rate_limits.count(request, *limits)
+        credentials = await find_credentials(request, None, "find_credentials", who)
+        if not await verify_password(credentials.get("password_hash"), body.password):
+            raise Problem(problems.INVALID_CREDENTIALS)
     await rate_limits.forgive(request, *limits)
     values = {**credentials, **token_values(request, token)}
     session = await run_query(request, None, "open_session", values)
