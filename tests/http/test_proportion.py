@@ -8,16 +8,19 @@ requests the calls of Python and from Python. What a call into C does is not see
 import ast
 import asyncio
 import base64
+import gc
 import importlib
 import json
 import pkgutil
 import re
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from inspect import getsource
 from itertools import product
+from types import FrameType
 from typing import Any
 from urllib.parse import quote, unquote
 from uuid import UUID
@@ -34,6 +37,7 @@ from app.main import create_app
 from app.resources import ENDPOINTS, RESOURCES
 from tests.support.examples import path_to
 from tests.support.fixtures import Hearth, Person
+from tests.support.tally import tally
 
 # What Python's own parser finds in a pattern is walked here.
 from re import _constants as kinds  # isort: skip
@@ -392,6 +396,12 @@ class _Service:
 
     async def work(self, sent: _Sent) -> tuple[int, int]:
         """Send a request; return how many calls it took, and the status."""
+        with _counting() as counted:
+            status = await self.send(sent)
+        return counted[0], status
+
+    async def send(self, sent: _Sent) -> int:
+        """Send a request and return the status."""
         headers = {
             "Host": "x",
             "Authorization": self.token,
@@ -427,9 +437,8 @@ class _Service:
         async def send(message: Message) -> None:
             statuses.append(message.get("status", 0))
 
-        with _counting() as counted:
-            await self.app(scope, receive, send)
-        return counted[0], statuses[0]
+        await self.app(scope, receive, send)
+        return statuses[0]
 
 
 @contextmanager
@@ -452,7 +461,9 @@ async def in_process(hearth: Hearth, ann: Person) -> AsyncIterator[_Service]:
     """Yield the application, with the token of somebody who has a family."""
     application = create_app(hearth.settings())
     async with application.router.lifespan_context(application) as state:
+        gc.freeze()  # as `hearth serve` does
         yield _Service(application, state or {}, ann.client.headers["Authorization"])
+        gc.unfreeze()
 
 
 @pytest.mark.parametrize("requests", [_headers, _urls, _bodies, _batches])
@@ -469,6 +480,61 @@ async def test_a_request_takes_calls_in_proportion_to_its_length(
     assert len(taken) > 50
     assert [one for one in taken if _grows_faster(one[1][0], one[2][0])] == []
     assert [one for one in taken if max(one[1][1], one[2][1]) >= 500] == []
+
+
+# Repetitions that fill the headers, and most bodies, to their bounds.
+LONGEST = 4_000
+
+# Calls of one turn of the loop, in which nobody else is served: some milliseconds. To take a task
+# costs 1,600.
+MAX_PAUSE = 30_000
+
+
+@contextmanager
+def _watching() -> Iterator[list[int]]:
+    """Yield the calls of each turn of the event loop."""
+    turns = [0]
+
+    def count(frame: FrameType, event: str, _argument: object) -> None:
+        if frame.f_code is asyncio.Handle._run.__code__ and event == "call":
+            turns.append(0)
+        turns[-1] += event in {"call", "c_call"}
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        yield turns
+    finally:
+        sys.setprofile(before)
+
+
+@pytest.mark.parametrize("requests", [_headers, _urls, _bodies, _batches])
+async def test_no_request_keeps_the_loop_from_the_others(
+    requests: Callable[[int], Iterator[_Sent]], in_process: _Service
+) -> None:
+    taken, longest = [], (0.0, "")
+    for sent in requests(LONGEST):
+        started = time.thread_time()
+        await in_process.send(sent)
+        longest = max(longest, (time.thread_time() - started, f"{sent.method} {sent.path:.40}"))
+        with _watching() as turns:
+            await in_process.send(sent)
+        taken.append((max(turns), str(sent)))
+
+    tally(
+        f"event loop and hostile {requests.__name__.lstrip('_')}",
+        f"{len(taken)} sent; {longest[1]} took longest: {longest[0] * 1000:.0f} ms of CPU in all",
+    )
+    assert [one for one in taken if one[0] > MAX_PAUSE] == []
+
+
+async def test_a_turn_that_takes_long_is_found() -> None:
+    with _watching() as turns:
+        await asyncio.sleep(0)
+        [abs(number) for number in range(MAX_PAUSE)]
+        await asyncio.sleep(0)
+
+    assert max(turns) > MAX_PAUSE
 
 
 def _grows_faster(once: int, twice: int) -> bool:
