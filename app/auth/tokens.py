@@ -6,6 +6,7 @@ taken as well: RS256, ES256 or EdDSA, by the keys published there.
 
 import asyncio
 import hashlib
+import json
 import secrets
 import time
 from datetime import UTC, datetime
@@ -30,6 +31,9 @@ KEYS_LIFETIME = 600.0
 
 # Seconds that the issuer has for its whole answer.
 FETCH_LIMIT = 5.0
+
+# Bytes of its answer; a key has one or two thousand.
+MAX_ANSWER = 262_144
 
 # How far the clocks of two machines may differ (seconds).
 LEEWAY = 10
@@ -170,8 +174,8 @@ class Tokens:
     async def _fetch_keys(self) -> None:
         assert self._settings.jwks_url is not None  # noqa: S101 - verify() has looked
         try:
-            async with asyncio.timeout(FETCH_LIMIT), httpx.AsyncClient() as client:
-                document = (await client.get(self._settings.jwks_url)).raise_for_status().json()
+            async with asyncio.timeout(FETCH_LIMIT):
+                document = json.loads(await _download(self._settings.jwks_url))
             keys = jwt.PyJWKSet.from_dict(document).keys if document["keys"] else []
         except Exception as error:  # noqa: BLE001 - whatever the issuer does, it has no keys for us
             self._failure = type(error).__name__
@@ -185,6 +189,16 @@ class Tokens:
             }
         finally:
             self._fetching = None
+
+
+async def _download(url: str) -> bytes:
+    content = b""
+    async with httpx.AsyncClient() as client, client.stream("GET", url) as response:
+        async for part in response.raise_for_status().aiter_bytes():
+            content += part
+            if len(content) > MAX_ANSWER:
+                raise ValueError("too long")
+    return content
 
 
 def _context(claims: dict[str, Any], *, session_id: str | None) -> Context:

@@ -350,6 +350,17 @@ async def test_an_issuer_has_a_limit_for_its_whole_answer(
         await outside.verify(issuer.sign("one"))
 
 
+async def test_an_issuers_answer_is_not_read_without_end(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = _outside(issuer)
+    issuer.add("one", "EdDSA")
+    monkeypatch.setattr(tokens, "MAX_ANSWER", 64)
+
+    with pytest.raises(KeysUnavailableError):
+        await outside.verify(issuer.sign("one"))
+
+
 async def test_a_public_key_never_passes_for_a_secret(issuer: Issuer) -> None:
     issuer.add("one", "RS256")
     public = issuer.keys["one"][0].public_key()
