@@ -32,6 +32,16 @@ class RoutineToday(Response):
     done_by: list[UUID] = Field(description="everybody who has done it today, first come first")
 
 
+class TodayHasMore(Response):
+    """Of what more is due than a response holds; the lists have all of it."""
+
+    example = {"habits": False, "tasks": False, "routines": False}
+
+    habits: bool
+    tasks: bool
+    routines: bool
+
+
 class Today(Response):
     """What is due today."""
 
@@ -41,6 +51,7 @@ class Today(Response):
         "habits": [HabitToday.example],
         "tasks": [Task.example],
         "routines": [RoutineToday.example],
+        "has_more": TodayHasMore.example,
     }
 
     day: date = Field(description="today, where the family is")
@@ -50,6 +61,7 @@ class Today(Response):
         description="those open and due, then those completed today; at most 100 of each"
     )
     routines: list[RoutineToday] = Field(description="all that one may do, at most 100")
+    has_more: TodayHasMore
 
 
 today = Resource(

@@ -194,20 +194,53 @@ async def test_tasks_are_those_due_and_those_completed_today_of_one_and_of_the_f
     assert [done_at == "" for done_at, _ in order] == [True] * len(still_open) + [False] * len(done)
 
 
-async def test_what_is_long_overdue_comes_first_and_there_is_an_end(
-    ann: Person, hearth: Hearth
+@pytest.mark.parametrize("count", [100, 101, 250])
+async def test_what_is_long_overdue_comes_first_and_an_end_is_told(
+    ann: Person, hearth: Hearth, count: int
 ) -> None:
     await by_hand(
         hearth,
         "insert into app.tasks (family_id, user_id, title, visibility, due_on)"
         " select $1, $2, n, (array['private', 'family']::app.visibility[])[n % 2 + 1],"
-        " date '2020-01-01' + n from generate_series(1, 250) as n",
-        *(ann.family_id, ann.user_id),
+        " date '2020-01-01' + n from generate_series(1, $3) as n",
+        *(ann.family_id, ann.user_id, count),
     )
 
-    shown = (await _today(ann))["tasks"]
+    today = await _today(ann)
 
-    assert [task["title"] for task in shown] == [str(n) for n in range(1, 101)]
+    assert [task["title"] for task in today["tasks"]] == [str(n) for n in range(1, 101)]
+    assert today["has_more"] == {"habits": False, "tasks": count > 100, "routines": False}
+
+
+MANY = {
+    "habits": "insert into app.habits (family_id, user_id, name, type, weekdays) select $1, $2, n,"
+    " 'boolean', '{1,2,3,4,5,6,7}' from generate_series(1, $3) as n",
+    "tasks": "insert into app.tasks (family_id, user_id, title, completed_at)"
+    " select $1, $2, n, now() from generate_series(1, $3) as n",
+}
+
+
+@pytest.mark.parametrize("part", ["habits", "tasks", "routines"])
+async def test_each_part_says_whether_there_is_more(ann: Person, hearth: Hearth, part: str) -> None:
+    nothing = {"habits": False, "tasks": False, "routines": False}
+    for count, has_more in ((100, False), (1, True)):
+        if part == "routines":
+            asked = [
+                {
+                    "method": "POST",
+                    "path": "/v1/routines",
+                    "body": {"name": str(n), "visibility": ("family", "private")[n % 2]},
+                }
+                for n in range(count)
+            ]
+            await _send(ann, "POST", "/v1/batch", {"operations": asked})
+        else:
+            await by_hand(hearth, MANY[part], ann.family_id, ann.user_id, count)
+
+        today = await _today(ann)
+
+        assert len(today[part]) == 100
+        assert today["has_more"] == {**nothing, part: has_more}
 
 
 # Routines.

@@ -4,7 +4,8 @@
 -- The day is the family's. Habits are one's own, for nobody else logs them: due by the day of the
 -- week, or as long as the week has not had its number of days; who has logged today sees that.
 -- Tasks are those that are open and due, then those completed today. Routines are all that one may
--- do, with who has done them. What is retired is not due. Of each part there are a hundred at most.
+-- do, with who has done them. What is retired is not due. Of each part there are a hundred at most;
+-- one more is read of it, and has_more says where there was one.
 --
 -- The day is put in as a value, so that the server looks it up in an index and keeps to its order:
 -- that of open tasks is by when they were completed, which is never, and then by when they are due.
@@ -58,7 +59,7 @@ due_habits as (
             or (h.times_per_week is not null and l.habit_id is not null)
         )
     order by h.created_at, h.id
-    limit 100
+    limit 101
 ),
 
 due_tasks as (
@@ -71,7 +72,7 @@ due_tasks as (
             and t.completed_at is null
             and t.due_on <= (select d.day from today as d)
         order by t.completed_at, t.due_on, t.id
-        limit 100
+        limit 101
     )
     union all
     (
@@ -84,7 +85,7 @@ due_tasks as (
             and t.completed_at is null
             and t.due_on <= (select d.day from today as d)
         order by t.completed_at, t.due_on, t.id
-        limit 100
+        limit 101
     )
 ),
 
@@ -100,7 +101,7 @@ done_tasks as (
             and (select d.day from today as d)
                 = (t.completed_at at time zone (select d.time_zone from today as d))::date
         order by t.completed_at, t.due_on, t.id
-        limit 100
+        limit 101
     )
     union all
     (
@@ -115,7 +116,7 @@ done_tasks as (
             and (select d.day from today as d)
                 = (t.completed_at at time zone (select d.time_zone from today as d))::date
         order by t.completed_at, t.due_on, t.id
-        limit 100
+        limit 101
     )
 ),
 
@@ -141,7 +142,7 @@ seen_routines as (
         from app.routines as r
         where r.family_id = :family_id and r.visibility = 'family' and r.is_active
         order by r.created_at desc, r.id desc
-        limit 100
+        limit 101
     )
     union all
     (
@@ -153,7 +154,7 @@ seen_routines as (
             and r.visibility = 'private'
             and r.is_active
         order by r.created_at desc, r.id desc
-        limit 100
+        limit 101
     )
 ),
 
@@ -194,7 +195,7 @@ from (
         d.day,
         d.time_zone,
         (
-            select coalesce(to_json(array_agg(habit order by created_at, id)), '[]')
+            select coalesce(to_json((array_agg(habit order by created_at, id))[1 : 100]), '[]')
             from due_habits
         ) as habits,
         (
@@ -208,6 +209,16 @@ from (
         (
             select coalesce(to_json(array_agg(routine order by created_at desc, id desc)), '[]')
             from routines
-        ) as routines
+        ) as routines,
+        (
+            select to_json(more)
+            from (
+                select
+                    exists (select from due_habits offset 100) as habits,
+                    exists (select from due_tasks offset 100)
+                    or exists (select from done_tasks offset 100) as tasks,
+                    exists (select from seen_routines offset 100) as routines
+            ) as more
+        ) as has_more
     from today as d
 ) as response;
