@@ -29,6 +29,18 @@ class Request(BaseModel):
         return dict(self)
 
 
+def one_of(one: str, its_type: str, other: str, its_other_type: str) -> dict[str, Any]:
+    """Return the JSON Schema for two fields of which one is given, each with its type."""
+
+    def given(name: str, type_: str, absent: str) -> dict[str, Any]:
+        return {
+            "properties": {name: {"type": type_}, absent: {"type": "null"}},
+            "required": [name],
+        }
+
+    return {"oneOf": [given(one, its_type, other), given(other, its_other_type, one)]}
+
+
 def _in_words_of_json_schema(schema: dict[str, Any], model: type["Patch"]) -> None:
     # A default would mean that an absent field becomes null.
     schema["minProperties"] = 1

@@ -4,7 +4,14 @@ from datetime import date
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 
 from app.http.endpoint import Resource, delete, get, patch, post, put
 from app.http.fields import WHOLE, Description, Line, Name, Points, Visibility
@@ -19,6 +26,7 @@ from app.http.models import (
     Request,
     Response,
     Versioned,
+    one_of,
 )
 
 _HABIT_ID = "019a9f44-2b3c-7d4e-95f6-a7b8c9d0e1f2"
@@ -33,10 +41,32 @@ Quantity = Annotated[float, Field(ge=0, le=1_000_000)]
 Target = Annotated[float, Field(ge=0.001, le=1_000_000)]
 Unit = Annotated[Line, StringConstraints(min_length=1, max_length=50)]
 Weekdays = Annotated[
-    list[Annotated[int, Field(ge=1, le=7)]],
+    list[Annotated[int, Field(ge=1, le=7), WHOLE]],
     Field(min_length=1, max_length=7, description="from 1 for Monday to 7 for Sunday"),
 ]
 TimesPerWeek = Annotated[int, Field(ge=1, le=7, description="on how many days of each week"), WHOLE]
+
+
+# The conditions that the validators below hold, in words of JSON Schema.
+_FITS_THE_TYPE: dict[str, JsonValue] = {
+    "oneOf": [
+        {
+            "properties": {
+                "type": {"const": type_},
+                "target_value": {"type": target},
+                "unit": {"type": unit},
+            },
+            "required": [
+                name for name, is_ in (("target_value", target), ("unit", unit)) if is_ != "null"
+            ],
+        }
+        for type_, target, unit in (
+            ("boolean", "null", "null"),
+            ("numeric", "number", "string"),
+            ("duration", "number", "null"),
+        )
+    ]
+}
 
 
 class HabitCreate(Request):
@@ -45,6 +75,15 @@ class HabitCreate(Request):
     A boolean has neither target nor unit, a number has both; the target of a duration is in
     minutes. It is due on weekdays or so many times a week: one of the two is given.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                _FITS_THE_TYPE,
+                one_of("weekdays", "array", "times_per_week", "integer"),
+            ]
+        }
+    )
 
     example = {
         "name": "Read",
@@ -116,6 +155,8 @@ class HabitPatch(Patch):
 
 class HabitLogPut(Request):
     """What was done of a habit on a day: `is_done` of a boolean, else `value`."""
+
+    model_config = ConfigDict(json_schema_extra=one_of("is_done", "boolean", "value", "number"))
 
     example = {"value": 12.5, "note": "On the train"}
 

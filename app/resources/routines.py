@@ -50,7 +50,15 @@ _ROUTINE_ID = "019a9f46-5d6e-7f70-8192-a3b4c5d6e7f8"
 class RoutineStepCreate(BaseModel):
     """A step of a routine to save."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        json_schema_extra={
+            "anyOf": [
+                {"properties": {absent: {"type": "null"}}} for absent in ("habit_id", "exercise_id")
+            ]
+        },
+    )
 
     title: Title
     minutes: Annotated[int, Field(ge=1, le=1440, description="how long it takes"), WHOLE]

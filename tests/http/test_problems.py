@@ -539,7 +539,7 @@ def _longest(schema: Mapping[str, Any], root: Mapping[str, Any]) -> object:
     """Return a value as long as a schema has room for, in characters that JSON escapes twice."""
     if "$ref" in schema:
         return _longest(root["$defs"][schema["$ref"].rpartition("/")[2]], root)
-    if "anyOf" in schema:
+    if "anyOf" in schema and "properties" not in schema:
         return max((_longest(part, root) for part in schema["anyOf"]), key=_size)
     if "properties" in schema:
         return {name: _longest(part, root) for name, part in schema["properties"].items()}
@@ -573,7 +573,7 @@ async def test_so_many_wrong_values_are_told_and_no_more(anybody: httpx.AsyncCli
 async def test_a_query_string_has_so_many_parameters_and_no_more(ann: Person) -> None:
     responses = [
         await ann.client.get("/v1/tasks?" + "&".join(f"x{n}" for n in range(count)))
-        for count in (50, 51, 4000)
+        for count in (50, 51, 2000)
     ]
 
     assert [_code(response) for response in responses] == ["validation-failed"] * 3

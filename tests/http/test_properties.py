@@ -4,7 +4,6 @@ import copy
 import json
 import re
 import threading
-import zoneinfo
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
@@ -27,10 +26,6 @@ from tests.support.fixtures import PASSWORD, NewHearth, Serve
 from tests.support.tally import tally
 
 pytestmark = [pytest.mark.newest, pytest.mark.no_judge, pytest.mark.first]
-
-schemathesis.openapi.format(
-    "time-zone", st.sampled_from(sorted(z for z in zoneinfo.available_timezones() if "/" in z))
-)
 
 SETTINGS = hypothesis.settings(
     max_examples=50,
@@ -186,12 +181,21 @@ def _headers(case: Case[Any], headers: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in headers.items() if not is_left_out}
 
 
+# What no schema can say, for it depends on what is there.
+STATE = {
+    "change_password": b"is not the current password",
+    "update_habit": b"The schedule|The target|The unit",
+    "put_habit_log": b"/value|/is_done",
+    "update_exercise_log": b"A log needs reps",
+}
+
+
 def _is_refused_beyond_the_schema(case: Case[Any], response: Response) -> bool:
     """Say whether what is valid may be refused here.
 
-    For the version, the key or the password; for what does not go with a habit's type or schedule;
-    for a day to come, a period that ends before it begins or is too long, a log without measures, a
-    step about what is not there or about two things.
+    For the version, the key or the password; for what does not go with the type of the habit that
+    is there; for a day to come, or a log that is left without measures. And an operation of a batch
+    for whatever its own endpoint refuses.
     """
     name = case.operation.definition.raw["operationId"]
     return (
@@ -199,13 +203,9 @@ def _is_refused_beyond_the_schema(case: Case[Any], response: Response) -> bool:
         or b'"idempotency-key-reused"' in response.content
         # Schemathesis takes 0 for covering any pattern of a header.
         or bool(case.headers and case.headers.get("If-Match") == "0")
-        or b" that you see" in response.content
-        or b"must be absent where there is" in response.content
-        or name in {"change_password", "run_batch"}
-        or name in {"create_habit", "update_habit", "put_habit_log", "get_habit_stats"}
         or b"must not be after tomorrow" in response.content
-        or b"at most ten years" in response.content
-        or b"A log needs reps" in response.content
+        or name == "run_batch"
+        or (name in STATE and re.search(STATE[name], response.content) is not None)
     )
 
 

@@ -230,8 +230,9 @@ from (
 
 -- name: get_exercise_volume
 -- What the reader has done, by ISO week; a week without logs has zeros. Whole weeks, from the one
--- of the first day to the one of the last. Where one end is not said there are twelve weeks, where
--- none is, the last twelve where the family lives.
+-- of the first day to the one of the last; none where that week comes first, and of more than ten
+-- years the last ten. Where one end is not said there are twelve weeks, where none is, the last
+-- twelve where the family lives.
 --
 -- The weeks are materialized, so that their ends are plain values that the index looks up. What is
 -- computed on the way PostgreSQL 15 takes for a thing that might leak what the policy hides.
@@ -241,7 +242,11 @@ with weeks as materialized (
     cross join lateral (select (now() at time zone f.time_zone)::date as day) as today
     cross join lateral generate_series(
         date_trunc(
-            'week', coalesce(:from_day::date, :to_day::date - 77, today.day - 77)::timestamp
+            'week',
+            case
+                when :from_day::date < :to_day::date - 3660 then :to_day::date - 3660
+                else coalesce(:from_day::date, :to_day::date - 77, today.day - 77)
+            end::timestamp
         ),
         coalesce(:to_day::date, :from_day::date + 77, today.day)::timestamp,
         interval '1 week'
