@@ -82,6 +82,20 @@ CREATE TYPE app.visibility AS ENUM (
 ALTER TYPE app.visibility OWNER TO app_owner;
 COMMENT ON TYPE app.visibility IS 'Who sees a row: its owner alone, or the family.';
 
+CREATE FUNCTION app.is_line(value text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $_$
+    select app.visible(value) <> ''
+        and value collate "C" !~
+            '^[\u0009-\u000D\u001C-\u0020\u0085\u00A0\u1680\u2000-\u200A'
+            '\u2028\u2029\u202F\u205F\u3000]'
+        and value collate "C" !~
+            '[\u0009-\u000D\u001C-\u0020\u0085\u00A0\u1680\u2000-\u200A'
+            '\u2028\u2029\u202F\u205F\u3000]$'
+$_$;
+ALTER FUNCTION app.is_line(value text) OWNER TO app_owner;
+COMMENT ON FUNCTION app.is_line(value text) IS 'Whether something can be seen of a text, and no blank is at its ends.';
+
 CREATE FUNCTION app.is_time_zone(name text) RETURNS boolean
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -117,14 +131,14 @@ CREATE TABLE app.families (
     row_version bigint DEFAULT 1 NOT NULL,
     deleted_at timestamp with time zone,
     is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
-    CONSTRAINT families_name_is_1_to_100_characters CHECK (((name ~ '\S'::text) AND (length(name) <= 100))),
+    CONSTRAINT families_name_is_1_to_100_characters CHECK ((app.is_line(name) AND (length(name) <= 100))),
     CONSTRAINT families_time_zone_is_known CHECK (app.is_time_zone(time_zone))
 );
 ALTER TABLE ONLY app.families FORCE ROW LEVEL SECURITY;
 ALTER TABLE app.families OWNER TO app_owner;
 COMMENT ON TABLE app.families IS 'A household, and the tenant: what belongs to one family no other ever sees.';
 COMMENT ON COLUMN app.families.time_zone IS 'IANA name; a day of this family begins at midnight there.';
-COMMENT ON CONSTRAINT families_name_is_1_to_100_characters ON app.families IS 'The family name must have 1 to 100 characters and not only blanks.';
+COMMENT ON CONSTRAINT families_name_is_1_to_100_characters ON app.families IS 'The family name must have 1 to 100 characters, not all invisible, and no blank at its ends.';
 COMMENT ON CONSTRAINT families_time_zone_is_known ON app.families IS 'The time zone must be a name such as Europe/Vienna.';
 
 CREATE FUNCTION app.accept_invitation(token_hash bytea) RETURNS TABLE(family app.families, role app.member_role)
@@ -158,7 +172,7 @@ begin
         i.token_hash = accept_invitation.token_hash
         and i.is_pending
         and i.expires_at > now()
-        and lower(i.email) = lower(v_user.email)
+        and app.text_key(i.email) = app.text_key(v_user.email)
         and f.is_active
         and host.is_active
         and (host.role = 'owner' or (host.role = 'admin' and i.role <> 'owner'))
@@ -181,7 +195,7 @@ begin
         v_invitation.family_id,
         v_user.id,
         v_invitation.role,
-        left(regexp_replace(v_user.full_name, '^\s+', ''), 100)
+        app.display_name_of(v_user.full_name)
     )
     on conflict (family_id, user_id) do update
     set deleted_at = null, role = excluded.role
@@ -387,13 +401,13 @@ CREATE TABLE app.conversations (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     row_version bigint DEFAULT 1 NOT NULL,
-    CONSTRAINT conversations_title_is_1_to_200_characters CHECK (((title ~ '\S'::text) AND (length(title) <= 200)))
+    CONSTRAINT conversations_title_is_1_to_200_characters CHECK ((app.is_line(title) AND (length(title) <= 200)))
 );
 ALTER TABLE ONLY app.conversations ALTER COLUMN family_id SET (n_distinct=-0.001);
 ALTER TABLE ONLY app.conversations FORCE ROW LEVEL SECURITY;
 ALTER TABLE app.conversations OWNER TO app_owner;
 COMMENT ON TABLE app.conversations IS 'A talk with the assistant; only its owner sees it.';
-COMMENT ON CONSTRAINT conversations_title_is_1_to_200_characters ON app.conversations IS 'The title must have 1 to 200 characters and not only blanks.';
+COMMENT ON CONSTRAINT conversations_title_is_1_to_200_characters ON app.conversations IS 'The title must have 1 to 200 characters, not all invisible, and no blank at its ends.';
 
 CREATE FUNCTION app.conversation_json(c app.conversations) RETURNS SETOF json
     LANGUAGE sql STABLE ROWS 1
@@ -440,7 +454,7 @@ begin
         v_family.id,
         app.current_user_id(),
         'owner',
-        left(regexp_replace(v_user.full_name, '^\s+', ''), 100)
+        app.display_name_of(v_user.full_name)
     );
 
     return v_family;
@@ -516,6 +530,18 @@ end
 $$;
 ALTER FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) OWNER TO app_auth;
 COMMENT ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) IS 'Deletes idempotency keys that are older than a day: one by its name, and some others.';
+
+CREATE FUNCTION app.display_name_of(full_name text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    select case
+        when length(full_name) <= 100 then full_name
+        else rtrim(left(app.visible(full_name), 100))
+    end
+$$;
+ALTER FUNCTION app.display_name_of(full_name text) OWNER TO app_auth;
+COMMENT ON FUNCTION app.display_name_of(full_name text) IS 'The full name, as much of it as a display name may have.';
 
 CREATE FUNCTION app.ensure_audit_partitions(months_ahead integer) RETURNS SETOF text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -609,7 +635,7 @@ CREATE TABLE app.exercises (
     deleted_at timestamp with time zone,
     is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
     CONSTRAINT exercises_description_is_at_most_1000_characters CHECK ((length(description) <= 1000)),
-    CONSTRAINT exercises_name_is_1_to_100_characters CHECK (((name ~ '\S'::text) AND (length(name) <= 100))),
+    CONSTRAINT exercises_name_is_1_to_100_characters CHECK ((app.is_line(name) AND (length(name) <= 100))),
     CONSTRAINT exercises_points_are_0_to_1000 CHECK (((points >= 0) AND (points <= 1000)))
 );
 ALTER TABLE ONLY app.exercises ALTER COLUMN family_id SET (n_distinct=-0.001);
@@ -617,10 +643,10 @@ ALTER TABLE ONLY app.exercises FORCE ROW LEVEL SECURITY;
 ALTER TABLE app.exercises OWNER TO app_owner;
 COMMENT ON TABLE app.exercises IS 'What the members of a family do for exercise; its catalogue.';
 COMMENT ON COLUMN app.exercises.user_id IS 'Who wrote it into the catalogue; null once they are purged.';
-COMMENT ON COLUMN app.exercises.name IS 'Unique among the active ones, whatever its case.';
+COMMENT ON COLUMN app.exercises.name IS 'Unique among the active ones, in the form of text_key.';
 COMMENT ON COLUMN app.exercises.points IS 'For each log of it.';
 COMMENT ON CONSTRAINT exercises_description_is_at_most_1000_characters ON app.exercises IS 'The description must have at most 1000 characters.';
-COMMENT ON CONSTRAINT exercises_name_is_1_to_100_characters ON app.exercises IS 'The name must have 1 to 100 characters and not only blanks.';
+COMMENT ON CONSTRAINT exercises_name_is_1_to_100_characters ON app.exercises IS 'The name must have 1 to 100 characters, not all invisible, and no blank at its ends.';
 COMMENT ON CONSTRAINT exercises_points_are_0_to_1000 ON app.exercises IS 'The points must be 0 to 1000.';
 
 CREATE FUNCTION app.exercise_json(e app.exercises) RETURNS SETOF json
@@ -915,7 +941,7 @@ CREATE FUNCTION app.find_credentials(email text) RETURNS TABLE(user_id uuid, pas
     select u.id, c.password_hash
     from app.users as u
     inner join app.credentials as c on c.user_id = u.id
-    where lower(u.email) = lower(find_credentials.email) and u.is_active
+    where app.text_key(u.email) = app.text_key(find_credentials.email) and u.is_active
 $$;
 ALTER FUNCTION app.find_credentials(email text) OWNER TO app_auth;
 COMMENT ON FUNCTION app.find_credentials(email text) IS 'User and password hash of an active account, by its address; no row when there is none.';
@@ -939,13 +965,13 @@ CREATE TABLE app.habits (
     deleted_at timestamp with time zone,
     is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
     CONSTRAINT habits_description_is_at_most_1000_characters CHECK ((length(description) <= 1000)),
-    CONSTRAINT habits_name_is_1_to_100_characters CHECK (((name ~ '\S'::text) AND (length(name) <= 100))),
+    CONSTRAINT habits_name_is_1_to_100_characters CHECK ((app.is_line(name) AND (length(name) <= 100))),
     CONSTRAINT habits_points_are_0_to_1000 CHECK (((points >= 0) AND (points <= 1000))),
     CONSTRAINT habits_schedule_is_by_weekdays_or_by_times_per_week CHECK ((num_nonnulls(weekdays, times_per_week) = 1)),
     CONSTRAINT habits_target_value_is_more_than_0_and_at_most_1000000 CHECK (((target_value > (0)::numeric) AND (target_value <= (1000000)::numeric))),
     CONSTRAINT habits_target_value_is_there_unless_boolean CHECK (((target_value IS NULL) = (type = 'boolean'::app.habit_type))),
     CONSTRAINT habits_times_per_week_is_1_to_7 CHECK (((times_per_week >= 1) AND (times_per_week <= 7))),
-    CONSTRAINT habits_unit_is_1_to_50_characters CHECK (((unit ~ '\S'::text) AND (length(unit) <= 50))),
+    CONSTRAINT habits_unit_is_1_to_50_characters CHECK ((app.is_line(unit) AND (length(unit) <= 50))),
     CONSTRAINT habits_unit_is_there_if_numeric CHECK (((unit IS NOT NULL) = (type = 'numeric'::app.habit_type))),
     CONSTRAINT habits_weekdays_are_some_of_1_to_7_in_order CHECK ((((weekdays)::text ~ '^\{[1-7](,[1-7])*\}$'::text) AND (translate((weekdays)::text, '{,}'::text, ''::text) ~ '^1?2?3?4?5?6?7?$'::text)))
 );
@@ -960,13 +986,13 @@ COMMENT ON COLUMN app.habits.weekdays IS 'The days it is due, from 1 for Monday 
 COMMENT ON COLUMN app.habits.times_per_week IS 'On how many days of a week, Monday to Sunday, it is due; null if it is due on weekdays.';
 COMMENT ON COLUMN app.habits.points IS 'For each day on which it is done.';
 COMMENT ON CONSTRAINT habits_description_is_at_most_1000_characters ON app.habits IS 'The description must have at most 1000 characters.';
-COMMENT ON CONSTRAINT habits_name_is_1_to_100_characters ON app.habits IS 'The name must have 1 to 100 characters and not only blanks.';
+COMMENT ON CONSTRAINT habits_name_is_1_to_100_characters ON app.habits IS 'The name must have 1 to 100 characters, not all invisible, and no blank at its ends.';
 COMMENT ON CONSTRAINT habits_points_are_0_to_1000 ON app.habits IS 'The points must be 0 to 1000.';
 COMMENT ON CONSTRAINT habits_schedule_is_by_weekdays_or_by_times_per_week ON app.habits IS 'The schedule must be either weekdays or a number of times a week.';
 COMMENT ON CONSTRAINT habits_target_value_is_more_than_0_and_at_most_1000000 ON app.habits IS 'The target must be more than 0 and at most 1000000.';
 COMMENT ON CONSTRAINT habits_target_value_is_there_unless_boolean ON app.habits IS 'A yes-or-no habit has no target; every other habit needs one.';
 COMMENT ON CONSTRAINT habits_times_per_week_is_1_to_7 ON app.habits IS 'The times a week must be 1 to 7.';
-COMMENT ON CONSTRAINT habits_unit_is_1_to_50_characters ON app.habits IS 'The unit must have 1 to 50 characters and not only blanks.';
+COMMENT ON CONSTRAINT habits_unit_is_1_to_50_characters ON app.habits IS 'The unit must have 1 to 50 characters, not all invisible, and no blank at its ends.';
 COMMENT ON CONSTRAINT habits_unit_is_there_if_numeric ON app.habits IS 'A numeric habit needs a unit; every other habit has none.';
 COMMENT ON CONSTRAINT habits_weekdays_are_some_of_1_to_7_in_order ON app.habits IS 'The weekdays must be numbers from 1 to 7, each once, in ascending order.';
 
@@ -1164,7 +1190,7 @@ CREATE TABLE app.family_memberships (
     row_version bigint DEFAULT 1 NOT NULL,
     deleted_at timestamp with time zone,
     is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
-    CONSTRAINT family_memberships_display_name_is_1_to_100_characters CHECK (((display_name ~ '\S'::text) AND (length(display_name) <= 100)))
+    CONSTRAINT family_memberships_display_name_is_1_to_100_characters CHECK ((app.is_line(display_name) AND (length(display_name) <= 100)))
 );
 ALTER TABLE ONLY app.family_memberships ALTER COLUMN family_id SET (n_distinct=-0.01);
 ALTER TABLE ONLY app.family_memberships FORCE ROW LEVEL SECURITY;
@@ -1172,7 +1198,7 @@ ALTER TABLE app.family_memberships OWNER TO app_owner;
 COMMENT ON TABLE app.family_memberships IS 'Who belongs to which family, and as what. Everything a member makes hangs on this row.';
 COMMENT ON COLUMN app.family_memberships.display_name IS 'What this family calls the member.';
 COMMENT ON COLUMN app.family_memberships.deleted_at IS 'When the member left or was removed; null while they belong.';
-COMMENT ON CONSTRAINT family_memberships_display_name_is_1_to_100_characters ON app.family_memberships IS 'The name must have 1 to 100 characters and not only blanks.';
+COMMENT ON CONSTRAINT family_memberships_display_name_is_1_to_100_characters ON app.family_memberships IS 'The name must have 1 to 100 characters, not all invisible, and no blank at its ends.';
 
 CREATE FUNCTION app.member_json(m app.family_memberships) RETURNS SETOF json
     LANGUAGE sql STABLE ROWS 1
@@ -1721,7 +1747,7 @@ CREATE TABLE app.routines (
     deleted_at timestamp with time zone,
     is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
     CONSTRAINT routines_description_is_at_most_1000_characters CHECK ((length(description) <= 1000)),
-    CONSTRAINT routines_name_is_1_to_100_characters CHECK (((name ~ '\S'::text) AND (length(name) <= 100))),
+    CONSTRAINT routines_name_is_1_to_100_characters CHECK ((app.is_line(name) AND (length(name) <= 100))),
     CONSTRAINT routines_points_are_0_to_1000 CHECK (((points >= 0) AND (points <= 1000)))
 );
 ALTER TABLE ONLY app.routines ALTER COLUMN family_id SET (n_distinct=-0.001);
@@ -1732,7 +1758,7 @@ COMMENT ON COLUMN app.routines.points IS 'For each day, to each member who has d
 COMMENT ON COLUMN app.routines.version IS 'The newest version of its steps.';
 COMMENT ON COLUMN app.routines.row_version IS 'Counts the changes of the steps as well.';
 COMMENT ON CONSTRAINT routines_description_is_at_most_1000_characters ON app.routines IS 'The description must have at most 1000 characters.';
-COMMENT ON CONSTRAINT routines_name_is_1_to_100_characters ON app.routines IS 'The name must have 1 to 100 characters and not only blanks.';
+COMMENT ON CONSTRAINT routines_name_is_1_to_100_characters ON app.routines IS 'The name must have 1 to 100 characters, not all invisible, and no blank at its ends.';
 COMMENT ON CONSTRAINT routines_points_are_0_to_1000 ON app.routines IS 'The points must be 0 to 1000.';
 
 CREATE FUNCTION app.routine_json(r app.routines) RETURNS SETOF json
@@ -1771,7 +1797,7 @@ CREATE TABLE app.routine_steps (
     CONSTRAINT routine_steps_minutes_are_1_to_1440 CHECK (((minutes >= 1) AND (minutes <= 1440))),
     CONSTRAINT routine_steps_position_is_1_to_100 CHECK ((("position" >= 1) AND ("position" <= 100))),
     CONSTRAINT routine_steps_subject_is_a_habit_or_an_exercise CHECK ((num_nonnulls(habit_id, exercise_id) <= 1)),
-    CONSTRAINT routine_steps_title_is_1_to_200_characters CHECK (((title ~ '\S'::text) AND (length(title) <= 200)))
+    CONSTRAINT routine_steps_title_is_1_to_200_characters CHECK ((app.is_line(title) AND (length(title) <= 200)))
 );
 ALTER TABLE ONLY app.routine_steps ALTER COLUMN family_id SET (n_distinct=-0.001);
 ALTER TABLE ONLY app.routine_steps FORCE ROW LEVEL SECURITY;
@@ -1783,7 +1809,7 @@ COMMENT ON COLUMN app.routine_steps.exercise_id IS 'The exercise that it is abou
 COMMENT ON CONSTRAINT routine_steps_minutes_are_1_to_1440 ON app.routine_steps IS 'The minutes must be 1 to 1440 (one day).';
 COMMENT ON CONSTRAINT routine_steps_position_is_1_to_100 ON app.routine_steps IS 'A routine must have at most 100 steps.';
 COMMENT ON CONSTRAINT routine_steps_subject_is_a_habit_or_an_exercise ON app.routine_steps IS 'A step may name a habit or an exercise, not both.';
-COMMENT ON CONSTRAINT routine_steps_title_is_1_to_200_characters ON app.routine_steps IS 'The title must have 1 to 200 characters and not only blanks.';
+COMMENT ON CONSTRAINT routine_steps_title_is_1_to_200_characters ON app.routine_steps IS 'The title must have 1 to 200 characters, not all invisible, and no blank at its ends.';
 
 CREATE FUNCTION app.routine_step_json(s app.routine_steps) RETURNS SETOF json
     LANGUAGE sql STABLE ROWS 1
@@ -1919,7 +1945,7 @@ begin
             v_family_id,
             v_user_id,
             'owner',
-            left(regexp_replace(sign_up.full_name, '^\s+', ''), 100)
+            app.display_name_of(sign_up.full_name)
         );
     end if;
 
@@ -1983,7 +2009,7 @@ CREATE TABLE app.tasks (
     CONSTRAINT tasks_description_is_at_most_1000_characters CHECK ((length(description) <= 1000)),
     CONSTRAINT tasks_due_on_is_in_the_calendar CHECK (((due_on >= '1900-01-01'::date) AND (due_on <= '2999-12-31'::date))),
     CONSTRAINT tasks_points_are_0_to_1000 CHECK (((points >= 0) AND (points <= 1000))),
-    CONSTRAINT tasks_title_is_1_to_200_characters CHECK (((title ~ '\S'::text) AND (length(title) <= 200)))
+    CONSTRAINT tasks_title_is_1_to_200_characters CHECK ((app.is_line(title) AND (length(title) <= 200)))
 );
 ALTER TABLE ONLY app.tasks ALTER COLUMN family_id SET (n_distinct=-0.001);
 ALTER TABLE ONLY app.tasks FORCE ROW LEVEL SECURITY;
@@ -1995,7 +2021,7 @@ COMMENT ON CONSTRAINT tasks_completed_at_is_not_in_the_future ON app.tasks IS 'T
 COMMENT ON CONSTRAINT tasks_description_is_at_most_1000_characters ON app.tasks IS 'The description must have at most 1000 characters.';
 COMMENT ON CONSTRAINT tasks_due_on_is_in_the_calendar ON app.tasks IS 'The due date must be between the years 1900 and 2999.';
 COMMENT ON CONSTRAINT tasks_points_are_0_to_1000 ON app.tasks IS 'The points must be 0 to 1000.';
-COMMENT ON CONSTRAINT tasks_title_is_1_to_200_characters ON app.tasks IS 'The title must have 1 to 200 characters and not only blanks.';
+COMMENT ON CONSTRAINT tasks_title_is_1_to_200_characters ON app.tasks IS 'The title must have 1 to 200 characters, not all invisible, and no blank at its ends.';
 
 CREATE FUNCTION app.task_json(t app.tasks) RETURNS SETOF json
     LANGUAGE sql STABLE ROWS 1
@@ -2019,6 +2045,24 @@ CREATE FUNCTION app.task_json(t app.tasks) RETURNS SETOF json
 $$;
 ALTER FUNCTION app.task_json(t app.tasks) OWNER TO app_owner;
 COMMENT ON FUNCTION app.task_json(t app.tasks) IS 'A task as every endpoint shows it.';
+
+CREATE FUNCTION app.text_key(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    select translate(
+        lower(app.visible(normalize(value, nfkd)) collate "C"),
+        'ÆÐØÞĐĦŁŊŒẞ'
+        'ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΟΠΡΣΤΥΦΧΨΩς'
+        'АБВГДЕЖЗИКЛМНОПРСТУФХЦЧШЩЪЫЬЭЮЯ'
+        'ЂЄЅІЈЉЊЋЏҐ',
+        'æðøþđħłŋœß'
+        'αβγδεζηθικλμνξοπρστυφχψωσ'
+        'абвгдежзиклмнопрстуфхцчшщъыьэюя'
+        'ђєѕіјљњћџґ'
+    )
+$$;
+ALTER FUNCTION app.text_key(value text) OWNER TO app_owner;
+COMMENT ON FUNCTION app.text_key(value text) IS 'The form in which addresses and names are compared; the same for what is the same.';
 
 CREATE FUNCTION app.tg_check_step() RETURNS trigger
     LANGUAGE plpgsql
@@ -2247,7 +2291,7 @@ begin
     perform from app.users as u
     inner join app.family_memberships as m on m.user_id = u.id
     where
-        lower(u.email) = lower(NEW.email)
+        app.text_key(u.email) = app.text_key(NEW.email)
         and m.family_id = NEW.family_id
         and m.is_active;
     if found then
@@ -2486,6 +2530,28 @@ $$;
 ALTER FUNCTION app.tg_touch() OWNER TO app_owner;
 COMMENT ON FUNCTION app.tg_touch() IS 'Trigger: freezes created_at, moves updated_at strictly forward, counts row_version.';
 
+CREATE FUNCTION app.visible(value text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    AS $$
+    select btrim(
+        regexp_replace(
+            regexp_replace(
+                value collate "C",
+                '[\u0001-\u0008\u000E-\u001B\u007F-\u0084\u0086-\u009F\u00AD\u034F\u061C'
+                '\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u202A-\u202E\u2060-\u206F'
+                '\u2800\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFFB\U00013430-\U0001343F'
+                '\U0001BCA0-\U0001BCA3\U0001D173-\U0001D17A\U000E0000-\U000E0FFF]+',
+                '', 'g'
+            ),
+            '[\u0009-\u000D\u001C-\u0020\u0085\u00A0\u1680\u2000-\u200A'
+            '\u2028\u2029\u202F\u205F\u3000]+',
+            ' ', 'g'
+        )
+    )
+$$;
+ALTER FUNCTION app.visible(value text) OWNER TO app_owner;
+COMMENT ON FUNCTION app.visible(value text) IS 'A text without what draws nothing, and with one space for blanks of any kind.';
+
 CREATE TABLE app.users (
     id uuid DEFAULT app.new_id() NOT NULL,
     email text NOT NULL,
@@ -2497,18 +2563,18 @@ CREATE TABLE app.users (
     row_version bigint DEFAULT 1 NOT NULL,
     deleted_at timestamp with time zone,
     is_active boolean GENERATED ALWAYS AS ((deleted_at IS NULL)) STORED NOT NULL,
-    CONSTRAINT users_email_looks_like_an_address CHECK (((email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text) AND (length(email) <= 254))),
-    CONSTRAINT users_full_name_is_1_to_200_characters CHECK (((full_name ~ '\S'::text) AND (length(full_name) <= 200))),
+    CONSTRAINT users_email_looks_like_an_address CHECK (((email = app.visible(email)) AND (app.text_key(email) ~ '^[^@ ]+@[^@ ]+$'::text) AND (email ~ '@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*$'::text) AND (length(email) <= 254))),
+    CONSTRAINT users_full_name_is_1_to_200_characters CHECK ((app.is_line(full_name) AND (length(full_name) <= 200))),
     CONSTRAINT users_time_zone_is_known CHECK (app.is_time_zone(time_zone))
 );
 ALTER TABLE ONLY app.users FORCE ROW LEVEL SECURITY;
 ALTER TABLE app.users OWNER TO app_owner;
 COMMENT ON TABLE app.users IS 'A person with an account. Retired by deleted_at, removed for good by a purge.';
-COMMENT ON COLUMN app.users.email IS 'As the person wrote it; unique without regard to case.';
+COMMENT ON COLUMN app.users.email IS 'As the person wrote it, the domain in ASCII; unique in the form of text_key.';
 COMMENT ON COLUMN app.users.time_zone IS 'IANA name, such as Europe/Vienna.';
 COMMENT ON COLUMN app.users.is_notified IS 'Whether the person wants notifications.';
-COMMENT ON CONSTRAINT users_email_looks_like_an_address ON app.users IS 'The e-mail address must look like name@host and have at most 254 characters.';
-COMMENT ON CONSTRAINT users_full_name_is_1_to_200_characters ON app.users IS 'The full name must have 1 to 200 characters and not only blanks.';
+COMMENT ON CONSTRAINT users_email_looks_like_an_address ON app.users IS 'The e-mail address must look like name@host, without blanks or invisible characters, the host in ASCII as in xn--bcher-kva.example, and have at most 254 characters.';
+COMMENT ON CONSTRAINT users_full_name_is_1_to_200_characters ON app.users IS 'The full name must have 1 to 200 characters, not all invisible, and no blank at its ends.';
 COMMENT ON CONSTRAINT users_time_zone_is_known ON app.users IS 'The time zone must be a name such as Europe/Vienna.';
 
 CREATE FUNCTION app.user_json(u app.users) RETURNS SETOF json
@@ -2667,7 +2733,7 @@ CREATE TABLE app.invitations (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     row_version bigint DEFAULT 1 NOT NULL,
     CONSTRAINT invitations_acceptance_has_a_member CHECK (((accepted_at IS NULL) OR (member_id IS NOT NULL))),
-    CONSTRAINT invitations_email_looks_like_an_address CHECK (((email ~ '^[^@[:space:]]+@[^@[:space:]]+$'::text) AND (length(email) <= 254))),
+    CONSTRAINT invitations_email_looks_like_an_address CHECK (((email = app.visible(email)) AND (app.text_key(email) ~ '^[^@ ]+@[^@ ]+$'::text) AND (email ~ '@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*$'::text) AND (length(email) <= 254))),
     CONSTRAINT invitations_end_is_acceptance_or_revocation CHECK (((accepted_at IS NULL) OR (revoked_at IS NULL))),
     CONSTRAINT invitations_token_hash_is_sha256 CHECK ((length(token_hash) = 32))
 );
@@ -2676,13 +2742,13 @@ ALTER TABLE ONLY app.invitations FORCE ROW LEVEL SECURITY;
 ALTER TABLE app.invitations OWNER TO app_owner;
 COMMENT ON TABLE app.invitations IS 'An address asked into the family. Seen by owners and admins; accepted once, within 7 days.';
 COMMENT ON COLUMN app.invitations.user_id IS 'Who invited; it counts only while they could still invite.';
-COMMENT ON COLUMN app.invitations.email IS 'Only an account with this address may accept; case does not matter.';
+COMMENT ON COLUMN app.invitations.email IS 'Only an account with this address, in the form of text_key, may accept.';
 COMMENT ON COLUMN app.invitations.token_hash IS 'SHA-256 of the token, which is told once to the one who invites.';
 COMMENT ON COLUMN app.invitations.member_id IS 'The user who accepted; null until then.';
 COMMENT ON COLUMN app.invitations.revoked_at IS 'When it was revoked, or replaced by a newer one; null if neither.';
 COMMENT ON COLUMN app.invitations.is_pending IS 'True until it is accepted or revoked, also when it has expired.';
 COMMENT ON CONSTRAINT invitations_acceptance_has_a_member ON app.invitations IS 'An accepted invitation must name the member.';
-COMMENT ON CONSTRAINT invitations_email_looks_like_an_address ON app.invitations IS 'The e-mail address must look like name@host and have at most 254 characters.';
+COMMENT ON CONSTRAINT invitations_email_looks_like_an_address ON app.invitations IS 'The e-mail address must look like name@host, without blanks or invisible characters, the host in ASCII as in xn--bcher-kva.example, and have at most 254 characters.';
 COMMENT ON CONSTRAINT invitations_end_is_acceptance_or_revocation ON app.invitations IS 'An invitation cannot be both accepted and revoked.';
 COMMENT ON CONSTRAINT invitations_token_hash_is_sha256 ON app.invitations IS 'Tokens are stored as SHA-256.';
 
@@ -2835,8 +2901,8 @@ CREATE INDEX conversations_family_id_user_id_created_at_id_idx ON app.conversati
 CREATE INDEX exercise_logs_days_idx ON app.exercise_logs USING btree (family_id, user_id, exercise_id, performed_on, id);
 CREATE INDEX exercises_deleted_at_idx ON app.exercises USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE INDEX exercises_family_id_is_active_created_at_id_idx ON app.exercises USING btree (family_id, is_active, created_at, id);
-CREATE UNIQUE INDEX exercises_family_id_lower_name_key ON app.exercises USING btree (family_id, lower(name)) WHERE is_active;
-COMMENT ON INDEX app.exercises_family_id_lower_name_key IS 'An exercise with this name already exists.';
+CREATE UNIQUE INDEX exercises_family_id_name_key ON app.exercises USING btree (family_id, app.text_key(name)) WHERE is_active;
+COMMENT ON INDEX app.exercises_family_id_name_key IS 'An exercise with this name already exists.';
 
 CREATE INDEX exercises_family_id_user_id_idx ON app.exercises USING btree (family_id, user_id);
 CREATE INDEX families_deleted_at_idx ON app.families USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
@@ -2848,10 +2914,10 @@ CREATE INDEX habits_private_idx ON app.habits USING btree (family_id, user_id, i
 CREATE INDEX habits_shared_idx ON app.habits USING btree (family_id, is_active, created_at, id) WHERE (visibility = 'family'::app.visibility);
 CREATE INDEX idempotency_keys_created_at_idx ON app.idempotency_keys USING btree (created_at);
 CREATE INDEX invitations_expires_at_idx ON app.invitations USING btree (expires_at);
-CREATE INDEX invitations_family_id_is_pending_created_at_id_idx ON app.invitations USING btree (family_id, is_pending, created_at, id);
-CREATE UNIQUE INDEX invitations_family_id_lower_email_key ON app.invitations USING btree (family_id, lower(email)) WHERE is_pending;
-COMMENT ON INDEX app.invitations_family_id_lower_email_key IS 'This e-mail address already has a pending invitation.';
+CREATE UNIQUE INDEX invitations_family_id_email_key ON app.invitations USING btree (family_id, app.text_key(email)) WHERE is_pending;
+COMMENT ON INDEX app.invitations_family_id_email_key IS 'This e-mail address already has a pending invitation.';
 
+CREATE INDEX invitations_family_id_is_pending_created_at_id_idx ON app.invitations USING btree (family_id, is_pending, created_at, id);
 CREATE INDEX invitations_family_id_member_id_idx ON app.invitations USING btree (family_id, member_id);
 CREATE INDEX invitations_family_id_user_id_idx ON app.invitations USING btree (family_id, user_id);
 CREATE INDEX invitations_token_hash_idx ON app.invitations USING btree (token_hash);
@@ -2886,8 +2952,8 @@ CREATE INDEX tasks_private_today_idx ON app.tasks USING btree (family_id, user_i
 CREATE INDEX tasks_shared_idx ON app.tasks USING btree (family_id, created_at, id) WHERE (visibility = 'family'::app.visibility);
 CREATE INDEX tasks_shared_today_idx ON app.tasks USING btree (family_id, completed_at, due_on) WHERE (visibility = 'family'::app.visibility);
 CREATE INDEX users_deleted_at_idx ON app.users USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
-CREATE UNIQUE INDEX users_lower_email_key ON app.users USING btree (lower(email));
-COMMENT ON INDEX app.users_lower_email_key IS 'This e-mail address already has an account.';
+CREATE UNIQUE INDEX users_email_key ON app.users USING btree (app.text_key(email));
+COMMENT ON INDEX app.users_email_key IS 'This e-mail address already has an account.';
 
 ALTER INDEX app.audit_log_shared_idx ATTACH PARTITION app.audit_log_default_family_id_occurred_at_id_idx;
 ALTER INDEX app.audit_log_private_idx ATTACH PARTITION app.audit_log_default_family_id_private_to_occurred_at_id_idx;
@@ -3523,6 +3589,11 @@ GRANT USAGE ON SCHEMA app TO app_audit;
 GRANT USAGE ON SCHEMA app TO app_ops;
 GRANT USAGE ON SCHEMA app TO app_reader;
 
+REVOKE ALL ON FUNCTION app.is_line(value text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.is_line(value text) TO app_api;
+GRANT ALL ON FUNCTION app.is_line(value text) TO app_auth;
+GRANT ALL ON FUNCTION app.is_line(value text) TO app_ops;
+
 REVOKE ALL ON FUNCTION app.is_time_zone(name text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.is_time_zone(name text) TO app_api;
 GRANT ALL ON FUNCTION app.is_time_zone(name text) TO app_auth;
@@ -3625,6 +3696,8 @@ GRANT ALL ON FUNCTION app.cursor_of(at timestamp with time zone, id uuid) TO app
 
 REVOKE ALL ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) TO app_api;
+
+REVOKE ALL ON FUNCTION app.display_name_of(full_name text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.ensure_audit_partitions(months_ahead integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.ensure_audit_partitions(months_ahead integer) TO app_ops;
@@ -3937,6 +4010,11 @@ GRANT INSERT(points),UPDATE(points) ON TABLE app.tasks TO app_api;
 REVOKE ALL ON FUNCTION app.task_json(t app.tasks) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.task_json(t app.tasks) TO app_api;
 
+REVOKE ALL ON FUNCTION app.text_key(value text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.text_key(value text) TO app_api;
+GRANT ALL ON FUNCTION app.text_key(value text) TO app_auth;
+GRANT ALL ON FUNCTION app.text_key(value text) TO app_ops;
+
 REVOKE ALL ON FUNCTION app.tg_check_step() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.tg_judge_habit_log() FROM PUBLIC;
@@ -3974,6 +4052,11 @@ GRANT ALL ON FUNCTION app.tg_score_task() TO app_owner;
 REVOKE ALL ON FUNCTION app.tg_set_entered_on() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.tg_touch() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.visible(value text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.visible(value text) TO app_api;
+GRANT ALL ON FUNCTION app.visible(value text) TO app_auth;
+GRANT ALL ON FUNCTION app.visible(value text) TO app_ops;
 
 GRANT SELECT ON TABLE app.users TO app_api;
 GRANT SELECT ON TABLE app.users TO app_reader;

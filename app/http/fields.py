@@ -12,6 +12,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, Literal, cast
 
+import idna
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from typing_extensions import TypeAliasType
 
@@ -23,10 +24,27 @@ def _has_no_nul(text: str) -> str:
     return text
 
 
-def _is_not_blank(text: str) -> str:
-    if not text.strip():
+def _is_line(text: str) -> str:
+    if not re.search(_SEEN, text):
         raise ValueError("must not be blank")
+    # What Python strips is what app.is_line has for blanks.
+    if text != text.strip():
+        raise ValueError("must not begin or end with a blank")
     return text
+
+
+def _read_address(email: str) -> str:
+    # One form of a domain: the ASCII of IDNA 2008, of whatever UTS 46 takes for the same. What
+    # cannot be seen it would leave out.
+    name, _, domain = email.rpartition("@")
+    if not domain.isascii() and not re.search(f"[{_BLANK}{_UNSEEN}]", domain):
+        try:
+            email = f"{name}@{idna.encode(domain, uts46=True).decode()}"
+        except idna.IDNAError:
+            raise ValueError("must have a domain that can be written in ASCII (IDNA)") from None
+    if not re.fullmatch(_ADDRESS, email):
+        raise ValueError("must look like name@host, without blanks or invisible characters")
+    return email
 
 
 NUMBER = "^[1-9][0-9]{0,8}$"
@@ -134,10 +152,23 @@ def pattern(regex: str, words: str) -> str:
 _ENTITY_TAG = r'(W/)?"[!#-~\u0080-\u00ff]*"'
 ENTITY_TAGS = rf"^([ \t]*[*][ \t]*|[ \t,]*{_ENTITY_TAG}([ \t]*,[ \t,]*{_ENTITY_TAG})*[ \t,]*)$"
 
-# What is blank and what is not, as every dialect of regular expressions should have it: they differ
-# in \s.
-_BLANK = r"[\s\u001c-\u001f\u0085]"
-_INK = r"[^\s\u0000\u001c-\u001f\u0085]"
+# Blanks, and what draws nothing, as in app.visible; a test holds the two together. Listed, because
+# dialects of regular expressions differ in \s, and none knows the rest.
+_BLANK = r"\u0009-\u000d\u001c-\u0020\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_UNSEEN = (
+    r"\u0000-\u0008\u000e-\u001b\u007f-\u0084\u0086-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5"
+    r"\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    r"\ufff0-\ufffb"
+    # Dialects differ in how to write these, so they stand here themselves.
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+_SEEN = f"[^{_BLANK}{_UNSEEN}]"
+# One way to read any text: what is unseen up to the first that is seen, then words behind blanks.
+_NO_NUL = _UNSEEN.replace(r"\u0000", r"\u0001")
+_LINE = rf"^([{_NO_NUL}][{_BLANK}{_NO_NUL}]*)?{_SEEN}([{_BLANK}]*[^\u0000{_BLANK}])*$"
+
+# No other @, in any width: app.text_key makes one of each.
+_ADDRESS = rf"^[^@\ufe6b\uff20{_BLANK}{_UNSEEN}]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*$"
 
 
 def matching(pattern: str) -> Any:
@@ -146,7 +177,7 @@ def matching(pattern: str) -> Any:
 
 
 Text = Annotated[str, AfterValidator(_has_no_nul), matching(r"^[^\u0000]*$")]
-Line = Annotated[Text, AfterValidator(_is_not_blank), matching(rf"^{_BLANK}*{_INK}[^\u0000]*$")]
+Line = Annotated[Text, AfterValidator(_is_line), matching(_LINE)]
 Title = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
 Name = Annotated[Line, StringConstraints(min_length=1, max_length=100)]
 FullName = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
@@ -165,10 +196,9 @@ TimeZone = TypeAliasType(
 )
 Email = Annotated[
     Text,
-    StringConstraints(
-        max_length=254, pattern=pattern(r"^[^@\s]+@[^@\s]+$", "must look like name@host")
-    ),
-    matching(r"^[^@\s\u0000\u0085]+@[^@\s\u0000\u0085]+$"),
+    StringConstraints(max_length=254),
+    AfterValidator(_read_address),
+    matching(_ADDRESS),
 ]
 Day = Annotated[
     date,

@@ -120,7 +120,7 @@ async def change_password(request: HttpRequest) -> HttpResponse:
 
 
 def _family_name(full_name: str) -> str:
-    return f"{full_name.lstrip()[:91]}'s home"
+    return f"{full_name[:91]}'s home"
 
 
 def _wrong_password() -> Problem:

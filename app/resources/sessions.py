@@ -69,10 +69,10 @@ class SignedIn(Response):
 async def sign_in(request: HttpRequest) -> HttpResponse:
     """Open a session for a user whose password is right."""
     body = await read_body(request, SignIn)
-    # As find_credentials folds it: Python's lower() and PostgreSQL's differ, and each spelling that
-    # finds the account would have limits of its own.
-    email = await run_query(request, None, "fold_email", {"email": body.email}, read_only=True)
-    limits = rate_limits.of_sign_in(request, email)
+    # As find_credentials compares it, or each spelling that finds the account would have limits of
+    # its own.
+    key = await run_query(request, None, "get_email_key", {"email": body.email}, read_only=True)
+    limits = rate_limits.of_sign_in(request, key)
     token = new_refresh_token()
     who = {"email": body.email}
     async with rate_limits.turn(request):

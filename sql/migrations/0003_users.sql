@@ -26,34 +26,42 @@ create table app.users (
 
     primary key (id),
 
-    -- A rough shape only: whether an address exists, only a mail to it can tell.
+    -- A rough shape only: whether an address exists, only a mail to it can tell. Asked of the key
+    -- too, in which a fullwidth @ is one.
     constraint users_email_looks_like_an_address
-        check (email ~ '^[^@[:space:]]+@[^@[:space:]]+$' and length(email) <= 254),
+        check (
+            email = app.visible(email)
+            and app.text_key(email) ~ '^[^@ ]+@[^@ ]+$'
+            and email ~ '@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*$'
+            and length(email) <= 254
+        ),
     constraint users_full_name_is_1_to_200_characters
-        check (full_name ~ '\S' and length(full_name) <= 200),
+        check (app.is_line(full_name) and length(full_name) <= 200),
     constraint users_time_zone_is_known
         check (app.is_time_zone(time_zone))
 );
 alter table app.users enable row level security;
 alter table app.users force row level security;
 
--- One account per address, whatever its case; retired accounts keep theirs until they are purged.
--- Serves find_credentials.
-create unique index users_lower_email_key on app.users (lower(email));
+-- One account per address, in whatever form it is written; retired accounts keep theirs until they
+-- are purged. Serves find_credentials.
+create unique index users_email_key on app.users (app.text_key(email));
 
 -- Serves count_accounts_to_purge and purge_accounts: what is retired, the oldest first.
 create index users_deleted_at_idx on app.users (deleted_at) where deleted_at is not null;
 
 comment on table app.users is
     'A person with an account. Retired by deleted_at, removed for good by a purge.';
-comment on column app.users.email is 'As the person wrote it; unique without regard to case.';
+comment on column app.users.email is
+    'As the person wrote it, the domain in ASCII; unique in the form of text_key.';
 comment on column app.users.time_zone is 'IANA name, such as Europe/Vienna.';
 comment on column app.users.is_notified is 'Whether the person wants notifications.';
-comment on index app.users_lower_email_key is 'This e-mail address already has an account.';
+comment on index app.users_email_key is 'This e-mail address already has an account.';
 comment on constraint users_email_looks_like_an_address on app.users is
-    'The e-mail address must look like name@host and have at most 254 characters.';
+    'The e-mail address must look like name@host, without blanks or invisible characters, the host'
+    ' in ASCII as in xn--bcher-kva.example, and have at most 254 characters.';
 comment on constraint users_full_name_is_1_to_200_characters on app.users is
-    'The full name must have 1 to 200 characters and not only blanks.';
+    'The full name must have 1 to 200 characters, not all invisible, and no blank at its ends.';
 comment on constraint users_time_zone_is_known on app.users is
     'The time zone must be a name such as Europe/Vienna.';
 

@@ -28,7 +28,7 @@ create table app.families (
     primary key (id),
 
     constraint families_name_is_1_to_100_characters
-        check (name ~ '\S' and length(name) <= 100),
+        check (app.is_line(name) and length(name) <= 100),
     constraint families_time_zone_is_known
         check (app.is_time_zone(time_zone))
 );
@@ -43,7 +43,7 @@ comment on table app.families is
 comment on column app.families.time_zone is
     'IANA name; a day of this family begins at midnight there.';
 comment on constraint families_name_is_1_to_100_characters on app.families is
-    'The family name must have 1 to 100 characters and not only blanks.';
+    'The family name must have 1 to 100 characters, not all invisible, and no blank at its ends.';
 comment on constraint families_time_zone_is_known on app.families is
     'The time zone must be a name such as Europe/Vienna.';
 
@@ -65,7 +65,7 @@ create table app.family_memberships (
     foreign key (user_id) references app.users (id) on delete cascade,
 
     constraint family_memberships_display_name_is_1_to_100_characters
-        check (display_name ~ '\S' and length(display_name) <= 100)
+        check (app.is_line(display_name) and length(display_name) <= 100)
 );
 alter table app.family_memberships enable row level security;
 alter table app.family_memberships force row level security;
@@ -101,4 +101,4 @@ comment on constraint family_memberships_user_id_fkey on app.family_memberships 
     'The user does not exist.';
 comment on constraint family_memberships_display_name_is_1_to_100_characters
     on app.family_memberships is
-    'The name must have 1 to 100 characters and not only blanks.';
+    'The name must have 1 to 100 characters, not all invisible, and no blank at its ends.';

@@ -30,7 +30,7 @@ create table app.tasks (
         on delete cascade,
 
     constraint tasks_title_is_1_to_200_characters
-        check (title ~ '\S' and length(title) <= 200),
+        check (app.is_line(title) and length(title) <= 200),
     constraint tasks_description_is_at_most_1000_characters
         check (length(description) <= 1000),
     constraint tasks_due_on_is_in_the_calendar
@@ -63,7 +63,7 @@ comment on column app.tasks.completed_at is 'Null while it is open.';
 comment on constraint tasks_family_id_user_id_fkey on app.tasks is
     'The user does not belong to this family.';
 comment on constraint tasks_title_is_1_to_200_characters on app.tasks is
-    'The title must have 1 to 200 characters and not only blanks.';
+    'The title must have 1 to 200 characters, not all invisible, and no blank at its ends.';
 comment on constraint tasks_description_is_at_most_1000_characters on app.tasks is
     'The description must have at most 1000 characters.';
 comment on constraint tasks_due_on_is_in_the_calendar on app.tasks is

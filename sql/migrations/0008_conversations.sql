@@ -28,7 +28,7 @@ create table app.conversations (
         on delete cascade,
 
     constraint conversations_title_is_1_to_200_characters
-        check (title ~ '\S' and length(title) <= 200)
+        check (app.is_line(title) and length(title) <= 200)
 );
 alter table app.conversations enable row level security;
 alter table app.conversations force row level security;
@@ -42,7 +42,7 @@ comment on table app.conversations is 'A talk with the assistant; only its owner
 comment on constraint conversations_family_id_user_id_fkey on app.conversations is
     'The user does not belong to this family.';
 comment on constraint conversations_title_is_1_to_200_characters on app.conversations is
-    'The title must have 1 to 200 characters and not only blanks.';
+    'The title must have 1 to 200 characters, not all invisible, and no blank at its ends.';
 
 create type app.message_role as enum ('user', 'assistant');
 

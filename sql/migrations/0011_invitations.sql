@@ -57,7 +57,12 @@ create table app.invitations (
         on delete cascade,
 
     constraint invitations_email_looks_like_an_address
-        check (email ~ '^[^@[:space:]]+@[^@[:space:]]+$' and length(email) <= 254),
+        check (
+            email = app.visible(email)
+            and app.text_key(email) ~ '^[^@ ]+@[^@ ]+$'
+            and email ~ '@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*$'
+            and length(email) <= 254
+        ),
     constraint invitations_token_hash_is_sha256
         check (length(token_hash) = 32),
     constraint invitations_acceptance_has_a_member
@@ -69,9 +74,9 @@ alter table app.invitations enable row level security;
 alter table app.invitations force row level security;
 alter table app.invitations alter column family_id set (n_distinct = -0.001);
 
--- One pending invitation for each address, whatever its case.
-create unique index invitations_family_id_lower_email_key
-    on app.invitations (family_id, lower(email)) where is_pending;
+-- One pending invitation for each address, in whatever form it is written.
+create unique index invitations_family_id_email_key
+    on app.invitations (family_id, app.text_key(email)) where is_pending;
 
 -- Serves accept_invitation: a token does not say which family it is of. Not unique: a key across
 -- families would tell one what another has, and no two random tokens are the same.
@@ -105,7 +110,7 @@ comment on table app.invitations is
 comment on column app.invitations.user_id is
     'Who invited; it counts only while they could still invite.';
 comment on column app.invitations.email is
-    'Only an account with this address may accept; case does not matter.';
+    'Only an account with this address, in the form of text_key, may accept.';
 comment on column app.invitations.token_hash is
     'SHA-256 of the token, which is told once to the one who invites.';
 comment on column app.invitations.member_id is 'The user who accepted; null until then.';
@@ -118,12 +123,13 @@ comment on constraint invitations_family_id_user_id_fkey on app.invitations is
 comment on constraint invitations_family_id_member_id_fkey on app.invitations is
     'The invited user does not belong to this family.';
 comment on constraint invitations_email_looks_like_an_address on app.invitations is
-    'The e-mail address must look like name@host and have at most 254 characters.';
+    'The e-mail address must look like name@host, without blanks or invisible characters, the host'
+    ' in ASCII as in xn--bcher-kva.example, and have at most 254 characters.';
 comment on constraint invitations_token_hash_is_sha256 on app.invitations is
     'Tokens are stored as SHA-256.';
 comment on constraint invitations_acceptance_has_a_member on app.invitations is
     'An accepted invitation must name the member.';
 comment on constraint invitations_end_is_acceptance_or_revocation on app.invitations is
     'An invitation cannot be both accepted and revoked.';
-comment on index app.invitations_family_id_lower_email_key is
+comment on index app.invitations_family_id_email_key is
     'This e-mail address already has a pending invitation.';

@@ -33,7 +33,7 @@ create table app.exercises (
         on delete set null (user_id),
 
     constraint exercises_name_is_1_to_100_characters
-        check (name ~ '\S' and length(name) <= 100),
+        check (app.is_line(name) and length(name) <= 100),
     constraint exercises_description_is_at_most_1000_characters
         check (length(description) <= 1000),
     constraint exercises_points_are_0_to_1000
@@ -43,9 +43,10 @@ alter table app.exercises enable row level security;
 alter table app.exercises force row level security;
 alter table app.exercises alter column family_id set (n_distinct = -0.001);
 
--- One active exercise of a name, whatever its case; a retired one leaves its name to others.
-create unique index exercises_family_id_lower_name_key
-    on app.exercises (family_id, lower(name)) where is_active;
+-- One active exercise of a name, in whatever form it is written; a retired one leaves its name to
+-- others.
+create unique index exercises_family_id_name_key
+    on app.exercises (family_id, app.text_key(name)) where is_active;
 
 -- Serves list_exercises: those in use, or those retired.
 create index exercises_family_id_is_active_created_at_id_idx
@@ -60,18 +61,18 @@ create index exercises_deleted_at_idx on app.exercises (deleted_at) where delete
 comment on table app.exercises is 'What the members of a family do for exercise; its catalogue.';
 comment on column app.exercises.user_id is
     'Who wrote it into the catalogue; null once they are purged.';
-comment on column app.exercises.name is 'Unique among the active ones, whatever its case.';
+comment on column app.exercises.name is 'Unique among the active ones, in the form of text_key.';
 comment on column app.exercises.points is 'For each log of it.';
 comment on constraint exercises_family_id_fkey on app.exercises is 'The family does not exist.';
 comment on constraint exercises_family_id_user_id_fkey on app.exercises is
     'The user does not belong to this family.';
 comment on constraint exercises_name_is_1_to_100_characters on app.exercises is
-    'The name must have 1 to 100 characters and not only blanks.';
+    'The name must have 1 to 100 characters, not all invisible, and no blank at its ends.';
 comment on constraint exercises_description_is_at_most_1000_characters on app.exercises is
     'The description must have at most 1000 characters.';
 comment on constraint exercises_points_are_0_to_1000 on app.exercises is
     'The points must be 0 to 1000.';
-comment on index app.exercises_family_id_lower_name_key is
+comment on index app.exercises_family_id_name_key is
     'An exercise with this name already exists.';
 
 create table app.exercise_logs (

@@ -45,7 +45,7 @@ create table app.habits (
         on delete cascade,
 
     constraint habits_name_is_1_to_100_characters
-        check (name ~ '\S' and length(name) <= 100),
+        check (app.is_line(name) and length(name) <= 100),
     constraint habits_description_is_at_most_1000_characters
         check (length(description) <= 1000),
     constraint habits_target_value_is_there_unless_boolean
@@ -55,7 +55,7 @@ create table app.habits (
     constraint habits_unit_is_there_if_numeric
         check ((unit is not null) = (type = 'numeric')),
     constraint habits_unit_is_1_to_50_characters
-        check (unit ~ '\S' and length(unit) <= 50),
+        check (app.is_line(unit) and length(unit) <= 50),
     constraint habits_schedule_is_by_weekdays_or_by_times_per_week
         check (num_nonnulls(weekdays, times_per_week) = 1),
     -- Digits in braces, each once and in their order: one way to write a set of days.
@@ -100,7 +100,7 @@ comment on column app.habits.points is 'For each day on which it is done.';
 comment on constraint habits_family_id_user_id_fkey on app.habits is
     'The user does not belong to this family.';
 comment on constraint habits_name_is_1_to_100_characters on app.habits is
-    'The name must have 1 to 100 characters and not only blanks.';
+    'The name must have 1 to 100 characters, not all invisible, and no blank at its ends.';
 comment on constraint habits_description_is_at_most_1000_characters on app.habits is
     'The description must have at most 1000 characters.';
 comment on constraint habits_target_value_is_there_unless_boolean on app.habits is
@@ -110,7 +110,7 @@ comment on constraint habits_target_value_is_more_than_0_and_at_most_1000000 on 
 comment on constraint habits_unit_is_there_if_numeric on app.habits is
     'A numeric habit needs a unit; every other habit has none.';
 comment on constraint habits_unit_is_1_to_50_characters on app.habits is
-    'The unit must have 1 to 50 characters and not only blanks.';
+    'The unit must have 1 to 50 characters, not all invisible, and no blank at its ends.';
 comment on constraint habits_schedule_is_by_weekdays_or_by_times_per_week on app.habits is
     'The schedule must be either weekdays or a number of times a week.';
 comment on constraint habits_weekdays_are_some_of_1_to_7_in_order on app.habits is

@@ -41,7 +41,7 @@ create table app.routines (
         on delete cascade,
 
     constraint routines_name_is_1_to_100_characters
-        check (name ~ '\S' and length(name) <= 100),
+        check (app.is_line(name) and length(name) <= 100),
     constraint routines_description_is_at_most_1000_characters
         check (length(description) <= 1000),
     constraint routines_points_are_0_to_1000
@@ -69,7 +69,7 @@ comment on column app.routines.row_version is 'Counts the changes of the steps a
 comment on constraint routines_family_id_user_id_fkey on app.routines is
     'The user does not belong to this family.';
 comment on constraint routines_name_is_1_to_100_characters on app.routines is
-    'The name must have 1 to 100 characters and not only blanks.';
+    'The name must have 1 to 100 characters, not all invisible, and no blank at its ends.';
 comment on constraint routines_description_is_at_most_1000_characters on app.routines is
     'The description must have at most 1000 characters.';
 comment on constraint routines_points_are_0_to_1000 on app.routines is
@@ -162,7 +162,7 @@ create table app.routine_steps (
     constraint routine_steps_position_is_1_to_100
         check (position between 1 and 100),
     constraint routine_steps_title_is_1_to_200_characters
-        check (title ~ '\S' and length(title) <= 200),
+        check (app.is_line(title) and length(title) <= 200),
     constraint routine_steps_minutes_are_1_to_1440
         check (minutes between 1 and 1440),
     constraint routine_steps_subject_is_a_habit_or_an_exercise
@@ -196,7 +196,7 @@ comment on constraint routine_steps_family_id_exercise_id_fkey on app.routine_st
 comment on constraint routine_steps_position_is_1_to_100 on app.routine_steps is
     'A routine must have at most 100 steps.';
 comment on constraint routine_steps_title_is_1_to_200_characters on app.routine_steps is
-    'The title must have 1 to 200 characters and not only blanks.';
+    'The title must have 1 to 200 characters, not all invisible, and no blank at its ends.';
 comment on constraint routine_steps_minutes_are_1_to_1440 on app.routine_steps is
     'The minutes must be 1 to 1440 (one day).';
 comment on constraint routine_steps_subject_is_a_habit_or_an_exercise on app.routine_steps is

@@ -36,7 +36,7 @@ EXERCISES = Example(
     """,
     facts={"exercise_id": "exercise of {}, 1", "retired_exercise_id": "exercise of {}, 2"},
     variants={"list_exercises": {**PAGES, "retired": {"is_active": "false"}}},
-    unread={"exercises_family_id_lower_name_key": "a key; names are compared by nobody else"},
+    unread={"exercises_family_id_name_key": "a key; names are compared by nobody else"},
 )
 
 EXERCISE_LOGS = Example(

@@ -72,7 +72,7 @@ INVITATIONS = Example(
         ),
     },
     unread={
-        "invitations_family_id_lower_email_key": "a key; under a policy no index finds an address",
+        "invitations_family_id_email_key": "a key; under a policy no index finds an address",
         "invitations_pkey": "a key; few are pending, and found among those",
     },
 )

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from schemathesis import Case, Response
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from app.http import fields
 from app.resources import ENDPOINTS
 from tests.support.documented import DOCUMENT
 from tests.support.examples import BODIES, DAY, creating, id_from, path_to
@@ -278,7 +279,8 @@ TEXTS = st.text(st.characters(exclude_categories=()), max_size=210)
 def _status_of_title(text: str) -> int:
     if any("\ud800" <= character <= "\udfff" for character in text):
         return 400  # half a character is no JSON
-    return 201 if text.strip() and "\0" not in text and len(text) <= 200 else 422
+    is_line = text == text.strip() and re.search(fields._SEEN, text) and "\0" not in text
+    return 201 if is_line and len(text) <= 200 else 422
 
 
 @SETTINGS
@@ -286,7 +288,10 @@ def _status_of_title(text: str) -> int:
 @example("\ud83c\udfe1")
 @example("\udfe1\ud83c")
 @example("a\0b")
-@example("\u2028\u202e\ufeff\u0301\ufffe\uffff\U0010ffff")
+@example("\u202e\ufeff\u0301\ufffe\u2028\uffff\U0010ffff")
+@example("\u200b\u202e\ufeff")
+@example(" Sweep")
+@example("Sweep\u3000")
 @example("\x85\x1c")
 @example("x" * 200)
 @example("🏡" * 201)

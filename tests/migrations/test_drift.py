@@ -286,15 +286,14 @@ NAMED = {
         " CREATE INDEX sessions_user_id_idx ON app.sessions USING btree (user_id) became",
     ),
     "index invalid": (
-        "update pg_index set indisvalid = false"
-        " where indexrelid = 'app.users_lower_email_key'::regclass",
+        "update pg_index set indisvalid = false where indexrelid = 'app.users_email_key'::regclass",
         "0003",
-        "index app.users_lower_email_key was changed by hand",
+        "index app.users_email_key was changed by hand",
     ),
     "index, its comment": (
-        "comment on index app.users_lower_email_key is null",
+        "comment on index app.users_email_key is null",
         "0003",
-        "index app.users_lower_email_key was changed by hand",
+        "index app.users_email_key was changed by hand",
     ),
     "statistics added": (
         "create statistics app.guess on user_id, due_on from app.tasks",

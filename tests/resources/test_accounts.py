@@ -2,11 +2,13 @@
 
 import asyncio
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
 import pytest
 
+from tests.support.addresses import NO_ADDRESS, OTHER_ADDRESS, SAME_ADDRESS
 from tests.support.fixtures import (
     PASSWORD,
     AsRole,
@@ -69,7 +71,7 @@ async def test_sign_up_makes_a_user_a_family_and_its_owner(new_person: NewPerson
     [
         ("Ann", "Ann's home", "Ann"),
         ("🏡" * 200, "🏡" * 91 + "'s home", "🏡" * 100),
-        (" " * 150 + "Ann", "Ann's home", "Ann"),
+        ("\u200b" * 150 + "Ann", "\u200b" * 91 + "'s home", "Ann"),
     ],
 )
 async def test_names_that_are_not_given_come_from_the_full_name(
@@ -82,18 +84,59 @@ async def test_names_that_are_not_given_come_from_the_full_name(
     assert (family["name"], member["display_name"]) == (family_name, display_name)
 
 
-async def test_an_address_has_one_account_whatever_its_case(
-    ann: Person, anybody: httpx.AsyncClient, hearth: Hearth
+@pytest.mark.parametrize(("one", "other"), SAME_ADDRESS)
+async def test_an_address_has_one_account_however_it_is_written(
+    one: str, other: str, new_person: NewPerson, anybody: httpx.AsyncClient, hearth: Hearth
 ) -> None:
+    some = uuid4().hex
+    ann = await new_person(email=some + one)
     before = await all_rows(hearth)
 
-    body = {"email": ann.email.upper(), "password": PASSWORD, "full_name": "Ann Too"}
+    body = {"email": some + other, "password": PASSWORD, "full_name": "Ann Too"}
     again = await anybody.post("/v1/auth/signup", json=body)
 
     assert (again.status_code, again.json()["code"]) == (409, "conflict")
     sentence = "This e-mail address already has an account."
     assert again.json()["detail"] == sentence
     assert again.json()["errors"] == [{"pointer": "/email", "detail": sentence}]
+    assert await all_rows(hearth) == before
+    signed_in = await _sign_in(anybody, some + other)
+    assert signed_in.json()["user_id"] == str(ann.user_id)
+
+
+async def test_a_domain_is_stored_in_ascii(new_person: NewPerson) -> None:
+    ann = await new_person(email=f"{uuid4().hex}@B\u00dcCHER\u3002example")
+
+    me = (await ann.client.get("/v1/me")).json()
+    assert me["email"].partition("@")[2] == "xn--bcher-kva.example"
+
+
+@pytest.mark.parametrize(("one", "other"), OTHER_ADDRESS)
+async def test_what_only_looks_like_an_address_has_another_account(
+    one: str, other: str, new_person: NewPerson
+) -> None:
+    some = uuid4().hex
+    people = [await new_person(email=some + email) for email in (one, other)]
+
+    assert len({person.user_id for person in people}) == 2
+
+
+@pytest.mark.parametrize("email", NO_ADDRESS)
+async def test_an_address_of_what_cannot_be_seen_is_refused(
+    email: str, ann: Person, anybody: httpx.AsyncClient, hearth: Hearth
+) -> None:
+    before = await all_rows(hearth)
+
+    body = {"email": email, "password": PASSWORD, "full_name": "Ann Too"}
+    responses = [
+        await anybody.post("/v1/auth/signup", json=body),
+        await _sign_in(anybody, email),
+        await ann.client.post("/v1/invitations", json={"email": email}),
+    ]
+
+    for response in responses:
+        assert response.status_code == 422, response.text
+        assert [error["pointer"] for error in response.json()["errors"]] == ["/email"]
     assert await all_rows(hearth) == before
 
 

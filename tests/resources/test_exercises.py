@@ -121,24 +121,35 @@ async def test_a_value_that_an_exercise_cannot_have_is_pointed_at(
     assert await all_rows(hearth, about=ann.family_id) == before
 
 
-async def test_a_name_is_one_exercises_whatever_its_case(
-    ann: Person, bob: Person, join: Join
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Plank", "PLANK"),
+        ("Plank", "plan\u212a"),
+        ("Plank", "Pl\u200bank"),
+        ("Side plank", "Side\u00a0 plank"),
+        ("Relev\u00e9", "releve\u0301"),
+        ("\u00dcbung", "u\u0308bung"),
+    ],
+)
+async def test_a_name_is_one_exercises_however_it_is_written(
+    one: str, other: str, ann: Person, bob: Person, join: Join
 ) -> None:
-    await _write(bob, "Plank")  # in another family
-    await _write(ann, "Plank")
+    await _write(bob, one)  # in another family
+    await _write(ann, one)
     await join(bob, ann, "member")
     squat = await _write(bob, "Squat")
 
     responses = [
-        await bob.client.post("/v1/exercises", json={"name": "PLANK"}),
-        await bob.client.patch(_path(squat), json={"name": "plank"}),
+        await bob.client.post("/v1/exercises", json={"name": other}),
+        await bob.client.patch(_path(squat), json={"name": other}),
     ]
 
     for response in responses:
         assert (response.status_code, response.json()["code"]) == (409, "conflict")
         assert response.json()["detail"] == "An exercise with this name already exists."
         assert [error["pointer"] for error in response.json()["errors"]] == ["/name"]
-    assert await _names(ann) == ["Squat", "Plank"]
+    assert await _names(ann) == ["Squat", one]
 
 
 async def test_of_two_who_write_down_the_same_name_at_once_one_does(

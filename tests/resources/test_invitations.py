@@ -8,6 +8,7 @@ import asyncpg
 import httpx
 import pytest
 
+from tests.support.addresses import SAME_ADDRESS
 from tests.support.fixtures import (
     PASSWORD,
     AsRole,
@@ -185,6 +186,22 @@ async def test_an_address_that_is_invited_again_gets_another_token_and_the_old_o
     assert await _emails(ann) == [bob.email.upper()]
     assert _said(await _accept(bob, first)) == NOT_VALID
     assert (await _accept(bob, second)).json()["role"] == "admin"
+
+
+@pytest.mark.parametrize(("one", "other"), SAME_ADDRESS)
+async def test_an_address_is_invited_once_however_it_is_written(
+    one: str, other: str, ann: Person, new_person: NewPerson
+) -> None:
+    some = uuid4().hex
+    bob = await new_person(email=some + one)
+    first = await _invite(ann, some + one)
+
+    second = await _invite(ann, some + other)
+
+    assert _said(await _accept(bob, first)) == NOT_VALID
+    assert (await _accept(bob, second)).status_code == 200
+    again = await ann.client.post("/v1/invitations", json={"email": some + other})
+    assert _said(again) == (409, "conflict")
 
 
 async def test_an_admin_does_not_take_the_place_of_an_owners_invitation(

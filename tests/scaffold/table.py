@@ -85,8 +85,9 @@ class Field:
         if self.type == "text":
             return (
                 f"{name}_is_1_to_{limit}_characters",
-                rf"{name} ~ '\S' and length({name}) <= {limit}",
-                f"The {words} must have 1 to {limit} characters and not only blanks.",
+                f"app.is_line({name}) and length({name}) <= {limit}",
+                f"The {words} must have 1 to {limit} characters, not all invisible, and no blank at"
+                " its ends.",
             )
         if self.type == "date":
             return (

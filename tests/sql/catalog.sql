@@ -961,10 +961,28 @@ where contype = 'f'
 select conname from pg_constraint
 where connamespace = 'app'::regnamespace and (condeferrable or not convalidated);
 
+-- rule: neither a check nor an index asks the collation what is blank, a letter or its small form
+-- As app.is_line and app.text_key do not.
+-- finds tasks_title_is_not_blank:
+--     alter table app.tasks add constraint tasks_title_is_not_blank check (title ~ '\S');
+-- finds tasks_title_is_not_blank:
+--     alter table app.tasks add constraint tasks_title_is_not_blank check (title !~ '[[:space:]]');
+-- finds tasks_title_is_not_blank:
+--     alter table app.tasks add constraint tasks_title_is_not_blank check (btrim(title) <> '');
+-- finds tasks_lower_title_idx:
+--     create index tasks_lower_title_idx on app.tasks (family_id, lower(title));
+select name
+from constraints
+where contype = 'c' and pg_get_constraintdef(oid) ~* '\\[swd]|\[\[:|trim\(|lower\(|upper\('
+union all
+select name
+from indexes
+where pg_get_indexdef(indexrelid) ~* 'trim\(|lower\(|upper\(|\\[swd]|\[\[:';
+
 -- rule: no constraint says what another one says
 -- finds tasks_title_is_there_twice:
 --     alter table app.tasks add constraint tasks_title_is_there_twice
---         check (title ~ '\S' and length(title) <= 200);
+--         check (app.is_line(title) and length(title) <= 200);
 -- finds tasks_family_id_user_id_fkey1:
 --     alter table app.tasks add foreign key (family_id, user_id)
 --         references app.family_memberships (family_id, user_id) on delete cascade;
@@ -998,9 +1016,9 @@ end;
 -- # Indexes: sql/migrations
 
 -- rule: indexes are named by the conventions
--- but exercises_family_id_lower_name_key: unique, so it breaks like a constraint, and has its name
--- but users_lower_email_key: unique, so it breaks like a constraint, and has its name
--- but invitations_family_id_lower_email_key: the same
+-- but exercises_family_id_name_key: unique, so it breaks like a constraint, and has its name
+-- but users_email_key: unique, so it breaks like a constraint, and has its name
+-- but invitations_family_id_email_key: the same
 -- finds ix_tasks_title:
 --     create index ix_tasks_title on app.tasks (family_id, title);
 select name from indexes
@@ -1564,6 +1582,9 @@ where prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any(proconf
 -- but current_session_id: like them, for assert_membership
 -- but new_id: so that it costs nothing over a bare default
 -- but occurrence_of: so that statistics cost what their expressions cost
+-- but visible: so that a check costs what its expressions cost
+-- but is_line: so that a check costs what its expressions cost
+-- but text_key: so that an index costs what its expressions cost
 -- but with_steps: so that a list costs what its expressions cost
 -- but cursor_of: so that a list costs what its expressions cost
 -- but invitation_json: so that a list costs what its expressions cost
@@ -1688,6 +1709,7 @@ where f.prorettype = 'trigger'::regtype
 -- but resolve_membership: of app_auth
 -- but revoke_sessions: of app_auth
 -- but record_score: of app_auth
+-- but display_name_of: of app_auth
 -- but event_metadata: of app_auth
 -- but restore_account: of app_ops
 -- but restore_family: of app_ops
@@ -1709,9 +1731,15 @@ where prorettype <> 'trigger'::regtype and not has_function_privilege('app_api',
 -- but app_reader assert_membership: who looks has a context that must hold too
 -- but app_auth new_id: of the defaults of rows that it makes
 -- but app_auth is_time_zone: of the checks on rows that it makes
+-- but app_auth visible: of the checks on rows that it makes
+-- but app_auth is_line: of the checks on rows that it makes
+-- but app_auth text_key: of the checks and keys of rows that it makes
 -- but app_audit new_id: of the default of the trail
 -- but app_ops new_id: of the default of account_events
 -- but app_ops is_time_zone: of the checks on rows that it restores
+-- but app_ops visible: of the checks on rows that it restores
+-- but app_ops is_line: of the checks on rows that it restores
+-- but app_ops text_key: of the checks and keys of rows that it restores
 -- but app_ops event_metadata: of restore_account, which runs as its caller
 -- but app_ops restore_account: its work
 -- but app_ops restore_family: its work
@@ -1956,8 +1984,8 @@ having count(*) > 1;
 --     comment on constraint tasks_title_is_1_to_200_characters on app.tasks is 'too long';
 -- finds tasks_pkey:
 --     comment on constraint tasks_pkey on app.tasks is 'Breaks (family_id, id).';
--- finds users_lower_email_key:
---     comment on index app.users_lower_email_key is 'Unique e-mail';
+-- finds users_email_key:
+--     comment on index app.users_email_key is 'Unique e-mail';
 with sentences as (
     select name, obj_description(oid, 'pg_constraint') as sentence from constraints
     union all
@@ -1969,9 +1997,9 @@ select name from sentences where sentence !~ '^[A-Z][^_]* [^_]*\.$';
 -- rule: two constraints of a table say different things to who breaks them
 -- finds users_full_name_is_1_to_200_characters users_time_zone_is_known:
 --     comment on constraint users_time_zone_is_known on app.users is
---         'The name must have 1 to 200 characters and not only blanks.';
+--         'The name must have 1 to 200 characters, not all invisible, and no blank at its ends.';
 --     comment on constraint users_full_name_is_1_to_200_characters on app.users is
---         'The name must have 1 to 200 characters and not only blanks.';
+--         'The name must have 1 to 200 characters, not all invisible, and no blank at its ends.';
 select string_agg(name, ' ' order by name)
 from constraints, obj_description(oid, 'pg_constraint') as sentence
 where sentence is not null

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -14,10 +15,11 @@ import asyncpg
 import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from app.http import models
+from app.http import fields, models
 from app.http.fields import TimeZone
 from app.resources import ENDPOINTS
 from app.settings import sql_directory
+from tests.support.addresses import NO_ADDRESS
 from tests.support.fixtures import Hearth, wait_until_blocked
 from tests.support.households import Household, act_as, attempt, make_household, row_id
 
@@ -649,6 +651,98 @@ async def test_a_chain_of_tokens_ends_where_a_link_is_deleted(
     assert await root.fetchval(left, session_id) == 1
 
 
+# visible, is_line, text_key
+
+
+async def test_what_cannot_be_seen_is_the_same_for_the_service_and_for_the_database(
+    root: asyncpg.Connection,
+) -> None:
+    characters = [chr(n) for n in range(1, 0x110000) if not 0xD800 <= n <= 0xDFFF]
+
+    async def found(condition: str) -> set[str]:
+        query = f"""
+            select chr(n) from generate_series(1, 1114111) as n
+            where n not between 55296 and 57343 and {condition}
+        """
+        return {character for (character,) in await root.fetch(query)}
+
+    unseen = await found("app.visible(chr(n)) = ''")
+    assert unseen == {c for c in characters if not re.fullmatch(fields._LINE, c)}
+    assert unseen == await found("not app.is_line(chr(n))")
+    assert await found("not app.is_line('x' || chr(n))") == {c for c in characters if c.isspace()}
+    assert await found("not app.is_line(chr(n) || 'x')") == {c for c in characters if c.isspace()}
+    assert await found("app.visible('x' || chr(n) || 'x') = 'x x'") == {
+        c for c in characters if c.isspace()
+    }
+    # By Unicode's categories: separators, controls, and formats but for those that draw a sign.
+    drawn = "ARABIC|SYRIAC ABBREVIATION|KAITHI"
+    assert unseen >= {
+        c
+        for c in characters
+        if unicodedata.category(c) in {"Zs", "Zl", "Zp", "Cc", "Cf"}
+        and (c == "\N{ARABIC LETTER MARK}" or not re.match(drawn, unicodedata.name(c, "")))
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("K", "k"),
+        ("\u212a", "k"),
+        ("Caf\u00e9", "CAFE\u0301"),
+        ("\ufb01ne", "fine"),
+        ("\uff33\uff31\uff35\uff21\uff34", "Squat"),
+        (
+            "\u039f\u0394\u03a5\u03a3\u03a3\u0395\u03a5\u03a3",
+            "\u039f\u03b4\u03c5\u03c3\u03c3\u03b5\u03c5\u03c2",
+        ),
+        (
+            "\u041f\u0440\u0438\u0441\u0435\u0434\u0430\u043d\u0438\u0435",
+            "\u041f\u0420\u0418\u0421\u0415\u0414\u0410\u041d\u0418\u0415",
+        ),
+        ("Øvelse", "ØVELSE"),
+        ("Squat", " squat\u200b\u3000"),
+        ("Push\u00a0 up", "push up"),
+        ("I", "i"),
+        ("\u1e96", "H\u0331"),
+    ],
+)
+async def test_what_people_take_for_the_same_has_one_key(
+    root: asyncpg.Connection, one: str, other: str
+) -> None:
+    keys = [await root.fetchval("select app.text_key($1)", text) for text in (one, other)]
+
+    assert keys[0] == keys[1]
+    assert await root.fetchval("select app.text_key($1)", keys[0]) == keys[0]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("\u0131", "i"), ("İ", "i"), ("ß", "ss"), ("e", "é"), ("push up", "pushup"), ("\u0430", "a")],
+)
+async def test_what_only_looks_alike_has_two_keys(
+    root: asyncpg.Connection, one: str, other: str
+) -> None:
+    keys = [await root.fetchval("select app.text_key($1)", text) for text in (one, other)]
+
+    assert keys[0] != keys[1]
+
+
+@pytest.mark.parametrize(
+    ("full_name", "display_name"),
+    [
+        ("x" * 100, "x" * 100),
+        ("x" * 101, "x" * 100),
+        ("x" * 99 + " yz", "x" * 99),
+        ("\u200b" * 100 + "x", "x"),
+    ],
+)
+async def test_a_newcomer_is_called_by_as_much_of_the_name_as_fits(
+    root: asyncpg.Connection, full_name: str, display_name: str
+) -> None:
+    assert await root.fetchval("select app.display_name_of($1)", full_name) == display_name
+
+
 # Limits: each check is passed by what is just inside and broken by what is just outside. The usual
 # ones say in their names where they are, and LIMITS says it of the others.
 
@@ -657,8 +751,9 @@ Values = list[dict[str, object]]
 
 
 def texts(column: str, longest: int) -> tuple[Values, Values]:
-    """Return what a text of 1 to so many characters may be, and what not; blanks do not count."""
-    inside, outside = ("ß", " ß ", "ß" * longest), ("", "   ", "\t\n", "ß" * (longest + 1))
+    """Return what a text of 1 to so many characters may be, and what not."""
+    inside = ("ß", "ß ß", "\u200daß\u200d", "ß" * longest)
+    outside = ("", "   ", "\t\n", "\u200b", "\ufeff\u2800", " ß", "ß\u00a0", "ß" * (longest + 1))
     return [{column: text} for text in inside], [{column: text} for text in outside]
 
 
@@ -674,8 +769,11 @@ def address(length: int) -> str:
 
 
 EMAILS: tuple[Values, Values] = (
-    [{"email": email} for email in ("a@b", address(254))],
-    [{"email": email} for email in ("", "a", "a@", "@b", "a@b@c", "a b@c", "a@b\n", address(255))],
+    [{"email": email} for email in ("a@b", "ä@XN--bcher-kva.c", address(254))],
+    [
+        {"email": email}
+        for email in ("", "a", " a@b", "a@b\u200b", address(255), "a@b\u00fccher.c", *NO_ADDRESS)
+    ],
 )
 # Habits of each type, and days of them.
 BOOLEAN: dict[str, object] = {"type": "boolean", "target_value": None, "unit": None}

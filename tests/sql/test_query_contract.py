@@ -171,7 +171,7 @@ OTHERS: Mapping[str, Contract] = {
         {**_ATTEMPT, "max_attempts": int, "seconds": float}, Row(hit_rate_limit="text")
     ),
     "reset_rate_limit": Contract({**_ATTEMPT, "newest": int}, Row(reset_rate_limit="void")),
-    "fold_email": Contract({"email": str}, Row(lower="text")),
+    "get_email_key": Contract({"email": str}, Row(text_key="text")),
     "find_idempotent_response": Contract({"idempotency_key": str}, _ANSWER),
     "save_idempotent_response": Contract(
         {

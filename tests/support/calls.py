@@ -25,7 +25,7 @@ OF_ENDPOINTS: Mapping[str, Endpoint] = {row.query: row for row in ENDPOINTS if r
 # Run before sign-in, or by the service for itself: no context.
 OUTSIDE = {
     *("sign_up", "find_credentials", "open_session", "refresh_session"),
-    *("fold_email", "hit_rate_limit", "reset_rate_limit"),
+    *("get_email_key", "hit_rate_limit", "reset_rate_limit"),
     *("get_server", "list_constraints", "get_installed_files"),
 }
 
@@ -79,7 +79,7 @@ _GIVEN: Mapping[str, Mapping[str, object]] = {
     "find_contexts": {},
     "hit_rate_limit": {**_ATTEMPT, "max_attempts": 1000, "seconds": 900.0},
     "reset_rate_limit": {**_ATTEMPT, "newest": 1},
-    "fold_email": {},
+    "get_email_key": {},
     "find_idempotent_response": {"idempotency_key": "saturday"},
     "save_idempotent_response": {
         "idempotency_key": "sunday",

@@ -49,7 +49,7 @@ begin
         i.token_hash = accept_invitation.token_hash
         and i.is_pending
         and i.expires_at > now()
-        and lower(i.email) = lower(v_user.email)
+        and app.text_key(i.email) = app.text_key(v_user.email)
         and f.is_active
         and host.is_active
         and (host.role = 'owner' or (host.role = 'admin' and i.role <> 'owner'))
@@ -72,7 +72,7 @@ begin
         v_invitation.family_id,
         v_user.id,
         v_invitation.role,
-        left(regexp_replace(v_user.full_name, '^\s+', ''), 100)
+        app.display_name_of(v_user.full_name)
     )
     on conflict (family_id, user_id) do update
     set deleted_at = null, role = excluded.role

@@ -37,7 +37,7 @@ begin
         v_family.id,
         app.current_user_id(),
         'owner',
-        left(regexp_replace(v_user.full_name, '^\s+', ''), 100)
+        app.display_name_of(v_user.full_name)
     );
 
     return v_family;

@@ -19,7 +19,7 @@ as $$
     select u.id, c.password_hash
     from app.users as u
     inner join app.credentials as c on c.user_id = u.id
-    where lower(u.email) = lower(find_credentials.email) and u.is_active
+    where app.text_key(u.email) = app.text_key(find_credentials.email) and u.is_active
 $$;
 
 comment on function app.find_credentials(text) is

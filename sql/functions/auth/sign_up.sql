@@ -53,7 +53,7 @@ begin
             v_family_id,
             v_user_id,
             'owner',
-            left(regexp_replace(sign_up.full_name, '^\s+', ''), 100)
+            app.display_name_of(sign_up.full_name)
         );
     end if;
 

@@ -19,7 +19,7 @@ begin
     perform from app.users as u
     inner join app.family_memberships as m on m.user_id = u.id
     where
-        lower(u.email) = lower(NEW.email)
+        app.text_key(u.email) = app.text_key(NEW.email)
         and m.family_id = NEW.family_id
         and m.is_active;
     if found then

@@ -46,7 +46,10 @@ people as (
 )
 
 select
-    lower(concat(p.first, '.', p.family, :household, '-', :seed, '@demo.example')) as email,
+    concat(
+        lower(p.first collate "C"), '.', lower(p.family collate "C"), :household, '-', :seed,
+        '@demo.example'
+    ) as email,
     concat(p.first, ' ', p.family) as full_name,
     concat('The ', p.family, 's') as family_name,
     p.time_zone,
@@ -351,4 +354,6 @@ from app.users as u;
 
 -- name: find_demo_household
 -- Whether a household is there already, by the address of its owner.
-select exists (select from app.users as u where lower(u.email) = lower(:email)) as is_there;
+select exists (
+    select from app.users as u where app.text_key(u.email) = app.text_key(:email)
+) as is_there;

@@ -10,7 +10,7 @@ left join (
     app.family_memberships as m
     inner join app.families as f on f.id = m.family_id and f.is_active
 ) on m.user_id = u.id and m.is_active
-where lower(u.email) = lower(:email) and u.is_active
+where app.text_key(u.email) = app.text_key(:email) and u.is_active
 order by m.family_id;
 
 -- name: explain_access

@@ -14,9 +14,9 @@ select app.sign_up(
     :expires_at
 )::text;
 
--- name: fold_email
+-- name: get_email_key
 -- Which account an address means: what is counted has to be what is found.
-select lower(:email::text);
+select app.text_key(:email);
 
 -- name: find_credentials
 select user_id, password_hash

@@ -56,7 +56,7 @@ select
     array_agg(a.attname::text order by a.attnum) as fields
 from pg_catalog.pg_class as i
 inner join pg_catalog.pg_index as x on x.indexrelid = i.oid
--- Also those within an expression, such as lower(email), are what the index depends on.
+-- Also those within an expression, such as app.text_key(email), are what the index depends on.
 inner join pg_catalog.pg_depend as d
     on
         d.classid = 'pg_class'::regclass

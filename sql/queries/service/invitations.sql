@@ -45,7 +45,10 @@ with secret as materialized (
 replaced as (
     update app.invitations as i
     set revoked_at = now()
-    where i.family_id = :family_id and lower(i.email) = lower(:email) and i.is_pending
+    where
+        i.family_id = :family_id
+        and app.text_key(i.email) = app.text_key(:email)
+        and i.is_pending
     returning i.id
 )
 
