@@ -532,7 +532,7 @@ ALTER FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) OWNER T
 COMMENT ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) IS 'Deletes idempotency keys that are older than a day: one by its name, and some others.';
 
 CREATE FUNCTION app.display_name_of(full_name text) RETURNS text
-    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select case

@@ -1584,7 +1584,7 @@ where prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any(proconf
 -- but occurrence_of: so that statistics cost what their expressions cost
 -- but visible: so that a check costs what its expressions cost
 -- but is_line: so that a check costs what its expressions cost
--- but text_key: so that an index costs what its expressions cost
+-- but text_key: so that a look-up costs what its expressions cost
 -- but with_steps: so that a list costs what its expressions cost
 -- but cursor_of: so that a list costs what its expressions cost
 -- but invitation_json: so that a list costs what its expressions cost

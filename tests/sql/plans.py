@@ -415,6 +415,9 @@ def shape(plan: Plan, names: tuple[str, ...]) -> list[str]:
     return [title, *details, *("  " + line for line in below)]
 
 
+# app.text_key, inlined: up to the last of the letters that it makes small.
+_KEY = re.compile(r"\(translate\(lower\([^']*NORMALIZE\(([^,]*), NFKD\).*?\u045f\u0491'\)\)")
+
 _CONTEXT = re.compile(
     r"\(NULLIF\((?:pg_catalog\.)?current_setting\('app\.(\w+)'::text, true\), ''::text\)\)"
     r"::(?:uuid|app\.member_role)"
@@ -428,6 +431,7 @@ def _plain(value: str | Iterable[str], names: tuple[str, ...]) -> str:
     text = re.sub(r"\$(\d+)", lambda found: f":{names[int(found[1]) - 1]}", text)
     text = re.sub(r"'\d{5,}'", "its oid", text)  # which one, depends on what was made before
     text = re.sub(r"::(?:timestamp with time zone|[a-z_.]+)(?:\[\])?", "", text)
+    text = _KEY.sub(r"app.text_key(\1)", text)
     return re.sub(r"\b([a-z])_\d+\b", r"\1", text)  # a, a_1, a_2: one alias for each partition
 
 

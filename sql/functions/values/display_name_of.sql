@@ -8,7 +8,6 @@ create or replace function app.display_name_of(full_name text)
     returns text
     language sql
     immutable
-    strict
     parallel safe
     set search_path = pg_catalog, pg_temp
 as $$
