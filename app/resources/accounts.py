@@ -9,7 +9,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
 
 from app.auth import rate_limits
-from app.auth.passwords import hash_password, verify_password
+from app.auth.passwords import hash_password, verify_password, weakness
 from app.auth.tokens import hash_token, new_refresh_token
 from app.http import problems
 from app.http.endpoint import Resource, delete, get, patch, post
@@ -86,6 +86,8 @@ class User(Versioned):
 async def sign_up(request: HttpRequest) -> HttpResponse:
     """Create a user, a session, and a family that the user owns, or accept an invitation."""
     body = await read_body(request, SignUp)
+    about = (body.email, body.full_name, body.family_name or "")
+    await _refuse_weak("/password", body.password, *about)
     async with rate_limits.turn(request):
         await rate_limits.count(request, rate_limits.of_sign_up(request))
         password_hash = await hash_password(body.password)
@@ -105,6 +107,12 @@ async def change_password(request: HttpRequest) -> HttpResponse:
     """Replace the password and end the other sessions."""
     context = await authenticate(request)
     body = await read_body(request, PasswordChange)
+    shown = await run_query(
+        request, context, "get_me", {"user_id": context.user_id}, read_only=True
+    )
+    me = json.loads(shown or "{}")
+    about = (me.get("email", ""), me.get("full_name", ""))
+    await _refuse_weak("/new_password", body.new_password, *about)
     limit = rate_limits.of_password_change(request, context.session_id or context.user_id)
     async with rate_limits.turn(request):
         await rate_limits.count(request, limit)
@@ -117,6 +125,12 @@ async def change_password(request: HttpRequest) -> HttpResponse:
         raise _wrong_password()
     await rate_limits.forgive(request, limit)
     return HttpResponse(status_code=204)
+
+
+async def _refuse_weak(pointer: str, password: str, email: str, *names: str) -> None:
+    # Without the top-level domain, which is in too many other words.
+    if detail := await weakness(password, (email.rpartition(".")[0], *names)):
+        raise Problem(problems.VALIDATION_FAILED, errors=[{"pointer": pointer, "detail": detail}])
 
 
 def _family_name(full_name: str) -> str:

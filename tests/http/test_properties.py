@@ -194,9 +194,9 @@ STATE = {
 def _is_refused_beyond_the_schema(case: Case[Any], response: Response) -> bool:
     """Say whether what is valid may be refused here.
 
-    For the version, the key or the password; for what does not go with the type of the habit that
-    is there; for a day to come, or a log that is left without measures. And an operation of a batch
-    for whatever its own endpoint refuses.
+    For the version, the key, a password that is wrong or easily guessed; for what does not go with
+    the type of the habit that is there; for a day to come, or a log that is left without measures.
+    And an operation of a batch for whatever its own endpoint refuses.
     """
     name = case.operation.definition.raw["operationId"]
     return (
@@ -207,6 +207,8 @@ def _is_refused_beyond_the_schema(case: Case[Any], response: Response) -> bool:
         or b"must not be after tomorrow" in response.content
         or name == "run_batch"
         or (name in STATE and re.search(STATE[name], response.content) is not None)
+        or b"everybody guesses first" in response.content
+        or b"characters in a row" in response.content
     )
 
 

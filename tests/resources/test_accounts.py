@@ -290,6 +290,52 @@ async def test_a_new_password_needs_the_old_one(ann: Person, hearth: Hearth) -> 
     assert await all_rows(hearth) == before
 
 
+@pytest.mark.parametrize("password", ["password", "12345678", " " * 8, "hearth 1", "Oddname1"])
+async def test_what_everybody_guesses_is_no_password(
+    password: str, new_person: NewPerson, anybody: httpx.AsyncClient, hearth: Hearth
+) -> None:
+    ann = await new_person(full_name="Ann Oddname")
+    before = await all_rows(hearth)
+
+    body = {"email": "oddname@x.example", "password": password, "full_name": "Bob Oddname"}
+    responses = [
+        (await anybody.post("/v1/auth/signup", json=body), "/password"),
+        (await _change_password(ann, PASSWORD, password), "/new_password"),
+    ]
+
+    for response, pointer in responses:
+        assert (response.status_code, response.json()["code"]) == (422, "validation-failed")
+        assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
+    assert await all_rows(hearth) == before
+
+
+@pytest.mark.parametrize("password", ["of {address} 1", "The {family} 1"])
+async def test_a_password_is_not_of_the_address_or_the_family(
+    password: str, anybody: httpx.AsyncClient
+) -> None:
+    body = {
+        "email": "roundabout@x.example",
+        "password": password.format(address="roundabout", family="Hullabaloos"),
+        "full_name": "Bob",
+        "family_name": "The Hullabaloos",
+    }
+    response = await anybody.post("/v1/auth/signup", json=body)
+
+    assert response.status_code == 422
+    assert "besides your name" in response.json()["errors"][0]["detail"]
+
+
+async def test_a_password_may_be_typed_on_another_keyboard(
+    new_person: NewPerson, anybody: httpx.AsyncClient
+) -> None:
+    ann = await new_person(password="caf\u00e9 au lait")
+
+    assert (await _sign_in(anybody, ann.email, "cafe\u0301 au lait")).status_code == 200
+    changed = await _change_password(ann, "cafe\u0301 au lait", "cafe\u0301 au rhum")
+    assert changed.status_code == 204
+    assert (await _sign_in(anybody, ann.email, "caf\u00e9 au rhum")).status_code == 200
+
+
 async def test_a_new_password_has_at_least_eight_characters(ann: Person) -> None:
     response = await _change_password(ann, PASSWORD, "1234567")
 
