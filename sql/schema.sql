@@ -85,13 +85,13 @@ COMMENT ON TYPE app.visibility IS 'Who sees a row: its owner alone, or the famil
 CREATE FUNCTION app.is_line(value text) RETURNS boolean
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $_$
-    select app.visible(value) <> ''
-        and value collate "C" !~
+    select value collate "C" !~ (
             '^[\u0009-\u000D\u001C-\u0020\u0085\u00A0\u1680\u2000-\u200A'
             '\u2028\u2029\u202F\u205F\u3000]'
-        and value collate "C" !~
-            '[\u0009-\u000D\u001C-\u0020\u0085\u00A0\u1680\u2000-\u200A'
+            '|[\u0009-\u000D\u001C-\u0020\u0085\u00A0\u1680\u2000-\u200A'
             '\u2028\u2029\u202F\u205F\u3000]$'
+        )
+        and app.visible(value) <> ''
 $_$;
 ALTER FUNCTION app.is_line(value text) OWNER TO app_owner;
 COMMENT ON FUNCTION app.is_line(value text) IS 'Whether something can be seen of a text, and no blank is at its ends.';
@@ -533,14 +533,13 @@ COMMENT ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) IS
 
 CREATE FUNCTION app.display_name_of(full_name text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select case
         when length(full_name) <= 100 then full_name
         else rtrim(left(app.visible(full_name), 100))
     end
 $$;
-ALTER FUNCTION app.display_name_of(full_name text) OWNER TO app_auth;
+ALTER FUNCTION app.display_name_of(full_name text) OWNER TO app_owner;
 COMMENT ON FUNCTION app.display_name_of(full_name text) IS 'The full name, as much of it as a display name may have.';
 
 CREATE FUNCTION app.ensure_audit_partitions(months_ahead integer) RETURNS SETOF text
@@ -3698,6 +3697,8 @@ REVOKE ALL ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text)
 GRANT ALL ON FUNCTION app.delete_expired_idempotency_keys(idempotency_key text) TO app_api;
 
 REVOKE ALL ON FUNCTION app.display_name_of(full_name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.display_name_of(full_name text) TO app_api;
+GRANT ALL ON FUNCTION app.display_name_of(full_name text) TO app_auth;
 
 REVOKE ALL ON FUNCTION app.ensure_audit_partitions(months_ahead integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.ensure_audit_partitions(months_ahead integer) TO app_ops;

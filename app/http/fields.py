@@ -222,4 +222,11 @@ Limit = Annotated[
 NOT_A_CURSOR = "must be `next` of the page before"
 UUID_PATTERN = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 # NIST SP 800-63B: at least 8 characters, no rules of composition; an end, so that hashing has one.
-Password = Annotated[str, StringConstraints(min_length=8, max_length=256)]
+Password = Annotated[
+    str,
+    StringConstraints(min_length=8, max_length=256),
+    Field(
+        description="not one that everybody guesses first, and with 8 characters besides your name,"
+        " your address and `hearth`"
+    ),
+]

@@ -1585,6 +1585,7 @@ where prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any(proconf
 -- but visible: so that a check costs what its expressions cost
 -- but is_line: so that a check costs what its expressions cost
 -- but text_key: so that a look-up costs what its expressions cost
+-- but display_name_of: like visible, of which it is made
 -- but with_steps: so that a list costs what its expressions cost
 -- but cursor_of: so that a list costs what its expressions cost
 -- but invitation_json: so that a list costs what its expressions cost
@@ -1709,7 +1710,6 @@ where f.prorettype = 'trigger'::regtype
 -- but resolve_membership: of app_auth
 -- but revoke_sessions: of app_auth
 -- but record_score: of app_auth
--- but display_name_of: of app_auth
 -- but event_metadata: of app_auth
 -- but restore_account: of app_ops
 -- but restore_family: of app_ops
@@ -1733,6 +1733,7 @@ where prorettype <> 'trigger'::regtype and not has_function_privilege('app_api',
 -- but app_auth is_time_zone: of the checks on rows that it makes
 -- but app_auth visible: of the checks on rows that it makes
 -- but app_auth is_line: of the checks on rows that it makes
+-- but app_auth display_name_of: of the memberships that it makes
 -- but app_auth text_key: of the checks and keys of rows that it makes
 -- but app_audit new_id: of the default of the trail
 -- but app_ops new_id: of the default of account_events

@@ -1,7 +1,8 @@
 -- display_name_of: how a newcomer is called in a family: by the full name, or by as much of it as
 -- fits. What is cut is cut from what can be seen, so that something is left.
 --
--- owner: app_auth
+-- No `set search_path`, so that the planner inlines it.
+--
 -- requires: 0002_schema visible
 
 create or replace function app.display_name_of(full_name text)
@@ -9,7 +10,6 @@ create or replace function app.display_name_of(full_name text)
     language sql
     immutable
     parallel safe
-    set search_path = pg_catalog, pg_temp
 as $$
     select case
         when length(full_name) <= 100 then full_name
@@ -21,3 +21,4 @@ comment on function app.display_name_of(text) is
     'The full name, as much of it as a display name may have.';
 
 revoke all on function app.display_name_of(text) from public;
+grant execute on function app.display_name_of(text) to app_api, app_auth;

@@ -13,13 +13,13 @@ create or replace function app.is_line(value text)
     immutable
     parallel safe
 as $$
-    select app.visible(value) <> ''
-        and value collate "C" !~
+    select value collate "C" !~ (
             '^[\u0009-\u000D\u001C-\u0020\u0085\u00A0\u1680\u2000-\u200A'
             '\u2028\u2029\u202F\u205F\u3000]'
-        and value collate "C" !~
-            '[\u0009-\u000D\u001C-\u0020\u0085\u00A0\u1680\u2000-\u200A'
+            '|[\u0009-\u000D\u001C-\u0020\u0085\u00A0\u1680\u2000-\u200A'
             '\u2028\u2029\u202F\u205F\u3000]$'
+        )
+        and app.visible(value) <> ''
 $$;
 
 comment on function app.is_line(text) is
