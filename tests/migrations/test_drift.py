@@ -255,7 +255,7 @@ NAMED = {
         " add constraint users_full_name_is_1_to_200_characters check (true)",
         "0003",
         "constraint users_full_name_is_1_to_200_characters on app.users was changed by hand:"
-        " CHECK (((full_name ~",
+        " CHECK ((app.is_line(full_name)",
     ),
     "constraint, its comment": (
         "comment on constraint tasks_due_on_is_in_the_calendar on app.tasks is null",
