@@ -1,6 +1,6 @@
 """For whom a transaction acts."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -24,3 +24,8 @@ class Context:
     role: MemberRole | None = None
     # Until when the token said so; no token made from it lives longer. No part of who it is.
     token_expires_at: datetime | None = field(default=None, compare=False)
+
+    @property
+    def personal(self) -> "Context":
+        """The same without a family: for what is the person's own, whatever their role is now."""
+        return replace(self, family_id=None, role=None)

@@ -94,6 +94,10 @@ async def run_batch(request: HttpRequest) -> HttpResponse:
         for at, operation in enumerate(batch.operations):  # noqa: B007 - read where it failed
             steps.append(_step(operation, services(request).endpoints, context))
         at = None
+        # As each of them alone (handler.py).
+        in_family = any(step.row.in_family for step in steps)
+        if not in_family and "Idempotency-Key" not in request.headers:
+            context = context.personal
 
         async def run_all(transaction: Transaction) -> Result:
             nonlocal at

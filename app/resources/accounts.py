@@ -105,7 +105,7 @@ async def sign_up(request: HttpRequest) -> HttpResponse:
 
 async def change_password(request: HttpRequest) -> HttpResponse:
     """Replace the password and end the other sessions."""
-    context = await authenticate(request)
+    context = (await authenticate(request)).personal
     body = await read_body(request, PasswordChange)
     shown = await run_query(
         request, context, "get_me", {"user_id": context.user_id}, read_only=True

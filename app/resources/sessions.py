@@ -106,7 +106,7 @@ async def refresh(request: HttpRequest) -> HttpResponse:
 
 async def sign_out(request: HttpRequest) -> HttpResponse:
     """End the session of the token; it is refused from now on."""
-    context = await authenticate(request)
+    context = (await authenticate(request)).personal
     if await run_query(request, context, "close_session", {}) is None:
         raise Problem(problems.NOT_FOUND, "This token belongs to no session.")
     return HttpResponse(status_code=204)
@@ -114,7 +114,7 @@ async def sign_out(request: HttpRequest) -> HttpResponse:
 
 async def switch_family(request: HttpRequest) -> HttpResponse:
     """Move the session to another family of the user and respond with a token for it."""
-    context = await authenticate(request)
+    context = (await authenticate(request)).personal
     values = {"to_family_id": request.path_params["family_id"]}
     session = await run_query(request, context, "switch_family", values)
     if session is None:

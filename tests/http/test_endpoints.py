@@ -31,6 +31,7 @@ def _name(row: Endpoint) -> str:
 ROWS = {_name(row): row for row in ENDPOINTS}
 SIGNED_IN = {name: row for name, row in ROWS.items() if row.signed_in}
 IN_FAMILY = {name: row for name, row in SIGNED_IN.items() if row.in_family}
+PERSONAL = {name: row for name, row in SIGNED_IN.items() if not row.in_family}
 OF_ONE_THING = {name: row for name, row in SIGNED_IN.items() if "{" in row.path}
 LISTS = {
     name: row
@@ -96,6 +97,35 @@ async def test_a_removed_member_is_refused_everywhere(
 
     assert responses == dict.fromkeys(IN_FAMILY, (401, "outdated-token"))
     assert await all_rows(hearth) == before
+
+
+@pytest.mark.parametrize("change", ["another role", "removed"])
+@pytest.mark.parametrize("name", PERSONAL)
+async def test_what_is_the_persons_own_does_not_ask_for_the_role(
+    name: str, change: str, ann: Person, bob: Person, join: Join
+) -> None:
+    home = bob.family_id
+    await join(bob, ann, "admin")
+    member = f"/v1/members/{bob.user_id}"
+    if change == "removed":
+        await ann.client.delete(member)
+    else:
+        await ann.client.patch(member, json={"role": "member"})
+    # Each succeeds.
+    fields: Mapping[str, Mapping[str, object]] = {
+        "POST /v1/auth/password": {"old_password": PASSWORD},
+        "POST /v1/batch": {"operations": [{"method": "GET", "path": "/v1/me"}]},
+    }
+    if name == "POST /v1/invitations/accept":
+        cabin = (await ann.client.post("/v1/families", json={"name": "The cabin"})).json()["id"]
+        ann.take((await ann.client.post(f"/v1/families/{cabin}/token")).json())
+        made = await ann.client.post("/v1/invitations", json={"email": bob.email})
+        fields = {name: {"token": made.json()["token"]}}
+
+    row = PERSONAL[name]
+    response = await _send(bob.client, row, {"family_id": home}, **fields.get(name, {}))
+
+    assert response.status_code == row.status, response.text
 
 
 async def test_what_is_another_familys_is_not_there(
