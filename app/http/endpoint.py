@@ -37,7 +37,8 @@ class Endpoint:
             sees the thing but may not do this (a row: 403) or there is none (404). In a resource
             it is the GET of the same path, where there is one.
         when_empty: The problem when the query gives nothing and there is no `existence_check`.
-        in_family: Whether it needs a family in the context.
+        in_family: Whether it needs a family in the context. What does not is the person's own: it
+            goes on when their role in the token's family has changed.
         signed_in: Whether it needs a token.
         accepts_idempotency_key: Whether a POST may carry an `Idempotency-Key`.
         creates: Whether a PUT creates what is not there yet, or only replaces what is.
@@ -207,6 +208,7 @@ def patch(
     query: str,
     body: type[models.Patch],
     response: type[BaseModel],
+    existence_check: str | None = None,
     in_family: bool = True,
     problems: tuple[ProblemType, ...] = (),
 ) -> Endpoint:
@@ -218,6 +220,7 @@ def patch(
         query=query,
         body=body,
         response=response,
+        existence_check=existence_check,
         in_family=in_family,
         problems=problems,
     )
@@ -228,6 +231,7 @@ def delete(
     summary: str,
     *,
     query: str,
+    existence_check: str | None = None,
     in_family: bool = True,
     problems: tuple[ProblemType, ...] = (),
 ) -> Endpoint:
@@ -238,6 +242,7 @@ def delete(
         summary=summary,
         query=query,
         status=204,
+        existence_check=existence_check,
         in_family=in_family,
         problems=problems,
     )

@@ -85,8 +85,8 @@ INVALID_INVITATION = ProblemType(
     "invalid-invitation",
     403,
     "The invitation is not valid.",
-    "the invitation is unknown, expired, revoked, was used before, is for another e-mail address, "
-    "or comes from somebody who may no longer invite; which of them is not said",
+    "the invitation is unknown, expired, revoked, was used before, or comes from "
+    "somebody who may no longer invite; which of them is not said",
 )
 NOT_FOUND = ProblemType(
     "not-found",

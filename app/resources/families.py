@@ -135,16 +135,18 @@ families = Resource(
         get("/v1/members/{member_id:uuid}", "Get a member", query="get_member", response=Member),
         patch(
             "/v1/members/{member_id:uuid}",
-            "Update a member's role or name",
+            "Update a member's role or name, also a former member's",
             query="update_member",
             body=MemberPatch,
             response=Member,
+            existence_check="get_member_or_former",
             problems=(problems.LAST_OWNER,),
         ),
         delete(
             "/v1/members/{member_id:uuid}",
-            "Remove a member, or leave",
+            "Remove a member, or leave; who retired the account stays removed when it is restored",
             query="retire_member",
+            existence_check="get_member_or_former",
             problems=(problems.LAST_OWNER,),
         ),
         post(

@@ -110,7 +110,7 @@ comment on table app.invitations is
 comment on column app.invitations.user_id is
     'Who invited; it counts only while they could still invite.';
 comment on column app.invitations.email is
-    'Only an account with this address, in the form of text_key, may accept.';
+    'To whom the family hands the token; whoever has it may accept, with any account.';
 comment on column app.invitations.token_hash is
     'SHA-256 of the token, which is told once to the one who invites.';
 comment on column app.invitations.member_id is 'The user who accepted; null until then.';

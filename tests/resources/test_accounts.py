@@ -262,6 +262,32 @@ async def test_sign_out_ends_this_session_at_once_and_no_other(
     assert await _me(anybody, other) == "200"
 
 
+@pytest.mark.parametrize("change", ["another role", "removed"])
+async def test_sign_out_ends_the_session_whatever_the_family_has_changed(
+    change: str, ann: Person, bob: Person, join: Join, anybody: httpx.AsyncClient
+) -> None:
+    await join(bob, ann, "admin")
+    refresh_token = (await _sign_in(anybody, bob.email)).json()["refresh_token"]
+    bob.take((await _refresh(anybody, refresh_token)).json())
+    bob.take(
+        {
+            **(await bob.client.post(f"/v1/families/{ann.family_id}/token")).json(),
+            "refresh_token": bob.signed_in["refresh_token"],
+        }
+    )
+    path = f"/v1/members/{bob.user_id}"
+    if change == "removed":
+        await ann.client.delete(path)
+    else:
+        await ann.client.patch(path, json={"role": "member"})
+
+    response = await bob.client.post("/v1/auth/signout")
+
+    assert response.status_code == 204
+    late = await _refresh(anybody, bob.signed_in["refresh_token"])
+    assert (late.status_code, late.json()["code"]) == (401, "invalid-refresh-token")
+
+
 # Password.
 
 
@@ -431,15 +457,96 @@ async def test_nobody_gets_into_a_retired_account(
     assert all(after[table] >= number for table, number in rows.items())
 
 
-async def test_the_address_of_a_retired_account_stays_taken(
-    ann: Person, anybody: httpx.AsyncClient
+async def test_the_address_of_a_retired_account_is_free_and_leads_to_the_new_one(
+    ann: Person, bob: Person, anybody: httpx.AsyncClient, hearth: Hearth
 ) -> None:
     await ann.client.delete("/v1/me")
+    kept = await all_rows(hearth, about=ann.user_id)
+    invite = {"email": ann.email.upper()}
+    token = (await bob.client.post("/v1/invitations", json=invite)).json()["token"]
 
-    body = {"email": ann.email, "password": PASSWORD, "full_name": "Ann Again"}
-    response = await anybody.post("/v1/auth/signup", json=body)
+    body = {"email": ann.email.upper(), "password": OTHER_PASSWORD, "full_name": "Ann Again"}
+    response = await anybody.post("/v1/auth/signup", json={**body, "invitation": token})
 
-    assert response.status_code == 409
+    assert response.status_code == 201
+    assert response.json()["family_id"] == str(bob.family_id)
+    assert response.json()["user_id"] != str(ann.user_id)
+    signed_in = await _sign_in(anybody, ann.email, OTHER_PASSWORD)
+    assert signed_in.json()["user_id"] == response.json()["user_id"]
+    assert (await _sign_in(anybody, ann.email)).json()["code"] == "invalid-credentials"
+    assert (await anybody.post("/v1/auth/signup", json=body)).status_code == 409
+    assert await all_rows(hearth, about=ann.user_id) == kept
+
+
+async def test_an_account_whose_address_was_taken_meanwhile_is_not_restored(
+    ann: Person, new_person: NewPerson, as_role: AsRole, hearth: Hearth
+) -> None:
+    await ann.client.delete("/v1/me")
+    again = await new_person(email=ann.email.upper())
+    before = await all_rows(hearth)
+
+    with pytest.raises(asyncpg.UniqueViolationError, match="has another account by now") as refused:
+        await _restore(as_role, "restore_account", ann)
+
+    assert refused.value.hint == "That one has to retire before this one is restored."
+    assert refused.value.constraint_name == "users_lower_email_key"
+    assert await all_rows(hearth) == before
+    await again.client.delete("/v1/me")
+    await _restore(as_role, "restore_account", ann)
+
+
+async def test_who_is_removed_after_retiring_stays_removed_when_the_account_is_restored(
+    ann: Person, bob: Person, join: Join, new_person: NewPerson, as_role: AsRole
+) -> None:
+    carol = await new_person()
+    for person in (bob, carol):
+        await join(person, ann, "admin")
+    await bob.client.delete("/v1/me")
+    path = f"/v1/members/{bob.user_id}"
+
+    removed = await ann.client.delete(path, headers={"If-Match": '"2"'})
+    stale = await ann.client.delete(path, headers={"If-Match": '"2"'})
+    await _restore(as_role, "restore_account", bob)
+
+    assert (removed.status_code, stale.status_code) == (204, 412)
+    members = (await ann.client.get("/v1/members")).json()["items"]
+    assert {item["user_id"] for item in members} == {str(ann.user_id), str(carol.user_id)}
+    former = (await ann.client.get("/v1/members", params={"is_active": "false"})).json()["items"]
+    assert [item["user_id"] for item in former] == [str(bob.user_id)]
+
+
+async def test_who_retired_as_an_admin_comes_back_in_the_role_that_an_owner_has_given_since(
+    ann: Person, bob: Person, join: Join, as_role: AsRole
+) -> None:
+    await join(bob, ann, "admin")
+    await bob.client.delete("/v1/me")
+    path = f"/v1/members/{bob.user_id}"
+
+    changed = await ann.client.patch(path, json={"role": "member"})
+    await _restore(as_role, "restore_account", bob)
+
+    assert changed.status_code == 200
+    assert (await ann.client.get(path)).json()["role"] == "member"
+
+
+@pytest.mark.parametrize("role", ["admin", "member"])
+async def test_who_may_not_remove_an_owner_may_not_either_when_the_account_is_retired(
+    role: str, ann: Person, bob: Person, join: Join, new_person: NewPerson, hearth: Hearth
+) -> None:
+    other = await new_person()
+    await join(bob, ann, "owner")
+    await join(other, ann, role)
+    await bob.client.delete("/v1/me")
+    before = await all_rows(hearth)
+
+    path = f"/v1/members/{bob.user_id}"
+    responses = [
+        await other.client.delete(path),
+        await other.client.patch(path, json={"role": "member"}),
+    ]
+
+    assert [response.status_code for response in responses] == [403, 403]
+    assert await all_rows(hearth) == before
 
 
 async def test_a_restored_account_is_as_it_was(

@@ -236,8 +236,10 @@ async def test_who_was_removed_is_no_member_to_anybody(
     await _remove(ann, bob)
 
     assert await _members(ann) == {str(ann.user_id): "owner"}
-    assert _said(await _change(ann, bob, role="admin")) == (404, "not-found")
-    assert _said(await _remove(ann, bob)) == (404, "not-found")
+    assert _said(await ann.client.get(f"/v1/members/{bob.user_id}")) == (404, "not-found")
+    assert (await _remove(ann, bob)).status_code == 204  # and does not come back by it
+    assert (await _change(ann, bob, role="admin")).status_code == 200
+    assert await _members(ann) == {str(ann.user_id): "owner"}
 
 
 @pytest.mark.parametrize("by", ["ann", "themself"])

@@ -1,10 +1,10 @@
 -- accept_invitation: makes the user of the context a member of the family that a token invites to,
 -- and returns that family and the role.
 --
--- The token alone is not enough: it invites an address, and the account must have that address. It
--- works once, until it expires, while the family is active and while the member who invited could
--- still invite. Anything else is ZH004, always the same: no answer tells which families,
--- invitations or addresses exist.
+-- The token is what counts, and not the address of the account (docs/decisions/0015). It works
+-- once, until it expires, while the family is active and while the member who invited could still
+-- invite. Anything else is ZH004, always the same: no answer tells which families, invitations or
+-- addresses exist.
 --
 -- A former member becomes a member again, in the role of the invitation: their history hangs on the
 -- row. An active member keeps their role, and the invitation is not used up (23505).
@@ -27,7 +27,7 @@ declare
     v_user record;
     v_invitation record;
 begin
-    select u.id, u.email, u.full_name
+    select u.id, u.full_name
     into v_user
     from app.users as u
     where u.id = app.current_user_id() and u.is_active
@@ -49,7 +49,6 @@ begin
         i.token_hash = accept_invitation.token_hash
         and i.is_pending
         and i.expires_at > now()
-        and app.text_key(i.email) = app.text_key(v_user.email)
         and f.is_active
         and host.is_active
         and (host.role = 'owner' or (host.role = 'admin' and i.role <> 'owner'))

@@ -1,7 +1,9 @@
 -- restore_account: undoes retire_account, as app_ops.
 --
 -- Brings back what retired together with the account, told by the same deleted_at; a membership
--- that had ended before stays ended. Invoker: the policies of app_ops decide.
+-- that had ended before stays ended, and so does one that the family has ended since. Not if the
+-- address has another account by now: that one has to retire before. Invoker: the policies of
+-- app_ops decide.
 --
 -- requires: 0006_audit
 
@@ -24,7 +26,15 @@ begin
         return false;
     end if;
 
-    update app.users set deleted_at = null where id = restore_account.user_id;
+    begin
+        update app.users set deleted_at = null where id = restore_account.user_id;
+    exception
+        when unique_violation then
+            raise exception 'the address of this account has another account by now'
+                using errcode = 'unique_violation',
+                    constraint = 'users_lower_email_key',
+                    hint = 'That one has to retire before this one is restored.';
+    end;
 
     update app.families as f
     set deleted_at = null

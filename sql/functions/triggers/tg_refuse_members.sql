@@ -21,7 +21,8 @@ begin
     where
         app.text_key(u.email) = app.text_key(NEW.email)
         and m.family_id = NEW.family_id
-        and m.is_active;
+        and m.is_active
+        and u.is_active;
     if found then
         raise exception 'this person belongs to the family already'
             using

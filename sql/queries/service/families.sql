@@ -98,17 +98,23 @@ set
 where
     m.family_id = :family_id
     and m.user_id = :member_id
-    and m.is_active
     and (:if_match::bigint[] is null or m.row_version = any(:if_match))
 returning (select shown from app.member_json(m) as shown)::text as body, m.row_version;
 
+-- name: get_member_or_former
+select shown::text as body, m.row_version
+from app.family_memberships as m
+cross join app.member_json(m) as shown
+where m.family_id = :family_id and m.user_id = :member_id;
+
 -- name: retire_member
+-- Also who has gone already, with their account: restore_account brings back what still has the
+-- time at which the account retired, and who was removed since has another.
 update app.family_memberships as m
 set deleted_at = now()
 where
     m.family_id = :family_id
     and m.user_id = :member_id
-    and m.is_active
     and (:if_match::bigint[] is null or m.row_version = any(:if_match))
 returning 'true' as body, null::bigint as row_version;
 
