@@ -259,7 +259,7 @@ $$;
 ALTER FUNCTION app.assert_membership() OWNER TO app_owner;
 COMMENT ON FUNCTION app.assert_membership() IS 'Raises ZH001 unless user, session, family and role of the context hold right now.';
 
-CREATE FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone) RETURNS json
+CREATE FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) RETURNS json
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -272,8 +272,13 @@ begin
     into v_standing
     from app.resolve_membership(begin_session.user_id, null) as s;
 
-    insert into app.sessions (user_id, family_id, expires_at)
-    values (begin_session.user_id, v_standing.family_id, begin_session.expires_at)
+    insert into app.sessions (user_id, family_id, expires_at, network_hash)
+    values (
+        begin_session.user_id,
+        v_standing.family_id,
+        begin_session.expires_at,
+        begin_session.network_hash
+    )
     returning id into v_session_id;
 
     insert into app.refresh_tokens (token_hash, session_id)
@@ -294,8 +299,8 @@ begin
     );
 end
 $$;
-ALTER FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
-COMMENT ON FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone) IS 'Makes a session, its first refresh token and its event; for sign_up and open_session.';
+ALTER FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) OWNER TO app_auth;
+COMMENT ON FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) IS 'Makes a session, its first refresh token and its event; for sign_up and open_session.';
 
 CREATE FUNCTION app.change_password(old_hash text, new_hash text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1179,6 +1184,17 @@ $$;
 ALTER FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) OWNER TO app_owner;
 COMMENT ON FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) IS 'An invitation as every endpoint shows it.';
 
+CREATE FUNCTION app.knows_network(network_hash bytea) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    select exists (
+        select from app.sessions as s where s.network_hash = knows_network.network_hash
+    )
+$$;
+ALTER FUNCTION app.knows_network(network_hash bytea) OWNER TO app_auth;
+COMMENT ON FUNCTION app.knows_network(network_hash bytea) IS 'Whether a session began in this network and account, living or ended.';
+
 CREATE TABLE app.family_memberships (
     family_id uuid NOT NULL,
     user_id uuid NOT NULL,
@@ -1283,7 +1299,7 @@ $$;
 ALTER FUNCTION app.occurrence_of(day date, weekdays integer[]) OWNER TO app_owner;
 COMMENT ON FUNCTION app.occurrence_of(day date, weekdays integer[]) IS 'The number of the last turn of a schedule that has begun by this day.';
 
-CREATE FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) RETURNS json
+CREATE FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1300,11 +1316,16 @@ begin
     end if;
 
     return app.begin_session(
-        'signed_in', open_session.user_id, open_session.token_hash, open_session.expires_at);
+        'signed_in',
+        open_session.user_id,
+        open_session.token_hash,
+        open_session.expires_at,
+        open_session.network_hash
+    );
 end
 $$;
-ALTER FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
-COMMENT ON FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) IS 'Signs in a user whose password was checked against this hash; null if it is not current.';
+ALTER FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) OWNER TO app_auth;
+COMMENT ON FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) IS 'Signs in a user whose password was checked against this hash; null if it is not current.';
 
 CREATE FUNCTION app.own_credentials() RETURNS TABLE(user_id uuid, password_hash text)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -1911,7 +1932,7 @@ $$;
 ALTER FUNCTION app.score_json(e app.score_entries) OWNER TO app_owner;
 COMMENT ON FUNCTION app.score_json(e app.score_entries) IS 'An entry of the ledger of points as every endpoint shows it.';
 
-CREATE FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) RETURNS json
+CREATE FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
@@ -1948,11 +1969,12 @@ begin
         );
     end if;
 
-    return app.begin_session('signed_up', v_user_id, sign_up.token_hash, sign_up.expires_at);
+    return app.begin_session(
+        'signed_up', v_user_id, sign_up.token_hash, sign_up.expires_at, sign_up.network_hash);
 end
 $$;
-ALTER FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) OWNER TO app_auth;
-COMMENT ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) IS 'Makes an account, with a family of its own or an invitation to one, and signs it in.';
+ALTER FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) OWNER TO app_auth;
+COMMENT ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) IS 'Makes an account, with a family of its own or an invitation to one, and signs it in.';
 
 CREATE FUNCTION app.switch_family(family_id uuid) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2784,9 +2806,11 @@ CREATE TABLE app.sessions (
     family_id uuid,
     expires_at timestamp with time zone NOT NULL,
     revoked_at timestamp with time zone,
+    network_hash bytea,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
-    row_version bigint DEFAULT 1 NOT NULL
+    row_version bigint DEFAULT 1 NOT NULL,
+    CONSTRAINT sessions_network_hash_is_a_sha256 CHECK ((length(network_hash) = 32))
 );
 ALTER TABLE ONLY app.sessions FORCE ROW LEVEL SECURITY;
 ALTER TABLE app.sessions OWNER TO app_owner;
@@ -2795,6 +2819,8 @@ COMMENT ON COLUMN app.sessions.id IS 'Stands in the access token as sid.';
 COMMENT ON COLUMN app.sessions.family_id IS 'The family the session acts in; null when the user has none.';
 COMMENT ON COLUMN app.sessions.expires_at IS 'When the newest refresh token of the session stops working.';
 COMMENT ON COLUMN app.sessions.revoked_at IS 'When the session was ended before its time; null while it lives.';
+COMMENT ON COLUMN app.sessions.network_hash IS 'HMAC-SHA-256 of the network that it began in and the address of the account; null if unknown.';
+COMMENT ON CONSTRAINT sessions_network_hash_is_a_sha256 ON app.sessions IS 'The hash of a network has 32 bytes.';
 
 ALTER TABLE ONLY app.audit_log ATTACH PARTITION app.audit_log_default DEFAULT;
 
@@ -2943,6 +2969,7 @@ COMMENT ON INDEX app.score_entries_once_idx IS 'These points have already been a
 
 CREATE INDEX sessions_expires_at_idx ON app.sessions USING btree (expires_at);
 CREATE INDEX sessions_family_id_user_id_idx ON app.sessions USING btree (family_id, user_id);
+CREATE INDEX sessions_network_hash_idx ON app.sessions USING btree (network_hash);
 CREATE INDEX sessions_user_id_idx ON app.sessions USING btree (user_id);
 CREATE INDEX tasks_family_id_due_on_idx ON app.tasks USING btree (family_id, due_on) WHERE (due_on IS NOT NULL);
 CREATE INDEX tasks_family_id_user_id_idx ON app.tasks USING btree (family_id, user_id);
@@ -3626,7 +3653,7 @@ REVOKE ALL ON FUNCTION app.assert_membership() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.assert_membership() TO app_api;
 GRANT ALL ON FUNCTION app.assert_membership() TO app_reader;
 
-REVOKE ALL ON FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.change_password(old_hash text, new_hash text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.change_password(old_hash text, new_hash text) TO app_api;
@@ -3812,6 +3839,9 @@ GRANT ALL ON FUNCTION app.idempotent_response(idempotency_key text) TO app_api;
 REVOKE ALL ON FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.invitation_json(id uuid, user_id uuid, email text, role app.member_role, is_pending boolean, expires_at timestamp with time zone, accepted_at timestamp with time zone, member_id uuid, revoked_at timestamp with time zone, created_at timestamp with time zone, updated_at timestamp with time zone, row_version bigint) TO app_api;
 
+REVOKE ALL ON FUNCTION app.knows_network(network_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.knows_network(network_hash bytea) TO app_api;
+
 GRANT SELECT ON TABLE app.family_memberships TO app_api;
 GRANT SELECT ON TABLE app.family_memberships TO app_reader;
 GRANT SELECT ON TABLE app.family_memberships TO app_auth;
@@ -3856,8 +3886,8 @@ GRANT ALL ON FUNCTION app.new_token() TO app_api;
 REVOKE ALL ON FUNCTION app.occurrence_of(day date, weekdays integer[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.occurrence_of(day date, weekdays integer[]) TO app_api;
 
-REVOKE ALL ON FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone) TO app_api;
+REVOKE ALL ON FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) TO app_api;
 
 REVOKE ALL ON FUNCTION app.own_credentials() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.own_credentials() TO app_api;
@@ -3987,8 +4017,8 @@ GRANT INSERT(points) ON TABLE app.score_entries TO app_auth;
 REVOKE ALL ON FUNCTION app.score_json(e app.score_entries) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.score_json(e app.score_entries) TO app_api;
 
-REVOKE ALL ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone) TO app_api;
+REVOKE ALL ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.sign_up(email text, password_hash text, full_name text, family_name text, time_zone text, invitation_hash bytea, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) TO app_api;
 
 REVOKE ALL ON FUNCTION app.switch_family(family_id uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.switch_family(family_id uuid) TO app_api;
@@ -4189,3 +4219,4 @@ GRANT SELECT(expires_at) ON TABLE app.sessions TO app_ops;
 GRANT SELECT(revoked_at) ON TABLE app.sessions TO app_api;
 GRANT SELECT(revoked_at) ON TABLE app.sessions TO app_reader;
 GRANT UPDATE(revoked_at) ON TABLE app.sessions TO app_auth;
+GRANT INSERT(network_hash) ON TABLE app.sessions TO app_auth;

@@ -24,8 +24,12 @@ HOUR = timedelta(hours=1)
 
 # All networks together have so many times the attempts of one on an account, and one network so
 # many times those on all accounts: enough that nobody locks somebody else out from a single place,
-# too few to guess.
+# too few to guess. docs/decisions/0011 has all the numbers.
 TOGETHER = 10
+
+# Prefixes that count as one network, with how many times the attempts of the narrowest. A household
+# of IPv6 has a /56 or /48 of /64s (RFC 6177), and must not use up what an account has (TOGETHER).
+NETWORKS = {4: ((32, 1), (24, 4)), 6: ((64, 1), (56, 2), (48, 4))}
 
 
 @dataclass(frozen=True)
@@ -37,31 +41,42 @@ class Limit:
         subject: What is counted together. Only a keyed hash of it is stored.
         max_attempts: How many.
         period: Within how long.
+        spares_known: Whether it is for networks only from which nobody has signed in to the
+            account before: others must not be able to use it up for them.
     """
 
     rate_limit: RateLimit
     subject: str
     max_attempts: int
     period: timedelta
+    spares_known: bool = False
 
 
 def of_sign_in(request: Request, email: str) -> Sequence[Limit]:
     """Return the limits on guessing passwords: of one account from one network, and of either.
 
     In the order in which they are asked: who is refused by one does not count for those after it.
+    The first is of the narrowest network, by which `count` knows it.
     """
     limit = services(request).settings.sign_in_rate_limit
-    network = _network(request)
+    networks = _networks(request)
     return (
-        Limit("sign_in", f"{network} {email}", limit, QUARTER),
-        Limit("sign_in", network, limit * TOGETHER, QUARTER),
-        Limit("sign_in", email, limit * TOGETHER, QUARTER),
+        *(
+            Limit("sign_in", f"{network} {email}", limit * times, QUARTER, times > 1)
+            for network, times in networks
+        ),
+        *(
+            Limit("sign_in", network, limit * times * TOGETHER, QUARTER, times > 1)
+            for network, times in networks
+        ),
+        Limit("sign_in", email, limit * TOGETHER, QUARTER, spares_known=True),
     )
 
 
-def of_sign_up(request: Request) -> Limit:
-    """Return the limit on making accounts, and on asking which addresses have one."""
-    return Limit("sign_up", _network(request), services(request).settings.sign_up_rate_limit, HOUR)
+def of_sign_up(request: Request) -> Sequence[Limit]:
+    """Return the limits on making accounts, and on asking which addresses have one."""
+    limit = services(request).settings.sign_up_rate_limit
+    return [Limit("sign_up", network, limit * times, HOUR) for network, times in _networks(request)]
 
 
 def of_password_change(request: Request, session: object) -> Limit:
@@ -73,14 +88,21 @@ def of_password_change(request: Request, session: object) -> Limit:
     return Limit("password_change", str(session), limit, QUARTER)
 
 
-async def count(request: Request, *limits: Limit) -> None:
-    """Note an attempt on each subject.
+def network_hash(request: Request, email: str) -> bytes:
+    """Return what a session keeps of the network and the account it began from and in."""
+    (network, _), *_ = _networks(request)
+    return _hash(request, f"{network} {email}")
+
+
+async def count(request: Request, *limits: Limit) -> Sequence[Limit]:
+    """Note an attempt on each subject; return those on which it was noted.
 
     Raises:
         Problem: There have been too many; `Retry-After` says how long to wait, in seconds.
     """
 
-    async def work(transaction: Transaction) -> str | None:
+    async def work(transaction: Transaction) -> tuple[str | None, Sequence[Limit]]:
+        counted = []
         for limit in limits:
             values = {
                 **_subject(request, limit),
@@ -88,13 +110,18 @@ async def count(request: Request, *limits: Limit) -> None:
                 "seconds": limit.period.total_seconds(),
             }
             wait: str | None = await transaction.value("hit_rate_limit", values)
-            if wait is not None:
-                return wait
-        return None
+            if wait is None:
+                counted.append(limit)
+                continue
+            known = {"network_hash": _hash(request, limits[0].subject)}
+            if not (limit.spares_known and await transaction.value("knows_network", known)):
+                return wait, counted
+        return None, counted
 
-    wait = await services(request).database.run(None, work, request_id=request_id(request))
+    wait, counted = await services(request).database.run(None, work, request_id=request_id(request))
     if wait is not None:
         raise Problem(problems.RATE_LIMIT_EXCEEDED, headers={"Retry-After": wait})
+    return counted
 
 
 async def forgive(request: Request, *limits: Limit) -> None:
@@ -111,36 +138,38 @@ async def forgive(request: Request, *limits: Limit) -> None:
 def turn(request: Request) -> AbstractAsyncContextManager[None]:
     """Wait for a turn at hashing a password, in which the attempt is counted.
 
-    By a site's /48 of IPv6 (RFC 6177) or /24 of IPv4: with all its networks it waits in one line.
+    By the widest of its networks: all of a site wait in one line.
 
     Raises:
         Problem: Too many wait already (503); nothing was counted.
     """
-    return services(request).turns.turn(_within(request, v4=24, v6=48))
+    return services(request).turns.turn(_networks(request)[-1][0])
 
 
 def _subject(request: Request, limit: Limit) -> Mapping[str, object]:
-    secret = services(request).settings.require("jwt_secret").encode()
-    # A key of its own: nobody gets the signature of a token by trying to sign in.
-    key = hmac.digest(secret, b"hearth: attempts", hashlib.sha256)
     return {
         "rate_limit": limit.rate_limit,
-        "subject_hash": hmac.digest(key, limit.subject.encode(), hashlib.sha256),
+        "subject_hash": _hash(request, limit.subject),
     }
 
 
-def _network(request: Request) -> str:
-    # One household has a /64 of IPv6 (RFC 6177), so an address of its own for every attempt.
-    return _within(request, v4=32, v6=64)
+def _hash(request: Request, subject: str) -> bytes:
+    secret = services(request).settings.require("jwt_secret").encode()
+    # A key of its own: nobody gets the signature of a token by trying to sign in.
+    key = hmac.digest(secret, b"hearth: attempts", hashlib.sha256)
+    return hmac.digest(key, subject.encode(), hashlib.sha256)
 
 
-def _within(request: Request, *, v4: int, v6: int) -> str:
+def _networks(request: Request) -> Sequence[tuple[str, int]]:
+    """Return the networks that a request comes from, the narrowest first, with their times."""
     host = request.client.host if request.client else ""
     try:
         address = ip_address(host)
     except ValueError:
-        return host
+        return [(host, 1)]
     if isinstance(address, IPv6Address):
         address = address.ipv4_mapped or address
-    bits = v6 if isinstance(address, IPv6Address) else v4
-    return str(ip_network((address, bits), strict=False).network_address)
+    return [
+        (str(ip_network((address, length), strict=False)), times)
+        for length, times in NETWORKS[address.version]
+    ]

@@ -147,6 +147,7 @@ async def _sign_up(
         "invitation_hash": invitation,
         "token_hash": secrets.token_bytes(32),
         "expires_at": datetime.now(UTC),
+        "network_hash": None,
     }
     made = json.loads(await transaction.value("sign_up", values))
     return Context(UUID(made["user_id"]), None, UUID(made["family_id"]), MemberRole(made["role"]))

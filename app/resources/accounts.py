@@ -89,8 +89,9 @@ async def sign_up(request: HttpRequest) -> HttpResponse:
     about = (body.email, body.full_name, body.family_name or "")
     await _refuse_weak("/password", body.password, *about)
     async with rate_limits.turn(request):
-        await rate_limits.count(request, rate_limits.of_sign_up(request))
+        await rate_limits.count(request, *rate_limits.of_sign_up(request))
         password_hash = await hash_password(body.password)
+    key = await run_query(request, None, "get_email_key", {"email": body.email}, read_only=True)
     token = new_refresh_token()
     values = {
         **dict(body),
@@ -98,6 +99,7 @@ async def sign_up(request: HttpRequest) -> HttpResponse:
         "password_hash": password_hash,
         "invitation_hash": None if body.invitation is None else hash_token(body.invitation),
         **token_values(request, token),
+        "network_hash": rate_limits.network_hash(request, key),
     }
     session = await run_query(request, None, "sign_up", values)
     return signed_in(request, json.loads(session), token, status=201)

@@ -72,16 +72,19 @@ async def sign_in(request: HttpRequest) -> HttpResponse:
     # As find_credentials compares it, or each spelling that finds the account would have limits of
     # its own.
     key = await run_query(request, None, "get_email_key", {"email": body.email}, read_only=True)
-    limits = rate_limits.of_sign_in(request, key)
     token = new_refresh_token()
     who = {"email": body.email}
     async with rate_limits.turn(request):
-        await rate_limits.count(request, *limits)
+        counted = await rate_limits.count(request, *rate_limits.of_sign_in(request, key))
         credentials = await find_credentials(request, None, "find_credentials", who)
         if not await verify_password(credentials.get("password_hash"), body.password):
             raise Problem(problems.INVALID_CREDENTIALS)
-    await rate_limits.forgive(request, *limits)
-    values = {**credentials, **token_values(request, token)}
+    await rate_limits.forgive(request, *counted)
+    values = {
+        **credentials,
+        **token_values(request, token),
+        "network_hash": rate_limits.network_hash(request, key),
+    }
     session = await run_query(request, None, "open_session", values)
     if session is None:
         raise Problem(problems.INVALID_CREDENTIALS)

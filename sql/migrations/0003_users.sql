@@ -43,8 +43,8 @@ create table app.users (
 alter table app.users enable row level security;
 alter table app.users force row level security;
 
--- One active account per address, in whatever form it is written: whoever closed an account may sign
--- up anew. Serves find_credentials.
+-- One active account per address, in whatever form it is written: whoever closed an account may
+-- sign up anew. Serves find_credentials.
 create unique index users_email_key on app.users (app.text_key(email)) where is_active;
 
 -- Serves count_accounts_to_purge and purge_accounts: what is retired, the oldest first.
@@ -53,7 +53,7 @@ create index users_deleted_at_idx on app.users (deleted_at) where deleted_at is 
 comment on table app.users is
     'A person with an account. Retired by deleted_at, removed for good by a purge.';
 comment on column app.users.email is
-    'As the person wrote it, the domain in ASCII; one active account has it, in the form of text_key.';
+    'As the person wrote it, the domain in ASCII; of active accounts one has it, as text_key says.';
 comment on column app.users.time_zone is 'IANA name, such as Europe/Vienna.';
 comment on column app.users.is_notified is 'Whether the person wants notifications.';
 comment on index app.users_email_key is 'This e-mail address already has an account.';

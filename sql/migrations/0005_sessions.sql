@@ -19,6 +19,7 @@ create table app.sessions (
 
     expires_at timestamptz not null,
     revoked_at timestamptz,
+    network_hash bytea,
 
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
@@ -28,7 +29,10 @@ create table app.sessions (
     foreign key (user_id) references app.users (id) on delete cascade,
     -- A session outlives its membership: the next refresh moves it to another family.
     foreign key (family_id, user_id) references app.family_memberships (family_id, user_id)
-        on delete set null (family_id)
+        on delete set null (family_id),
+
+    constraint sessions_network_hash_is_a_sha256
+        check (length(network_hash) = 32)
 );
 alter table app.sessions enable row level security;
 alter table app.sessions force row level security;
@@ -42,6 +46,9 @@ create index sessions_family_id_user_id_idx on app.sessions (family_id, user_id)
 -- Serves count_sessions_to_purge and purge_sessions.
 create index sessions_expires_at_idx on app.sessions (expires_at);
 
+-- Serves knows_network.
+create index sessions_network_hash_idx on app.sessions (network_hash);
+
 comment on table app.sessions is 'A sign-in, from its first token to its revocation or expiry.';
 comment on column app.sessions.id is 'Stands in the access token as sid.';
 comment on column app.sessions.family_id is
@@ -50,6 +57,10 @@ comment on column app.sessions.expires_at is
     'When the newest refresh token of the session stops working.';
 comment on column app.sessions.revoked_at is
     'When the session was ended before its time; null while it lives.';
+comment on column app.sessions.network_hash is
+    'HMAC-SHA-256 of the network that it began in and the address of the account; null if unknown.';
+comment on constraint sessions_network_hash_is_a_sha256 on app.sessions is
+    'The hash of a network has 32 bytes.';
 comment on constraint sessions_user_id_fkey on app.sessions is 'The user does not exist.';
 comment on constraint sessions_family_id_user_id_fkey on app.sessions is
     'The user does not belong to this family.';

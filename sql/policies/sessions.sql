@@ -8,7 +8,7 @@
 revoke all on app.sessions from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select (id, user_id, expires_at, revoked_at) on app.sessions to app_api, app_reader;
 grant select on app.sessions to app_auth;
-grant insert (user_id, family_id, expires_at) on app.sessions to app_auth;
+grant insert (user_id, family_id, expires_at, network_hash) on app.sessions to app_auth;
 grant update (family_id, expires_at, revoked_at) on app.sessions to app_auth;
 grant select (id, user_id, expires_at), delete on app.sessions to app_ops;
 

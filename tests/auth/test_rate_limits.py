@@ -155,7 +155,8 @@ async def test_old_attempts_are_forgotten(
             await _guess(client, nobody)
 
     (left,) = await by_hand(own_hearth, "select count(*) from app.rate_limit_hits")
-    assert left["count"] == 3  # of this guess: by network and account, and by either
+    # Of this guess: by network and account, and by either; a network is an address and its /24.
+    assert left["count"] == 5
 
 
 async def test_networks_together_guess_at_one_account_no_more_than_a_hundred_times(
@@ -167,7 +168,7 @@ async def test_networks_together_guess_at_one_account_no_more_than_a_hundred_tim
             statuses = []
             for number in range(11):
                 # uvicorn believes the proxy on its own machine.
-                client.headers["X-Forwarded-For"] = f"198.51.100.{number}"
+                client.headers["X-Forwarded-For"] = f"198.51.{number}.1"
                 statuses.append((await _guess(client, ann.email)).status_code)
 
     assert statuses == [401] * 10 + [429]
@@ -187,6 +188,115 @@ async def test_a_network_of_ipv6_counts_as_one(
     assert statuses == [401, 429, 401]
 
 
+# The neighbours that count as one, and how many attempts they have on an account together, where a
+# network alone has one.
+@pytest.mark.parametrize(
+    ("neighbours", "together"),
+    [
+        ("203.0.113.{}", 4),
+        ("2001:db8:0:{:x}::1", 2),
+        ("2001:db8:0:{:x}00::1", 4),
+    ],
+    ids=["of a /24", "of a /56", "of a /48"],
+)
+async def test_neighbouring_networks_have_a_few_attempts_together(
+    neighbours: str, together: int, own_hearth: Hearth, serve: Serve, new_person: NewPerson
+) -> None:
+    with serve(own_hearth.settings(sign_in_rate_limit=1)) as url:
+        ann = await new_person(at=url)
+        async with httpx.AsyncClient(base_url=url) as client:
+            statuses = []
+            for number in range(together + 1):
+                client.headers["X-Forwarded-For"] = neighbours.format(number)
+                statuses.append((await _guess(client, ann.email)).status_code)
+
+    assert statuses == [401] * together + [429]
+
+
+async def test_a_site_with_many_networks_locks_nobody_out(
+    own_hearth: Hearth, serve: Serve, new_person: NewPerson
+) -> None:
+    with serve(own_hearth.settings()) as url:
+        ann = await new_person(at=url)
+        async with httpx.AsyncClient(base_url=url) as client:
+            statuses = []
+            for network in range(MOST):  # of one /56
+                client.headers["X-Forwarded-For"] = f"2001:db8:0:{network:x}::1"
+                statuses += await _statuses(client, ann.email, MOST)
+            client.headers["X-Forwarded-For"] = "2001:db8:1::1"
+            elsewhere = await _guess(client, ann.email, PASSWORD)
+        at_home = await _guess(ann.client, ann.email, PASSWORD)
+
+    assert (statuses.count(401), statuses.count(429)) == (2 * MOST, 8 * MOST)
+    assert [elsewhere.status_code, at_home.status_code] == [200, 200]
+
+
+async def _use_up(client: httpx.AsyncClient, email: str) -> None:
+    """Guess at an account from as many networks as it takes, where each has one attempt."""
+    for number in range(11):
+        client.headers["X-Forwarded-For"] = f"198.51.{number}.1"
+        last = await _guess(client, email)
+    assert last.status_code == 429
+
+
+async def test_a_network_that_signed_in_before_goes_on_when_others_used_up_the_account(
+    own_hearth: Hearth, serve: Serve, new_person: NewPerson
+) -> None:
+    with serve(own_hearth.settings(sign_in_rate_limit=1)) as url:
+        ann, bob = await new_person(at=url), await new_person(at=url)
+        async with httpx.AsyncClient(base_url=url) as client:
+            client.headers["X-Forwarded-For"] = "2001:db8::1"  # not where she signed up
+            await _guess(client, ann.email, PASSWORD)
+            await _use_up(client, ann.email)
+            client.headers["X-Forwarded-For"] = "2001:db8::2"
+            known = [await _guess(client, ann.email.upper(), PASSWORD) for _ in range(2)]
+            client.headers["X-Forwarded-For"] = "2001:db8:1::1"
+            unknown = await _guess(client, ann.email, PASSWORD)
+        at_home = await _guess(ann.client, ann.email, PASSWORD)
+        elsewhere = await _guess(bob.client, ann.email, PASSWORD)  # known, but of another account
+
+    assert [response.status_code for response in known] == [200, 200]
+    assert at_home.status_code == 200
+    assert [unknown.status_code, elsewhere.status_code] == [429, 429]
+
+
+async def test_who_is_known_has_as_many_attempts_as_any_network_and_forgives_nobody_elses(
+    own_hearth: Hearth, serve: Serve, new_person: NewPerson
+) -> None:
+    with serve(own_hearth.settings(sign_in_rate_limit=1)) as url:
+        ann = await new_person(at=url)
+        async with httpx.AsyncClient(base_url=url) as client:
+            await _use_up(client, ann.email)
+            right = await _guess(ann.client, ann.email, PASSWORD)
+            client.headers["X-Forwarded-For"] = "203.0.113.1"
+            others = await _guess(client, ann.email)
+        wrong = await _statuses(ann.client, ann.email, 2)
+
+    assert (right.status_code, others.status_code) == (200, 429)
+    assert wrong == [401, 429]
+
+
+async def test_a_neighbour_keeps_nobody_waiting_who_signed_in_before(
+    own_hearth: Hearth, serve: Serve, new_person: NewPerson
+) -> None:
+    with serve(own_hearth.settings(sign_in_rate_limit=1)) as url:
+        ann = await new_person(at=url)
+        async with httpx.AsyncClient(base_url=url) as client:
+            client.headers["X-Forwarded-For"] = "203.0.113.1"
+            await _guess(client, ann.email, PASSWORD)
+            for number in range(2, 50):  # at her account, and as many at others as a /24 may
+                client.headers["X-Forwarded-For"] = f"203.0.113.{number}"
+                statuses = [
+                    (await _guess(client, email)).status_code
+                    for email in (ann.email, f"{number}@example.com")
+                ]
+            client.headers["X-Forwarded-For"] = "203.0.113.1"
+            right = await _guess(client, ann.email, PASSWORD)
+
+    assert statuses == [429, 429]
+    assert right.status_code == 200
+
+
 async def test_accounts_are_made_one_after_the_other(
     own_hearth: Hearth, serve: Serve, cheap_passwords: None
 ) -> None:
@@ -202,6 +312,20 @@ async def test_accounts_are_made_one_after_the_other(
 
     assert [response.status_code for response in responses] == [201, 409, 429]
     assert 0 < int(responses[-1].headers["Retry-After"]) <= 3600
+
+
+async def test_neighbouring_networks_make_a_few_accounts_together(
+    own_hearth: Hearth, serve: Serve, cheap_passwords: None
+) -> None:
+    with serve(own_hearth.settings(sign_up_rate_limit=1)) as url:
+        async with httpx.AsyncClient(base_url=url) as client:
+            statuses = []
+            for number in range(3):
+                client.headers["X-Forwarded-For"] = f"2001:db8:0:{number}::1"
+                body = {"email": f"{uuid4()}@example.com", "password": PASSWORD, "full_name": "A"}
+                statuses.append((await client.post("/v1/auth/signup", json=body)).status_code)
+
+    assert statuses == [201, 201, 429]
 
 
 async def test_a_stolen_token_guesses_for_short_and_keeps_nobody_else_waiting(
@@ -261,7 +385,14 @@ async def test_what_is_stored_tells_nobody_who_tried(
 ) -> None:
     await _guess(anybody, ann.email)
 
-    rows = await by_hand(hearth, "select a::text as row from app.rate_limit_hits as a")
+    await _guess(anybody, ann.email, PASSWORD)
+    rows = await by_hand(
+        hearth,
+        "select a::text as row from app.rate_limit_hits as a"
+        " union all select s::text from app.sessions as s where user_id = $1"
+        " and network_hash is not null",
+        ann.user_id,
+    )
 
-    assert rows
+    assert len(rows) > 2
     assert not any(ann.email in row["row"] or "127.0.0.1" in row["row"] for row in rows)

@@ -10,13 +10,14 @@ SESSIONS = Example(
         select session_id, user_id, family_id, now() + interval '1 day' from people
     """,
     crowd="""
-        insert into app.sessions (id, user_id, family_id, expires_at, revoked_at)
+        insert into app.sessions (id, user_id, family_id, expires_at, revoked_at, network_hash)
         select
             pg_temp.id('session of ' || person || ', ', n),
             pg_temp.id('user', person),
             pg_temp.id('family', family),
             case when n > 1 then timestamptz '2020-02-02' else now() + interval '30 days' end,
-            case when n > 1 then timestamptz '2020-02-01' end
+            case when n > 1 then timestamptz '2020-02-01' end,
+            sha256(convert_to('network ' || person || ', ' || n % 3, 'UTF8'))
         from sign_ins
     """,
     leaves={

@@ -150,7 +150,7 @@ def test_each_role_does_its_work(site: Site) -> None:
     with psycopg.connect(site.url("app_api")) as api:
         signed_up = api.execute(
             "select app.sign_up('ann@example.com', '$argon2id$', 'Ann', 'The Anns', 'UTC', null,"
-            " sha256('token'), now() + interval '1 day')"
+            " sha256('token'), now() + interval '1 day', null)"
         ).fetchone()
         api.rollback()
     with psycopg.connect(site.url("app_reader")) as reader:

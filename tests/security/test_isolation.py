@@ -176,10 +176,10 @@ async def test_nobody_comes_back_whose_account_is_retired(
 # Who calls what, and what comes of it; nothing of the other family changes. An admin at home claims
 # to be an owner there (upstart), to own the other family (impostor), or to do so in the session of
 # its owner (thief).
-SIGN_UP = "app.sign_up({}, {}, 'Somebody', 'The Others', 'UTC', {}, sha256('new'), now())"
+SIGN_UP = "app.sign_up({}, {}, 'Somebody', 'The Others', 'UTC', {}, sha256('new'), now(), null)"
 GUESSED = "sha256('guessed')"  # no invitation's token, of which there are some
 ATTACKS = [
-    ("nobody", "app.sign_up(null, null, null, null, null, null, null, null)", "23502"),
+    ("nobody", "app.sign_up(null, null, null, null, null, null, null, null, null)", "23502"),
     ("nobody", SIGN_UP.format("upper('{email}')", "'$argon2id$'", "null"), "23505"),
     ("nobody", SIGN_UP.format("'x@example.com'", "'a password'", "null"), "23514"),
     ("nobody", SIGN_UP.format("'x@example.com'", "'$argon2id$'", GUESSED), "ZH004"),
@@ -191,9 +191,11 @@ ATTACKS = [
     ("thief", f"app.accept_invitation({GUESSED})", "ZH004"),
     ("nobody", "app.find_credentials(null)", "None"),
     ("nobody", "app.find_credentials('%')", "None"),
-    ("nobody", "app.open_session('{user}', null, sha256('new'), now())", "None"),
-    ("nobody", "app.open_session('{user}', 'guessed', sha256('new'), now())", "None"),
-    ("nobody", "app.open_session(null, null, null, null)", "None"),
+    ("nobody", "app.open_session('{user}', null, sha256('new'), now(), null)", "None"),
+    ("nobody", "app.open_session('{user}', 'guessed', sha256('new'), now(), null)", "None"),
+    ("nobody", "app.open_session(null, null, null, null, null)", "None"),
+    ("nobody", "app.knows_network(null)", "False"),
+    ("nobody", "app.knows_network(sha256('guessed'))", "False"),
     ("nobody", "app.refresh_session(null, null, null)", "None"),
     ("nobody", "app.refresh_session('guessed', sha256('new'), now())", "None"),
     ("nobody", "app.close_session()", "False"),

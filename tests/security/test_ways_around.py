@@ -526,7 +526,7 @@ async def test_sign_up_tells_that_an_address_is_taken_and_nothing_else(
             answer = await said(
                 intruder.root,
                 f"select app.sign_up('{address}', '$argon2id$', 'A', 'B', 'UTC', null,"
-                f" sha256('{what} {number}'), now())",
+                f" sha256('{what} {number}'), now(), null)",
             )
             answers[what].add(re.sub(r"[0-9a-f-]{36}", "…", answer))
 

@@ -818,6 +818,7 @@ where d.deptype = 'o' and d.refclassid = 'pg_authid'::regclass and d.dbid =
 -- but invitations_expires_at_idx: to purge what is old, whosever it is
 -- but invitations_token_hash_idx: whoever comes with a token does not say of which family
 -- but sessions_expires_at_idx: to purge what is old, whosever it is
+-- but sessions_network_hash_idx: who signs in stands in no family yet
 -- but sessions_pkey: a session moves from family to family
 -- but sessions_user_id_fkey: to users
 -- but sessions_user_id_idx: for that key

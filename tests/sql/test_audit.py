@@ -351,7 +351,7 @@ async def test_nobody_appends_to_the_events_but_who_makes_them_happen(
 
 SIGN_UP = (
     "select app.sign_up('ann@example.com', '$argon2id$', 'Ann', 'The Anns', 'UTC', null,"
-    " sha256('token'), now())"
+    " sha256('token'), now(), null)"
 )
 
 

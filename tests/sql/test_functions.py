@@ -571,6 +571,7 @@ async def test_only_these_columns_may_be_empty(root: asyncpg.Connection, home: H
         *(f"invitations.{name}" for name in ("accepted_at", "member_id", "revoked_at")),
         # a user may have no family, and a chain has a first link
         *("sessions.family_id", "refresh_tokens.replaces_hash"),
+        "sessions.network_hash",  # of a demonstration's, which begin in none
         # an insert has no before, a delete no after; a check tells which
         *("audit_log.before", "audit_log.after"),
         # written without a context, and not private to anybody
@@ -886,6 +887,10 @@ LIMITS: dict[str, tuple[Values, Values]] = {
     "rate_limit_hits_subject_hash_is_a_sha256": (
         [{"subject_hash": bytes(32)}],
         [{"subject_hash": bytes(size)} for size in (0, 31, 33)],
+    ),
+    "sessions_network_hash_is_a_sha256": (
+        [{"network_hash": bytes(32)}, {"network_hash": None}],
+        [{"network_hash": bytes(size)} for size in (0, 31, 33)],
     ),
     "routine_versions_version_is_at_least_1": (
         [{"routine_id": uuid4(), "version": 1}],

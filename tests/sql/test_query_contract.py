@@ -149,11 +149,15 @@ OTHERS: Mapping[str, Contract] = {
             "time_zone": str,
             "invitation_hash": bytes,
             **_TOKEN,
+            "network_hash": bytes,
         },
         Standing,
     ),
+    "knows_network": Contract({"network_hash": bytes}, Row(knows_network="bool")),
     "find_credentials": Contract({"email": str}, _CREDENTIALS),
-    "open_session": Contract({"user_id": UUID, "password_hash": str, **_TOKEN}, Standing),
+    "open_session": Contract(
+        {"user_id": UUID, "password_hash": str, **_TOKEN, "network_hash": bytes}, Standing
+    ),
     "refresh_session": Contract({**_TOKEN, "new_token_hash": bytes}, Standing),
     "close_session": Contract({}, Done),
     "own_credentials": Contract({}, _CREDENTIALS),

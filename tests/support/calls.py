@@ -25,7 +25,7 @@ OF_ENDPOINTS: Mapping[str, Endpoint] = {row.query: row for row in ENDPOINTS if r
 # Run before sign-in, or by the service for itself: no context.
 OUTSIDE = {
     *("sign_up", "find_credentials", "open_session", "refresh_session"),
-    *("get_email_key", "hit_rate_limit", "reset_rate_limit"),
+    *("get_email_key", "hit_rate_limit", "reset_rate_limit", "knows_network"),
     *("get_server", "list_constraints", "get_installed_files"),
 }
 
@@ -44,6 +44,9 @@ _NEW_TOKEN = {
     "expires_at": datetime.now(UTC) + timedelta(days=30),
 }
 
+# As in the crowd, of its reader (tests/examples/sessions.py).
+_NETWORK = {"network_hash": sha256(b"network 200000, 1").digest()}
+
 _ATTEMPT = {"rate_limit": "sign_in", "subject_hash": sha256(b"ann").digest()}
 
 _DEMO = {"is_owner": True, "days": 2, "key": "1, 1, 0"}
@@ -60,9 +63,11 @@ _GIVEN: Mapping[str, Mapping[str, object]] = {
         "time_zone": "Europe/Vienna",
         "invitation_hash": None,
         **_NEW_TOKEN,
+        **_NETWORK,
     },
     "find_credentials": {},
-    "open_session": _NEW_TOKEN,
+    "open_session": {**_NEW_TOKEN, **_NETWORK},
+    "knows_network": _NETWORK,
     "refresh_session": {
         "new_token_hash": _NEW_TOKEN["token_hash"],
         "expires_at": _NEW_TOKEN["expires_at"],

@@ -225,7 +225,7 @@ _networks = count(1)
 def _client(url: str) -> httpx.AsyncClient:
     # Everybody comes from a network of their own; uvicorn believes a proxy on its own machine.
     number = next(_networks)
-    headers = {"X-Forwarded-For": f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"}
+    headers = {"X-Forwarded-For": f"10.{number >> 8}.{number & 255}.1"}
     # Without TLS there is nothing to verify, and reading the certificates takes longer than a test.
     return httpx.AsyncClient(
         base_url=url,

@@ -11,7 +11,8 @@ create or replace function app.begin_session(
     event_type app.account_event,
     user_id uuid,
     token_hash bytea,
-    expires_at timestamptz
+    expires_at timestamptz,
+    network_hash bytea
 )
     returns json
     language plpgsql
@@ -27,8 +28,13 @@ begin
     into v_standing
     from app.resolve_membership(begin_session.user_id, null) as s;
 
-    insert into app.sessions (user_id, family_id, expires_at)
-    values (begin_session.user_id, v_standing.family_id, begin_session.expires_at)
+    insert into app.sessions (user_id, family_id, expires_at, network_hash)
+    values (
+        begin_session.user_id,
+        v_standing.family_id,
+        begin_session.expires_at,
+        begin_session.network_hash
+    )
     returning id into v_session_id;
 
     insert into app.refresh_tokens (token_hash, session_id)
@@ -50,7 +56,8 @@ begin
 end
 $$;
 
-comment on function app.begin_session(app.account_event, uuid, bytea, timestamptz) is
+comment on function app.begin_session(app.account_event, uuid, bytea, timestamptz, bytea) is
     'Makes a session, its first refresh token and its event; for sign_up and open_session.';
 
-revoke all on function app.begin_session(app.account_event, uuid, bytea, timestamptz) from public;
+revoke all on function app.begin_session(app.account_event, uuid, bytea, timestamptz, bytea)
+    from public;

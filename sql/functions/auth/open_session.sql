@@ -12,7 +12,8 @@ create or replace function app.open_session(
     user_id uuid,
     password_hash text,
     token_hash bytea,
-    expires_at timestamptz
+    expires_at timestamptz,
+    network_hash bytea
 )
     returns json
     language plpgsql
@@ -33,12 +34,17 @@ begin
     end if;
 
     return app.begin_session(
-        'signed_in', open_session.user_id, open_session.token_hash, open_session.expires_at);
+        'signed_in',
+        open_session.user_id,
+        open_session.token_hash,
+        open_session.expires_at,
+        open_session.network_hash
+    );
 end
 $$;
 
-comment on function app.open_session(uuid, text, bytea, timestamptz) is
+comment on function app.open_session(uuid, text, bytea, timestamptz, bytea) is
     'Signs in a user whose password was checked against this hash; null if it is not current.';
 
-revoke all on function app.open_session(uuid, text, bytea, timestamptz) from public;
-grant execute on function app.open_session(uuid, text, bytea, timestamptz) to app_api;
+revoke all on function app.open_session(uuid, text, bytea, timestamptz, bytea) from public;
+grant execute on function app.open_session(uuid, text, bytea, timestamptz, bytea) to app_api;

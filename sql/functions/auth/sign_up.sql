@@ -16,7 +16,8 @@ create or replace function app.sign_up(
     time_zone text,
     invitation_hash bytea,
     token_hash bytea,
-    expires_at timestamptz
+    expires_at timestamptz,
+    network_hash bytea
 )
     returns json
     language plpgsql
@@ -57,14 +58,16 @@ begin
         );
     end if;
 
-    return app.begin_session('signed_up', v_user_id, sign_up.token_hash, sign_up.expires_at);
+    return app.begin_session(
+        'signed_up', v_user_id, sign_up.token_hash, sign_up.expires_at, sign_up.network_hash);
 end
 $$;
 
-comment on function app.sign_up(text, text, text, text, text, bytea, bytea, timestamptz) is
+comment on function app.sign_up(text, text, text, text, text, bytea, bytea, timestamptz, bytea) is
     'Makes an account, with a family of its own or an invitation to one, and signs it in.';
 
-revoke all on function app.sign_up(text, text, text, text, text, bytea, bytea, timestamptz)
+revoke all on function app.sign_up(text, text, text, text, text, bytea, bytea, timestamptz, bytea)
     from public;
-grant execute on function app.sign_up(text, text, text, text, text, bytea, bytea, timestamptz)
+grant execute
+    on function app.sign_up(text, text, text, text, text, bytea, bytea, timestamptz, bytea)
     to app_api;

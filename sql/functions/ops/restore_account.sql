@@ -32,7 +32,7 @@ begin
         when unique_violation then
             raise exception 'the address of this account has another account by now'
                 using errcode = 'unique_violation',
-                    constraint = 'users_lower_email_key',
+                    constraint = 'users_email_key',
                     hint = 'That one has to retire before this one is restored.';
     end;
 

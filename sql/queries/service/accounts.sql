@@ -8,10 +8,13 @@ select app.hit_rate_limit(
 -- name: reset_rate_limit
 select app.reset_rate_limit(:rate_limit, :subject_hash, :newest::integer);
 
+-- name: knows_network
+select app.knows_network(:network_hash);
+
 -- name: sign_up
 select app.sign_up(
     :email, :password_hash, :full_name, :family_name, :time_zone, :invitation_hash, :token_hash,
-    :expires_at
+    :expires_at, :network_hash
 )::text;
 
 -- name: get_email_key
@@ -23,7 +26,9 @@ select user_id, password_hash
 from app.find_credentials(:email);
 
 -- name: open_session
-select app.open_session(:user_id, :password_hash, :token_hash, :expires_at)::text;
+select app.open_session(
+    :user_id, :password_hash, :token_hash, :expires_at, :network_hash
+)::text;
 
 -- name: refresh_session
 select app.refresh_session(:token_hash, :new_token_hash, :expires_at)::text;
