@@ -1851,7 +1851,13 @@ CREATE TABLE app.routine_versions (
     routine_id uuid NOT NULL,
     version integer NOT NULL,
     user_id uuid NOT NULL,
-    visibility app.visibility NOT NULL,
+    routine_visibility app.visibility NOT NULL,
+    saved_visibility app.visibility NOT NULL,
+    visibility app.visibility GENERATED ALWAYS AS (
+CASE
+    WHEN (saved_visibility = 'private'::app.visibility) THEN 'private'::app.visibility
+    ELSE routine_visibility
+END) STORED NOT NULL,
     author_id uuid,
     restored_version integer,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
@@ -1863,6 +1869,9 @@ ALTER TABLE ONLY app.routine_versions FORCE ROW LEVEL SECURITY;
 ALTER TABLE app.routine_versions OWNER TO app_owner;
 COMMENT ON TABLE app.routine_versions IS 'The steps of a routine, as they were saved at one time. Immutable.';
 COMMENT ON COLUMN app.routine_versions.user_id IS 'The owner of the routine, whoever saved this version.';
+COMMENT ON COLUMN app.routine_versions.routine_visibility IS 'That of the routine now.';
+COMMENT ON COLUMN app.routine_versions.saved_visibility IS 'That of the routine when this version was saved.';
+COMMENT ON COLUMN app.routine_versions.visibility IS 'Private while the routine is, and for good if it was when this version was saved.';
 COMMENT ON COLUMN app.routine_versions.author_id IS 'Who saved it; null once they are purged.';
 COMMENT ON COLUMN app.routine_versions.restored_version IS 'The version that it brought back; null where the steps were written anew.';
 COMMENT ON CONSTRAINT routine_versions_restored_version_is_an_earlier_one ON app.routine_versions IS 'A version can only restore an earlier one.';
@@ -1876,6 +1885,7 @@ CREATE FUNCTION app.routine_version_json(v app.routine_versions) RETURNS SETOF j
         select
             v.routine_id,
             v.version,
+            v.visibility,
             v.author_id,
             v.restored_version,
             v.created_at
@@ -2089,14 +2099,22 @@ CREATE FUNCTION app.tg_check_step() RETURNS trigger
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_saved_at timestamptz;
 begin
-    perform from app.routine_versions as v
+    select v.created_at
+    into v_saved_at
+    from app.routine_versions as v
     where
         v.family_id = NEW.family_id
         and v.routine_id = NEW.routine_id
-        and v.version = NEW.version
-        and v.created_at <> now();
-    if found then
+        and v.version = NEW.version;
+    if not found then
+        raise exception 'there is no such version that you see'
+            using errcode = 'insufficient_privilege';
+    end if;
+
+    if v_saved_at <> now() then
         raise exception 'a step comes with its version' using errcode = 'ZH003';
     end if;
 
@@ -2896,6 +2914,10 @@ ALTER TABLE ONLY app.routine_steps
 COMMENT ON CONSTRAINT routine_steps_pkey ON app.routine_steps IS 'This step already exists.';
 
 ALTER TABLE ONLY app.routine_versions
+    ADD CONSTRAINT routine_versions_family_id_user_id_routine_id_version_visib_key UNIQUE (family_id, user_id, routine_id, version, visibility);
+COMMENT ON CONSTRAINT routine_versions_family_id_user_id_routine_id_version_visib_key ON app.routine_versions IS 'The routine already has this version.';
+
+ALTER TABLE ONLY app.routine_versions
     ADD CONSTRAINT routine_versions_pkey PRIMARY KEY (family_id, routine_id, version);
 COMMENT ON CONSTRAINT routine_versions_pkey ON app.routine_versions IS 'This version already exists.';
 
@@ -3034,7 +3056,6 @@ CREATE TRIGGER _120_set_entered_on BEFORE INSERT OR UPDATE OF value, is_done, no
 CREATE TRIGGER _120_set_entered_on BEFORE INSERT OR UPDATE OF version ON app.routine_completions FOR EACH ROW EXECUTE FUNCTION app.tg_set_entered_on();
 CREATE TRIGGER _130_judge BEFORE INSERT OR UPDATE OF value, is_done, note ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_judge_habit_log();
 CREATE TRIGGER _150_require_visible_parent BEFORE INSERT ON app.habit_logs FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('habits', 'habit_id');
-CREATE TRIGGER _150_require_visible_parent BEFORE INSERT ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('routines', 'routine_id');
 CREATE TRIGGER _150_require_visible_parent BEFORE INSERT ON app.routine_versions FOR EACH ROW EXECUTE FUNCTION app.tg_require_visible_parent('routines', 'routine_id');
 CREATE TRIGGER _200_check_step BEFORE INSERT ON app.routine_steps FOR EACH ROW EXECUTE FUNCTION app.tg_check_step();
 CREATE TRIGGER _200_keep_an_owner BEFORE UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.tg_keep_an_owner();
@@ -3154,20 +3175,16 @@ ALTER TABLE ONLY app.routine_steps
 COMMENT ON CONSTRAINT routine_steps_family_id_habit_id_fkey ON app.routine_steps IS 'The habit does not exist.';
 
 ALTER TABLE ONLY app.routine_steps
-    ADD CONSTRAINT routine_steps_family_id_routine_id_user_id_visibility_fkey FOREIGN KEY (family_id, routine_id, user_id, visibility) REFERENCES app.routines(family_id, id, user_id, visibility) ON UPDATE CASCADE ON DELETE CASCADE;
-COMMENT ON CONSTRAINT routine_steps_family_id_routine_id_user_id_visibility_fkey ON app.routine_steps IS 'The routine does not exist, or was just shared or made private.';
-
-ALTER TABLE ONLY app.routine_steps
-    ADD CONSTRAINT routine_steps_family_id_routine_id_version_fkey FOREIGN KEY (family_id, routine_id, version) REFERENCES app.routine_versions(family_id, routine_id, version) ON DELETE CASCADE;
-COMMENT ON CONSTRAINT routine_steps_family_id_routine_id_version_fkey ON app.routine_steps IS 'The version does not exist.';
+    ADD CONSTRAINT routine_steps_family_id_user_id_routine_id_version_visibil_fkey FOREIGN KEY (family_id, user_id, routine_id, version, visibility) REFERENCES app.routine_versions(family_id, user_id, routine_id, version, visibility) ON UPDATE CASCADE ON DELETE CASCADE;
+COMMENT ON CONSTRAINT routine_steps_family_id_user_id_routine_id_version_visibil_fkey ON app.routine_steps IS 'The version does not exist, or its routine was just made private.';
 
 ALTER TABLE ONLY app.routine_versions
     ADD CONSTRAINT routine_versions_family_id_author_id_fkey FOREIGN KEY (family_id, author_id) REFERENCES app.family_memberships(family_id, user_id) ON DELETE SET NULL (author_id);
 COMMENT ON CONSTRAINT routine_versions_family_id_author_id_fkey ON app.routine_versions IS 'The user does not belong to this family.';
 
 ALTER TABLE ONLY app.routine_versions
-    ADD CONSTRAINT routine_versions_family_id_routine_id_user_id_visibility_fkey FOREIGN KEY (family_id, routine_id, user_id, visibility) REFERENCES app.routines(family_id, id, user_id, visibility) ON UPDATE CASCADE ON DELETE CASCADE;
-COMMENT ON CONSTRAINT routine_versions_family_id_routine_id_user_id_visibility_fkey ON app.routine_versions IS 'The routine does not exist, or was just shared or made private.';
+    ADD CONSTRAINT routine_versions_family_id_routine_id_user_id_routine_visi_fkey FOREIGN KEY (family_id, routine_id, user_id, routine_visibility) REFERENCES app.routines(family_id, id, user_id, visibility) ON UPDATE CASCADE ON DELETE CASCADE;
+COMMENT ON CONSTRAINT routine_versions_family_id_routine_id_user_id_routine_visi_fkey ON app.routine_versions IS 'The routine does not exist, or was just shared or made private.';
 
 ALTER TABLE ONLY app.routines
     ADD CONSTRAINT routines_family_id_id_version_fkey FOREIGN KEY (family_id, id, version) REFERENCES app.routine_versions(family_id, routine_id, version) ON DELETE RESTRICT;
@@ -3318,8 +3335,8 @@ COMMENT ON POLICY insert_own_as_admin ON app.invitations IS 'Owners into every r
 CREATE POLICY insert_own_or_admin ON app.routine_steps FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
 COMMENT ON POLICY insert_own_or_admin ON app.routine_steps IS 'Of their own routines; of shared ones also by who runs the family.';
 
-CREATE POLICY insert_own_or_admin ON app.routine_versions FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (author_id = app.current_user_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
-COMMENT ON POLICY insert_own_or_admin ON app.routine_versions IS 'In their own name: of their own routines, of shared ones also by who runs the family.';
+CREATE POLICY insert_own_or_admin ON app.routine_versions FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (author_id = app.current_user_id()) AND (saved_visibility = routine_visibility) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
+COMMENT ON POLICY insert_own_or_admin ON app.routine_versions IS 'In their own name, as visible as the routine: of their own, or shared and run by them.';
 
 CREATE POLICY insert_own_or_shared ON app.routine_completions FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()) AND ((owner_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
 COMMENT ON POLICY insert_own_or_shared ON app.routine_completions IS 'Only in their own name: of their own routines, and of those the family shares.';
@@ -3991,7 +4008,10 @@ GRANT INSERT(version) ON TABLE app.routine_versions TO app_api;
 GRANT SELECT(version) ON TABLE app.routine_versions TO app_ops;
 GRANT INSERT(user_id) ON TABLE app.routine_versions TO app_api;
 GRANT SELECT(user_id) ON TABLE app.routine_versions TO app_ops;
-GRANT INSERT(visibility) ON TABLE app.routine_versions TO app_api;
+GRANT INSERT(routine_visibility) ON TABLE app.routine_versions TO app_api;
+GRANT SELECT(routine_visibility) ON TABLE app.routine_versions TO app_ops;
+GRANT INSERT(saved_visibility) ON TABLE app.routine_versions TO app_api;
+GRANT SELECT(saved_visibility) ON TABLE app.routine_versions TO app_ops;
 GRANT SELECT(visibility) ON TABLE app.routine_versions TO app_ops;
 GRANT INSERT(author_id) ON TABLE app.routine_versions TO app_api;
 GRANT SELECT(author_id) ON TABLE app.routine_versions TO app_ops;

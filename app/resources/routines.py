@@ -108,7 +108,11 @@ class RoutineCreate(RoutineSteps):
 
 
 class RoutinePatch(Patch):
-    """What may change of a routine; its steps have versions."""
+    """What may change of a routine; its steps have versions.
+
+    To share a private one saves its steps as the next version. Versions from before stay its
+    owner's; the days on which it was done are shared with it.
+    """
 
     example = {
         "name": "After supper",
@@ -197,11 +201,12 @@ class RoutineWithSteps(Routine):
 
 
 class RoutineVersion(Response):
-    """A version of a routine, as in a list; it never changes."""
+    """A version of a routine, as in a list; its steps never change."""
 
     example = {
         "routine_id": _ROUTINE_ID,
         "version": 2,
+        "visibility": "family",
         "author_id": EXAMPLE_USER_ID,
         "restored_version": None,
         "created_at": EXAMPLE_TIME,
@@ -209,6 +214,9 @@ class RoutineVersion(Response):
 
     routine_id: UUID
     version: int
+    visibility: Visibility = Field(
+        description="private while the routine is; for good, if it was when this was saved"
+    )
     author_id: UUID | None = Field(description="who saved it; null once they are gone")
     restored_version: int | None = Field(description="which version it brought back, if any")
     created_at: datetime

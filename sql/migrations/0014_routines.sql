@@ -8,6 +8,9 @@
 -- foreign keys prove it, so that policies compare columns and need no join. When the visibility of
 -- a routine changes, the keys change it everywhere; nothing else of them changes.
 --
+-- A version that was saved while the routine was private stays its owner's when it is shared, and
+-- so do its steps. Sharing saves the steps once more, as a version that the family sees.
+--
 -- A step may name a habit or an exercise. If that is another member's private habit, the step shows
 -- its id and no more. When the habit is purged, the step stays and names nothing.
 --
@@ -80,7 +83,11 @@ create table app.routine_versions (
     routine_id uuid not null,
     version integer not null,
     user_id uuid not null,
-    visibility app.visibility not null,
+    routine_visibility app.visibility not null,
+    saved_visibility app.visibility not null,
+    visibility app.visibility not null generated always as (
+        case when saved_visibility = 'private' then 'private' else routine_visibility end
+    ) stored,
 
     author_id uuid,
     restored_version integer,
@@ -88,7 +95,9 @@ create table app.routine_versions (
     created_at timestamptz not null default now(),
 
     primary key (family_id, routine_id, version),
-    foreign key (family_id, routine_id, user_id, visibility)
+    -- What steps refer to: a version with what policies compare.
+    unique (family_id, user_id, routine_id, version, visibility),
+    foreign key (family_id, routine_id, user_id, routine_visibility)
         references app.routines (family_id, id, user_id, visibility)
         on update cascade on delete cascade,
     foreign key (family_id, author_id) references app.family_memberships (family_id, user_id)
@@ -116,12 +125,19 @@ comment on table app.routine_versions is
     'The steps of a routine, as they were saved at one time. Immutable.';
 comment on column app.routine_versions.user_id is
     'The owner of the routine, whoever saved this version.';
+comment on column app.routine_versions.routine_visibility is 'That of the routine now.';
+comment on column app.routine_versions.saved_visibility is
+    'That of the routine when this version was saved.';
+comment on column app.routine_versions.visibility is
+    'Private while the routine is, and for good if it was when this version was saved.';
 comment on column app.routine_versions.author_id is 'Who saved it; null once they are purged.';
 comment on column app.routine_versions.restored_version is
     'The version that it brought back; null where the steps were written anew.';
 comment on constraint routine_versions_pkey on app.routine_versions is
     'This version already exists.';
-comment on constraint routine_versions_family_id_routine_id_user_id_visibility_fkey
+comment on constraint routine_versions_family_id_user_id_routine_id_version_visib_key
+    on app.routine_versions is 'The routine already has this version.';
+comment on constraint routine_versions_family_id_routine_id_user_id_routine_visi_fkey
     on app.routine_versions is 'The routine does not exist, or was just shared or made private.';
 comment on constraint routine_versions_family_id_author_id_fkey on app.routine_versions is
     'The user does not belong to this family.';
@@ -149,10 +165,8 @@ create table app.routine_steps (
     created_at timestamptz not null default now(),
 
     primary key (family_id, routine_id, version, position),
-    foreign key (family_id, routine_id, version)
-        references app.routine_versions (family_id, routine_id, version) on delete cascade,
-    foreign key (family_id, routine_id, user_id, visibility)
-        references app.routines (family_id, id, user_id, visibility)
+    foreign key (family_id, user_id, routine_id, version, visibility)
+        references app.routine_versions (family_id, user_id, routine_id, version, visibility)
         on update cascade on delete cascade,
     foreign key (family_id, habit_id) references app.habits (family_id, id)
         on delete set null (habit_id),
@@ -185,10 +199,8 @@ comment on column app.routine_steps.habit_id is
 comment on column app.routine_steps.exercise_id is
     'The exercise that it is about; null without one, or once it is purged.';
 comment on constraint routine_steps_pkey on app.routine_steps is 'This step already exists.';
-comment on constraint routine_steps_family_id_routine_id_version_fkey on app.routine_steps is
-    'The version does not exist.';
-comment on constraint routine_steps_family_id_routine_id_user_id_visibility_fkey
-    on app.routine_steps is 'The routine does not exist, or was just shared or made private.';
+comment on constraint routine_steps_family_id_user_id_routine_id_version_visibil_fkey
+    on app.routine_steps is 'The version does not exist, or its routine was just made private.';
 comment on constraint routine_steps_family_id_habit_id_fkey on app.routine_steps is
     'The habit does not exist.';
 comment on constraint routine_steps_family_id_exercise_id_fkey on app.routine_steps is

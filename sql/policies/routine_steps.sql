@@ -1,11 +1,12 @@
--- routine_steps: those of the routines that one sees; made by who may change the routine.
+-- routine_steps: those of the versions that one sees; made by who may change the routine.
 --
--- What a step may name, and that it comes with its version, the trigger decides (tg_check_step).
+-- What a step may name, and that it comes with a version that its writer sees, the trigger decides
+-- (tg_check_step).
 -- Neither update nor delete is granted to anybody: steps are immutable and go with their routine.
 -- app_ops reads what policies compare, for explain_access, and nothing of the content.
 --
 -- requires: 0014_routines current_user_id current_family_id current_member_role tg_refuse_change
--- requires: tg_require_visible_parent tg_check_step tg_record_audit
+-- requires: tg_check_step tg_record_audit
 
 revoke all on app.routine_steps from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.routine_steps to app_api, app_reader;
@@ -80,11 +81,6 @@ create or replace trigger _120_refuse_truncate
     before truncate on app.routine_steps
     for each statement
     execute function app.tg_refuse_change('steps are immutable');
-
-create or replace trigger _150_require_visible_parent
-    before insert on app.routine_steps
-    for each row
-    execute function app.tg_require_visible_parent('routines', 'routine_id');
 
 create or replace trigger _200_check_step
     before insert on app.routine_steps

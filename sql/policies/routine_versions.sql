@@ -1,4 +1,5 @@
--- routine_versions: those of the routines that one sees; made by who may change the routine.
+-- routine_versions: one's own, and of shared routines what was saved while they were shared; made
+-- by who may change the routine.
 --
 -- user_id is the routine's owner, who need not be the author; the author is who acts. Neither
 -- update nor delete is granted to anybody: versions are immutable and go with their routine.
@@ -10,10 +11,14 @@
 revoke all on app.routine_versions from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.routine_versions to app_api, app_reader;
 grant insert (
-    family_id, routine_id, version, user_id, visibility, author_id, restored_version
+    family_id, routine_id, version, user_id, routine_visibility, saved_visibility, author_id,
+    restored_version
 )
     on app.routine_versions to app_api;
-grant select (family_id, routine_id, version, user_id, visibility, author_id)
+grant select (
+    family_id, routine_id, version, user_id, routine_visibility, saved_visibility, visibility,
+    author_id
+)
     on app.routine_versions to app_ops;
 
 drop policy if exists tenant_floor on app.routine_versions;
@@ -55,13 +60,14 @@ create policy insert_own_or_admin
     with check (
         family_id = app.current_family_id()
         and author_id = app.current_user_id()
+        and saved_visibility = routine_visibility
         and (
             user_id = app.current_user_id()
             or (visibility = 'family' and app.current_member_role() in ('owner', 'admin'))
         )
     );
 comment on policy insert_own_or_admin on app.routine_versions is
-    'In their own name: of their own routines, of shared ones also by who runs the family.';
+    'In their own name, as visible as the routine: of their own, or shared and run by them.';
 
 -- The cascades pass: visibility follows the routine, and a purged author is named no more.
 create or replace trigger _100_refuse_change

@@ -44,8 +44,9 @@ ROUTINES = Example(
             from generate_series(1, 7) as n
             returning *
         )
-        insert into app.routine_versions (family_id, routine_id, version, user_id, visibility)
-        select family_id, id, version, user_id, visibility from made
+        insert into app.routine_versions
+            (family_id, routine_id, version, user_id, routine_visibility, saved_visibility)
+        select family_id, id, version, user_id, visibility, visibility from made
     """,
     facts={"routine_id": "routine of {}, 1", "retired_routine_id": "routine of {}, 2"},
     variants={"list_routines": {**PAGES, "retired": {"is_active": "false"}}},
@@ -58,22 +59,35 @@ ROUTINE_VERSIONS = Example(
     private="by visibility",
     household="""
         insert into app.routine_versions
-            (family_id, routine_id, version, user_id, visibility, author_id)
-        select family_id, id, version, user_id, visibility, user_id from routines
+            (
+                family_id, routine_id, version, user_id, routine_visibility, saved_visibility,
+                author_id
+            )
+        select family_id, id, version, user_id, visibility, visibility, user_id from routines
     """,
     crowd="""
         insert into app.routine_versions (
-            family_id, routine_id, version, user_id, visibility, author_id, created_at
+            family_id, routine_id, version, user_id, routine_visibility, saved_visibility,
+            author_id, created_at
         )
         select
-            family_id, id, n, user_id, visibility, user_id, created_at + n * interval '1 second'
+            family_id, id, n, user_id, visibility, visibility, user_id,
+            created_at + n * interval '1 second'
         from app.routines, generate_series(1, version) as n
     """,
     facts={"version": 1},
     variants={
         "list_routine_versions": {"first page": {}, "deep page": {"cursor": "25"}},
     },
-    leaves={"save_routine_steps": _NEW_VERSION, "restore_routine_version": _NEW_VERSION},
+    leaves={
+        "save_routine_steps": _NEW_VERSION,
+        "restore_routine_version": _NEW_VERSION,
+        "update_routine": _NEW_VERSION,
+    },
+    unread={
+        "routine_versions_family_id_user_id_routine_id_version_visib_key": "a key, to which steps"
+        " refer; what it is asked for is found by the primary key as well",
+    },
 )
 
 ROUTINE_STEPS = Example(

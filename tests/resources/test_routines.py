@@ -113,8 +113,9 @@ async def test_the_pages_of_a_list_are_together_what_the_policy_shows(
         " (array['private', 'family']::app.visibility[])[n / 2 % 2 + 1],"
         " case when n % 3 = 0 then now() end, now() + n / 5 * interval '1 microsecond'"
         " from generate_series(1, 60) as n returning *)"
-        " insert into app.routine_versions (family_id, routine_id, version, user_id, visibility)"
-        " select family_id, id, version, user_id, visibility from made",
+        " insert into app.routine_versions"
+        " (family_id, routine_id, version, user_id, routine_visibility, saved_visibility)"
+        " select family_id, id, version, user_id, visibility, visibility from made",
         *(ann.family_id, ann.user_id, bob.user_id),
     )
     connection = await as_role("app_api", **as_role.of(ann))
@@ -483,22 +484,107 @@ async def test_who_may_do_what_to_a_routine_depends_on_its_visibility(
     assert seen == table
 
 
-async def test_a_routine_that_is_shared_later_shows_all_of_its_history(
+async def test_what_was_saved_while_a_routine_was_private_stays_its_owners(
     ann: Person, bob: Person, join: Join
 ) -> None:
-    await join(bob, ann, "member")
-    path = _path(await _make(ann, "Wash up"))
-    await _save(ann, path, "Dry up")
+    await join(bob, ann, "admin")
+    path = _path(await _make(ann, "Call the lawyer", "Wash up"))
+    await _save(ann, path, "Wash up", "Dry up")
     await ann.client.put(f"{path}/completions/{DAY}")
     hidden = await bob.client.get(f"{path}/versions/1")
 
-    await ann.client.patch(path, json={"visibility": "family"})
+    shared = (await ann.client.patch(path, json={"visibility": "family"})).json()
 
     assert hidden.status_code == 404
-    assert _titles(await _get(bob, f"{path}/versions/1")) == ["Wash up"]
-    assert _titles(await _get(bob, f"{path}/versions/2")) == ["Dry up"]
+    assert (shared["version"], shared["row_version"]) == (3, 3)
+    assert _titles(shared) == _titles(await _get(bob, path)) == ["Wash up", "Dry up"]
+    (seen,) = (await _get(bob, f"{path}/versions"))["items"]
+    assert (seen["version"], seen["visibility"], seen["restored_version"]) == (3, "family", 2)
+    assert _titles(await _get(bob, f"{path}/steps")) == ["Wash up", "Dry up"]
+    for number in (1, 2):
+        assert (await bob.client.get(f"{path}/versions/{number}")).status_code == 404
+        assert (await bob.client.post(f"{path}/versions/{number}/restore")).status_code == 404
+    own = (await _get(ann, f"{path}/versions"))["items"]
+    assert [(version["version"], version["visibility"]) for version in own] == [
+        (3, "family"),
+        (2, "private"),
+        (1, "private"),
+    ]
+    assert _titles(await _get(ann, f"{path}/versions/1")) == ["Call the lawyer", "Wash up"]
     (done,) = (await _get(bob, f"{path}/completions"))["items"]
-    assert done["user_id"] == str(ann.user_id)
+    assert (done["user_id"], done["version"]) == (str(ann.user_id), 2)
+
+
+async def test_what_was_private_stays_private_in_the_trail_when_it_is_shared_and_purged(
+    ann: Person, bob: Person, join: Join, hearth: Hearth
+) -> None:
+    await join(bob, ann, "admin")
+    routine = await _make(ann, "Call the lawyer")
+    path = _path(routine)
+    await ann.client.patch(path, json={"visibility": "family"})
+    await _save(ann, path, "Wash up")
+
+    await ann.client.delete(path)
+    await by_hand(
+        hearth,
+        "with gone as (delete from app.routines where id = $1) select",
+        routine["id"],
+    )
+
+    trail = (await bob.client.get("/v1/audit", params={"limit": 100})).json()["items"]
+    steps = [r for r in trail if r["table_name"] == "routine_steps"]
+    versions = [r for r in trail if r["table_name"] == "routine_versions"]
+    titles = [(r["action_type"], (r["before"] or r["after"])["title"]) for r in steps]
+    assert sorted(titles) == [
+        ("delete", "Call the lawyer"),  # as it was shared
+        ("delete", "Wash up"),
+        ("insert", "Call the lawyer"),
+        ("insert", "Wash up"),
+    ]
+    assert {(r["before"] or r["after"])["version"] for r in (*steps, *versions)} == {2, 3}
+
+
+async def test_a_routine_that_was_shared_and_is_not_any_more_is_its_owners_alone(
+    ann: Person, bob: Person, join: Join
+) -> None:
+    await join(bob, ann, "member")
+    path = _path(await _make(ann, "Wash up", visibility="family"))
+    await ann.client.patch(path, json={"visibility": "private"})
+    await _save(ann, path, "Call the lawyer")
+    while_private = await bob.client.get(f"{path}/versions/1")
+    own = (await _get(ann, f"{path}/versions"))["items"]
+    await _save(ann, path, "Dry up")
+
+    again = await ann.client.patch(path, json={"visibility": "family"})
+    once_more = await ann.client.patch(path, json={"visibility": "family", "points": 2})
+
+    assert while_private.status_code == 404
+    assert {version["visibility"] for version in own} == {"private"}
+    assert (again.json()["version"], once_more.json()["version"]) == (4, 4)
+    assert _titles(once_more.json()) == ["Dry up"]
+    seen = (await _get(bob, f"{path}/versions"))["items"]
+    assert [version["version"] for version in seen] == [4, 1]
+
+
+async def test_of_two_who_share_at_once_one_makes_a_version(
+    ann: Person, bob: Person, as_role: AsRole, join: Join
+) -> None:
+    await join(bob, ann, "member")
+    routine = await _make(ann, "Wash up")
+    path = _path(routine)
+    holder = await as_role("app_api", **as_role.of(ann))
+    await holder.execute("select from app.routines where id = $1 for update", routine["id"])
+    sharing = [
+        asyncio.create_task(ann.client.patch(path, json={"visibility": "family"})) for _ in range(2)
+    ]
+    await wait_until_requests_block(holder, 2)
+
+    await holder.execute("commit")
+    responses = await asyncio.gather(*sharing)
+
+    assert [(r.status_code, r.json()["version"]) for r in responses] == [(200, 2)] * 2
+    assert [_titles(await _get(bob, path))] == [["Wash up"]]
+    assert [v["version"] for v in (await _get(ann, f"{path}/versions"))["items"]] == [2, 1]
 
 
 async def test_a_version_outlives_its_author(root: asyncpg.Connection, home: Household) -> None:
@@ -507,8 +593,9 @@ async def test_a_version_outlives_its_author(root: asyncpg.Connection, home: Hou
     await root.execute(
         "with r as (update app.routines set version = 2 where id = $1 returning *)"
         " insert into app.routine_versions"
-        " (family_id, routine_id, version, user_id, visibility, author_id)"
-        " select family_id, id, version, user_id, visibility, $2 from r",
+        " (family_id, routine_id, version, user_id, routine_visibility, saved_visibility,"
+        " author_id)"
+        " select family_id, id, version, user_id, visibility, visibility, $2 from r",
         *(shared, home.users["admin"]),
     )
     await act_as(root, "none")
@@ -738,7 +825,7 @@ async def test_what_is_no_day_is_pointed_at(day: str, ann: Person) -> None:
     "statement",
     [
         "update app.routine_versions set restored_version = null",
-        "update app.routine_versions set visibility = 'family'",
+        "update app.routine_versions set saved_visibility = 'family'",
         "delete from app.routine_versions",
         "truncate app.routine_versions cascade",
         "update app.routine_steps set title = 'Never said'",
@@ -809,8 +896,10 @@ async def test_who_may_not_change_a_routine_cannot_write_its_versions_either(
     shared = row_id("shared routine", "owner")
     version = (
         "insert into app.routine_versions"
-        " (family_id, routine_id, version, user_id, visibility, author_id)"
-        f" select family_id, id, 2, {{}}, visibility, {{}} from app.routines where id = '{shared}'"
+        " (family_id, routine_id, version, user_id, routine_visibility, saved_visibility,"
+        " author_id)"
+        " select family_id, id, 2, {}, visibility, visibility, {} from app.routines"
+        f" where id = '{shared}'"
     )
     member, owner = (f"'{home.users[role]}'" for role in ("member", "owner"))
     await act_as(root, "app_api", **home.context("member"))
@@ -839,12 +928,55 @@ async def test_who_runs_the_family_writes_versions_of_what_it_shares_and_of_noth
     done = await attempt(
         root,
         "insert into app.routine_versions"
-        " (family_id, routine_id, version, user_id, visibility, author_id)"
-        " values ($1, $2, 2, $3, $4::text::app.visibility, $5)",
+        " (family_id, routine_id, version, user_id, routine_visibility, saved_visibility,"
+        " author_id)"
+        " values ($1, $2, 2, $3, $4::text::app.visibility, $4::text::app.visibility, $5)",
         *(home.family_id, routine, home.users["member"], visibility, home.users["admin"]),
     )
 
     assert done == response
+
+
+async def test_nobody_learns_how_many_steps_a_private_version_has(
+    ann: Person, bob: Person, join: Join, as_role: AsRole
+) -> None:
+    await join(bob, ann, "admin")
+    routine = await _make(ann, "Call the lawyer", "Wash up")
+    await ann.client.patch(_path(routine), json={"visibility": "family"})
+    said = []
+
+    for version, position in ((1, 1), (1, 3), (9, 1)):
+        connection = await as_role("app_api", **as_role.of(bob))
+        with pytest.raises(asyncpg.PostgresError) as refused:
+            await connection.execute(
+                "insert into app.routine_steps"
+                " (family_id, routine_id, version, position, user_id, visibility, title, minutes)"
+                " values ($1, $2, $3, $4, $5, 'family', 'Dry up', 5)",
+                *(ann.family_id, routine["id"], version, position, ann.user_id),
+            )
+        said.append((refused.value.sqlstate, str(refused.value)))
+
+    assert set(said) == {("42501", "there is no such version that you see")}
+
+
+@pytest.mark.parametrize("saved", ["private", "family"])
+async def test_a_version_says_truly_whether_it_was_saved_in_private(
+    root: asyncpg.Connection, home: Household, saved: str
+) -> None:
+    routine = row_id("private routine" if saved == "family" else "shared routine", "member")
+    await act_as(root, "app_api", **home.context("member"))
+
+    done = await attempt(
+        root,
+        "insert into app.routine_versions"
+        " (family_id, routine_id, version, user_id, routine_visibility, saved_visibility,"
+        " author_id)"
+        " select family_id, id, 2, user_id, visibility, $3::text::app.visibility, user_id"
+        " from app.routines where (family_id, id) = ($1, $2)",
+        *(home.family_id, routine, saved),
+    )
+
+    assert done == "42501"
 
 
 async def test_nobody_marks_what_they_do_not_see_at_a_prompt_either(

@@ -28,6 +28,11 @@ FAR_OFF = "2120-02-02T20:20:20Z"
 # What policies compare, beside whose a row is: the column behind it, and its values by their names.
 STATES: Mapping[str, tuple[str, Mapping[str, str | None]]] = {
     "visibility": ("visibility", {"private": "private", "shared": "family"}),
+    "routine_visibility": ("routine_visibility", {"private": "private", "shared": "family"}),
+    "saved_visibility": (
+        "saved_visibility",
+        {"saved in private": "private", "saved for all": "family"},
+    ),
     "is_active": ("deleted_at", {"active": None, "retired": LONG_AGO}),
     "expires_at": ("expires_at", {"in time": FAR_OFF, "expired": LONG_AGO}),
     "revoked_at": ("revoked_at", {"live": None, "ended": LONG_AGO}),
@@ -131,6 +136,15 @@ class Table(NamedTuple):
     def section(self) -> str:
         """Return the heading it stands under; all partitions of a table share one."""
         return f"{self.parent}, each partition" if self.parent else self.name
+
+    @property
+    def told_apart(self) -> Sequence[tuple[str, Mapping[str, str | None]]]:
+        """Return the columns behind what policies compare, with their values; none is generated."""
+        return [
+            STATES[name]
+            for name in self.compared
+            if name in STATES and STATES[name][0] not in self.generated
+        ]
 
     @property
     def written(self) -> Sequence[str]:
@@ -296,7 +310,7 @@ class Scene:
             yield f"another {column}", column, next(id_ for id_ in ids if id_ != row[column])
         if "role" in table.compared:
             yield from ((role, "role", role) for role in ROLES)
-        for column, values in (STATES[name] for name in table.compared if name in STATES):
+        for column, values in table.told_apart:
             yield from ((state, column, value) for state, value in values.items())
 
 
@@ -310,7 +324,7 @@ def states(table: Table) -> list[tuple[str, Row]]:
         )
     axes = [
         [(state, column, value) for state, value in values.items()]
-        for column, values in (STATES[name] for name in table.compared if name in STATES)
+        for column, values in table.told_apart
     ]
     return [
         (" ".join(state for state, _, _ in point), {column: value for _, column, value in point})

@@ -301,7 +301,9 @@ VALUES: dict[str, tuple[object, ...]] = {
     "is_pending": (True, False, None),
     "revoked_at": ("2030-01-01", None),
     "role": (*ROLES, None),
-    "visibility": ("private", "family", None),
+    **dict.fromkeys(
+        ("visibility", "routine_visibility", "saved_visibility"), ("private", "family", None)
+    ),
 }
 
 

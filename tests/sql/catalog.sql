@@ -905,8 +905,8 @@ where confdeltype in ('n', 'd') and 'family_id' = any(emptied_columns);
 
 -- rule: no key moves when its parent does
 -- but habit_logs_family_id_habit_id_user_id_visibility_type_fkey: is as visible as its habit
--- but routine_versions_family_id_routine_id_user_id_visibility_fkey: is as visible as its routine
--- but routine_steps_family_id_routine_id_user_id_visibility_fkey: is as visible as its routine
+-- but routine_versions_family_id_routine_id_user_id_routine_visi_fkey: knows if its routine is shared
+-- but routine_steps_family_id_user_id_routine_id_version_visibil_fkey: is as visible as its version
 -- but routine_completions_family_id_routine_id_owner_id_visibili_fkey: is as visible as its routine
 -- finds tasks_family_id_user_id_fkey1:
 --     alter table app.tasks add foreign key (family_id, user_id)

@@ -629,6 +629,7 @@ async def test_what_names_another_row_must_name_one_that_exists(
         *("account_events.user_id", "audit_log.actor_id", "audit_log.family_id"),
         # a trigger looks first: tg_require_visible_parent, tg_check_step
         *(column for (column,) in looked_at),
+        *("routine_steps.family_id", "routine_steps.routine_id"),
         *("routine_steps.habit_id", "routine_steps.exercise_id"),
         # points outlive what they were won with
         "score_entries.source_id",

@@ -17,6 +17,7 @@ as $$
         select
             v.routine_id,
             v.version,
+            v.visibility,
             v.author_id,
             v.restored_version,
             v.created_at

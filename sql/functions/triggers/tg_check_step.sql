@@ -1,7 +1,8 @@
 -- tg_check_step: a step comes with its version, and names only what its writer sees.
 --
 -- A version is complete when it is made, and immutable: nobody adds a step to it later. It and its
--- steps have the time of the same transaction.
+-- steps have the time of the same transaction. Of a version that the writer does not see the answer
+-- is that of one that is not there: its keys would tell how many steps it has.
 --
 -- A foreign key is checked without row level security, and would tell whoever guesses an id that
 -- somebody has such a habit. So this looks first, as the invoker, under their own policies. What
@@ -17,14 +18,22 @@ create or replace function app.tg_check_step()
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_saved_at timestamptz;
 begin
-    perform from app.routine_versions as v
+    select v.created_at
+    into v_saved_at
+    from app.routine_versions as v
     where
         v.family_id = NEW.family_id
         and v.routine_id = NEW.routine_id
-        and v.version = NEW.version
-        and v.created_at <> now();
-    if found then
+        and v.version = NEW.version;
+    if not found then
+        raise exception 'there is no such version that you see'
+            using errcode = 'insufficient_privilege';
+    end if;
+
+    if v_saved_at <> now() then
         raise exception 'a step comes with its version' using errcode = 'ZH003';
     end if;
 

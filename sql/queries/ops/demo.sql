@@ -262,19 +262,21 @@ with made as (
 
 saved as (
     insert into app.routine_versions as v (
-        family_id, routine_id, version, user_id, visibility, author_id
+        family_id, routine_id, version, user_id, routine_visibility, saved_visibility, author_id
     )
-    select :family_id, m.id, m.version, m.user_id, m.visibility, m.user_id
+    select :family_id, m.id, m.version, m.user_id, m.visibility, m.visibility, m.user_id
     from made as m
+    returning v.*
 )
 
 insert into app.routine_steps as s (
     family_id, routine_id, version, position, user_id, visibility, title, minutes
 )
 select
-    :family_id, m.id, m.version, row_number() over (partition by m.id order by step.position),
-    m.user_id, m.visibility, step.title, step.minutes
+    :family_id, m.id, v.version, row_number() over (partition by m.id order by step.position),
+    v.user_id, v.visibility, step.title, step.minutes
 from made as m
+inner join saved as v on v.routine_id = m.id
 inner join (
     values
         ('Morning', 1, 'Get up', 5),
@@ -294,24 +296,25 @@ with changed as (
 
 saved as (
     insert into app.routine_versions as v (
-        family_id, routine_id, version, user_id, visibility, author_id
+        family_id, routine_id, version, user_id, routine_visibility, saved_visibility, author_id
     )
-    select :family_id, c.id, c.version, c.user_id, c.visibility, :user_id
+    select :family_id, c.id, c.version, c.user_id, c.visibility, c.visibility, :user_id
     from changed as c
+    returning v.*
 )
 
 insert into app.routine_steps as s (
     family_id, routine_id, version, position, user_id, visibility, title, minutes
 )
-select :family_id, c.id, c.version, s.position, c.user_id, c.visibility, s.title, s.minutes
-from changed as c
+select :family_id, c.routine_id, c.version, s.position, c.user_id, c.visibility, s.title, s.minutes
+from saved as c
 inner join app.routine_steps as s
-    on s.family_id = :family_id and s.routine_id = c.id and s.version = c.version - 1
+    on s.family_id = :family_id and s.routine_id = c.routine_id and s.version = c.version - 1
 union all
 select
-    :family_id, c.id, c.version, c.version + 1, c.user_id, c.visibility,
+    :family_id, c.routine_id, c.version, c.version + 1, c.user_id, c.visibility,
     case c.version when 2 then 'Teeth' when 3 then 'Pack the bag' else 'Breathe' end, 3
-from changed as c;
+from saved as c;
 
 -- name: demo_routine_completions
 -- Of one's own and of what the family shares, each day in the version of its time.

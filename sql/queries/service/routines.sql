@@ -62,9 +62,11 @@ with made as (
 
 saved as (
     insert into app.routine_versions as v (
-        family_id, routine_id, version, user_id, visibility, author_id
+        family_id, routine_id, version, user_id, routine_visibility, saved_visibility, author_id
     )
-    select (r).family_id, (r).id, (r).version, (r).user_id, (r).visibility, (r).user_id
+    select
+        (r).family_id, (r).id, (r).version, (r).user_id, (r).visibility, (r).visibility,
+        (r).user_id
     from made
     returning v.*
 ),
@@ -122,28 +124,90 @@ cross join app.routine_json(r) as shown
 where r.family_id = :family_id and r.id = :routine_id and not r.is_active;
 
 -- name: update_routine
-update app.routines as r
-set
-    (name, description, visibility, points) = (
-        select n.name, n.description, n.visibility, n.points
-        from jsonb_populate_record(r, :patch::jsonb) as n
+-- What was saved while the routine was private stays its owner's: to share it is to save its steps
+-- once more, as the next version. The lock shows what others have made of it meanwhile.
+with before as materialized (
+    select r.visibility
+    from app.routines as r
+    where
+        r.family_id = :family_id
+        and r.id = :routine_id
+        and r.is_active
+        and (:if_match::bigint[] is null or r.row_version = any(:if_match))
+    for update
+),
+
+routine as (
+    update app.routines as r
+    set
+        (name, description, visibility, points, version) = (
+            select
+                n.name, n.description, n.visibility, n.points,
+                case
+                    when before.visibility = 'private' and n.visibility = 'family'
+                        then r.version + 1
+                    else r.version
+                end
+            from jsonb_populate_record(r, :patch::jsonb) as n
+        )
+    from before
+    where r.family_id = :family_id and r.id = :routine_id
+    returning
+        r, r.version, before.visibility = 'private' and r.visibility = 'family' as is_shared_now
+),
+
+shared as (
+    insert into app.routine_versions as v (
+        family_id, routine_id, version, user_id, routine_visibility, saved_visibility, author_id,
+        restored_version
     )
-where
-    r.family_id = :family_id
-    and r.id = :routine_id
-    and r.is_active
-    and (:if_match::bigint[] is null or r.row_version = any(:if_match))
-returning
-    (
-        select app.with_steps(shown, (
-            select to_json(array_agg(step order by s.position))
-            from app.routine_steps as s
-            cross join app.routine_step_json(s) as step
-            where s.family_id = :family_id and s.routine_id = r.id and s.version = r.version
-        ))
-        from app.routine_json(r) as shown
-    )::text as body,
-    r.row_version;
+    select
+        :family_id, (r).id, (r).version, (r).user_id, (r).visibility, (r).visibility, :user_id,
+        (r).version - 1
+    from routine
+    where is_shared_now
+    returning v, v.version - 1 as old_version
+),
+
+saved as (
+    insert into app.routine_steps as s (
+        family_id, routine_id, version, position, user_id, visibility, title, minutes, habit_id,
+        exercise_id
+    )
+    select
+        :family_id, (v).routine_id, (v).version, old.position, (v).user_id, (v).visibility,
+        old.title, old.minutes, old.habit_id, old.exercise_id
+    from shared
+    join app.routine_steps as old
+        on
+            old.family_id = :family_id
+            and old.routine_id = :routine_id
+            and old.version = (select shared.old_version from shared)
+    returning s
+),
+
+-- Of the new version as it was just made, or of the one that was there.
+steps as (
+    select s
+    from saved
+    union all
+    select s
+    from app.routine_steps as s
+    where
+        s.family_id = :family_id
+        and s.routine_id = :routine_id
+        and s.version = (select routine.version from routine)
+)
+
+select
+    app.with_steps(shown, (
+        select to_json(array_agg(step order by (s).position))
+        from steps
+        cross join app.routine_step_json(s) as step
+    ))::text as body,
+    (r).row_version
+from routine
+cross join app.routine_json(r) as shown;
 
 -- name: retire_routine
 update app.routines as r
@@ -203,9 +267,9 @@ with routine as (
 
 saved as (
     insert into app.routine_versions as v (
-        family_id, routine_id, version, user_id, visibility, author_id
+        family_id, routine_id, version, user_id, routine_visibility, saved_visibility, author_id
     )
-    select :family_id, r.id, r.version, r.user_id, r.visibility, :user_id
+    select :family_id, r.id, r.version, r.user_id, r.visibility, r.visibility, :user_id
     from routine as r
     returning v
 ),
@@ -303,9 +367,10 @@ with routine as (
 
 saved as (
     insert into app.routine_versions as v (
-        family_id, routine_id, version, user_id, visibility, author_id, restored_version
+        family_id, routine_id, version, user_id, routine_visibility, saved_visibility, author_id,
+        restored_version
     )
-    select :family_id, r.id, r.version, r.user_id, r.visibility, :user_id, :version
+    select :family_id, r.id, r.version, r.user_id, r.visibility, r.visibility, :user_id, :version
     from routine as r
     returning v
 ),
