@@ -150,7 +150,7 @@ declare
     v_user record;
     v_invitation record;
 begin
-    select u.id, u.email, u.full_name
+    select u.id, u.full_name
     into v_user
     from app.users as u
     where u.id = app.current_user_id() and u.is_active
@@ -172,7 +172,6 @@ begin
         i.token_hash = accept_invitation.token_hash
         and i.is_pending
         and i.expires_at > now()
-        and app.text_key(i.email) = app.text_key(v_user.email)
         and f.is_active
         and host.is_active
         and (host.role = 'owner' or (host.role = 'admin' and i.role <> 'owner'))
@@ -1539,7 +1538,15 @@ begin
         return false;
     end if;
 
-    update app.users set deleted_at = null where id = restore_account.user_id;
+    begin
+        update app.users set deleted_at = null where id = restore_account.user_id;
+    exception
+        when unique_violation then
+            raise exception 'the address of this account has another account by now'
+                using errcode = 'unique_violation',
+                    constraint = 'users_email_key',
+                    hint = 'That one has to retire before this one is restored.';
+    end;
 
     update app.families as f
     set deleted_at = null
@@ -2332,7 +2339,8 @@ begin
     where
         app.text_key(u.email) = app.text_key(NEW.email)
         and m.family_id = NEW.family_id
-        and m.is_active;
+        and m.is_active
+        and u.is_active;
     if found then
         raise exception 'this person belongs to the family already'
             using
@@ -2609,7 +2617,7 @@ CREATE TABLE app.users (
 ALTER TABLE ONLY app.users FORCE ROW LEVEL SECURITY;
 ALTER TABLE app.users OWNER TO app_owner;
 COMMENT ON TABLE app.users IS 'A person with an account. Retired by deleted_at, removed for good by a purge.';
-COMMENT ON COLUMN app.users.email IS 'As the person wrote it, the domain in ASCII; unique in the form of text_key.';
+COMMENT ON COLUMN app.users.email IS 'As the person wrote it, the domain in ASCII; of active accounts one has it, as text_key says.';
 COMMENT ON COLUMN app.users.time_zone IS 'IANA name, such as Europe/Vienna.';
 COMMENT ON COLUMN app.users.is_notified IS 'Whether the person wants notifications.';
 COMMENT ON CONSTRAINT users_email_looks_like_an_address ON app.users IS 'The e-mail address must look like name@host, without blanks or invisible characters, the host in ASCII as in xn--bcher-kva.example, and have at most 254 characters.';
@@ -2781,7 +2789,7 @@ ALTER TABLE ONLY app.invitations FORCE ROW LEVEL SECURITY;
 ALTER TABLE app.invitations OWNER TO app_owner;
 COMMENT ON TABLE app.invitations IS 'An address asked into the family. Seen by owners and admins; accepted once, within 7 days.';
 COMMENT ON COLUMN app.invitations.user_id IS 'Who invited; it counts only while they could still invite.';
-COMMENT ON COLUMN app.invitations.email IS 'Only an account with this address, in the form of text_key, may accept.';
+COMMENT ON COLUMN app.invitations.email IS 'To whom the family hands the token; whoever has it may accept, with any account.';
 COMMENT ON COLUMN app.invitations.token_hash IS 'SHA-256 of the token, which is told once to the one who invites.';
 COMMENT ON COLUMN app.invitations.member_id IS 'The user who accepted; null until then.';
 COMMENT ON COLUMN app.invitations.revoked_at IS 'When it was revoked, or replaced by a newer one; null if neither.';
@@ -3000,7 +3008,7 @@ CREATE INDEX tasks_private_today_idx ON app.tasks USING btree (family_id, user_i
 CREATE INDEX tasks_shared_idx ON app.tasks USING btree (family_id, created_at, id) WHERE (visibility = 'family'::app.visibility);
 CREATE INDEX tasks_shared_today_idx ON app.tasks USING btree (family_id, completed_at, due_on) WHERE (visibility = 'family'::app.visibility);
 CREATE INDEX users_deleted_at_idx ON app.users USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
-CREATE UNIQUE INDEX users_email_key ON app.users USING btree (app.text_key(email));
+CREATE UNIQUE INDEX users_email_key ON app.users USING btree (app.text_key(email)) WHERE is_active;
 COMMENT ON INDEX app.users_email_key IS 'This e-mail address already has an account.';
 
 ALTER INDEX app.audit_log_shared_idx ATTACH PARTITION app.audit_log_default_family_id_occurred_at_id_idx;

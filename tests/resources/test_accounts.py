@@ -489,7 +489,7 @@ async def test_an_account_whose_address_was_taken_meanwhile_is_not_restored(
         await _restore(as_role, "restore_account", ann)
 
     assert refused.value.hint == "That one has to retire before this one is restored."
-    assert refused.value.constraint_name == "users_lower_email_key"
+    assert refused.value.constraint_name == "users_email_key"
     assert await all_rows(hearth) == before
     await again.client.delete("/v1/me")
     await _restore(as_role, "restore_account", ann)
