@@ -552,10 +552,13 @@ CREATE FUNCTION app.ensure_audit_partitions(months_ahead integer) RETURNS SETOF 
     SET lock_timeout TO '2s'
     SET "TimeZone" TO 'UTC'
     SET "DateStyle" TO 'ISO, MDY'
-    AS $$
+    AS $_$
 declare
-    v_month timestamp := date_trunc('month', now() at time zone 'UTC');
+    v_now timestamp := date_trunc('month', now());
+    v_month timestamp;
+    v_months timestamp[];
     v_name text;
+    v_waits boolean;
 begin
     if months_ahead is null or months_ahead not between 0 and 120 then
         raise exception 'months_ahead must be between 0 and 120'
@@ -565,49 +568,91 @@ begin
     -- Two deployers would make the same month.
     perform pg_advisory_xact_lock(hashtextextended('app.ensure_audit_partitions', 0));
 
-    for i in 0 .. months_ahead loop
+    -- Without a month of its own, what is written now goes into the default, until we are done.
+    if to_regclass('app.audit_log_' || to_char(v_now, 'YYYY_MM')) is null then
+        lock table app.audit_log in access exclusive mode;
+    end if;
+
+    -- Policies hide rows from the owner as well, but not how much room they take.
+    v_waits := pg_relation_size('app.audit_log_default') > 0;
+
+    if v_waits then
+        alter table app.audit_log detach partition app.audit_log_default;
+        alter table app.audit_log_default no force row level security;
+
+        v_months := array(
+            select distinct date_trunc('month', d.occurred_at at time zone 'UTC')
+            from app.audit_log_default as d
+        );
+    end if;
+
+    for v_month in
+        select month
+        from unnest(v_months) as month
+        union
+        select v_now + make_interval(months => n)
+        from generate_series(0, months_ahead) as n
+        order by month
+    loop
         v_name := 'audit_log_' || to_char(v_month, 'YYYY_MM');
 
         if to_regclass('app.' || v_name) is null then
-            begin
+            execute format(
+                'create table app.%I (like app.audit_log including defaults including constraints)',
+                v_name
+            );
+            if v_month = any(v_months) then
                 execute format(
-                    'create table app.%I '
-                    '(like app.audit_log including defaults including constraints)',
+                    'insert into app.%I select * from app.audit_log_default as d '
+                    'where date_trunc(''month'', d.occurred_at at time zone ''UTC'') = $1',
                     v_name
-                );
-                execute format('alter table app.%I enable row level security', v_name);
-                execute format('alter table app.%I force row level security', v_name);
-                execute format(
-                    'create trigger _100_refuse_truncate before truncate on app.%I '
-                    'for each statement execute function app.tg_refuse_change(%L)',
-                    v_name,
-                    'the audit trail is append-only'
-                );
-                execute format(
-                    'comment on table app.%I is %L',
-                    v_name,
-                    'The audit trail of ' || to_char(v_month, 'YYYY-MM') || ' (UTC).'
-                );
-                -- Attached once it is whole: unlike `partition of`, that waits for no reader of the
-                -- trail, and so nobody who writes has to wait behind us.
-                execute format(
-                    'alter table app.audit_log attach partition app.%I '
-                    'for values from (%L) to (%L)',
-                    v_name,
-                    v_month at time zone 'UTC',
-                    (v_month + interval '1 month') at time zone 'UTC'
-                );
-                return next v_name;
-            exception
-                when check_violation then
-                    raise warning '% stays in app.audit_log_default', to_char(v_month, 'YYYY-MM');
-            end;
+                )
+                using v_month;
+            end if;
+            execute format('alter table app.%I enable row level security', v_name);
+            execute format('alter table app.%I force row level security', v_name);
+            execute format(
+                'create trigger _100_refuse_truncate before truncate on app.%I '
+                'for each statement execute function app.tg_refuse_change(%L)',
+                v_name,
+                'the audit trail is append-only'
+            );
+            execute format(
+                'comment on table app.%I is %L',
+                v_name,
+                'The audit trail of ' || to_char(v_month, 'YYYY-MM') || ' (UTC).'
+            );
+            -- Attached once it is whole: unlike `partition of`, that waits for no reader of the
+            -- trail, and so nobody who writes has to wait behind us.
+            execute format(
+                'alter table app.audit_log attach partition app.%I for values from (%L) to (%L)',
+                v_name,
+                v_month at time zone 'UTC',
+                (v_month + interval '1 month') at time zone 'UTC'
+            );
+            return next v_name;
+        elsif v_month = any(v_months) then
+            raise exception 'app.% is there; rows of its month wait in app.audit_log_default',
+                v_name
+                using errcode = 'duplicate_table';
         end if;
-
-        v_month := v_month + interval '1 month';
     end loop;
+
+    if v_waits then
+        drop table app.audit_log_default;
+        create table app.audit_log_default partition of app.audit_log default;
+        alter table app.audit_log_default enable row level security;
+        alter table app.audit_log_default force row level security;
+        create trigger _100_refuse_truncate before truncate on app.audit_log_default
+            for each statement execute function app.tg_refuse_change(
+                'the audit trail is append-only'
+            );
+        comment on table app.audit_log_default is
+            'What no month''s partition takes. Should be empty: hearth migrate makes the months '
+            'ahead.';
+    end if;
 end
-$$;
+$_$;
 ALTER FUNCTION app.ensure_audit_partitions(months_ahead integer) OWNER TO app_owner;
 COMMENT ON FUNCTION app.ensure_audit_partitions(months_ahead integer) IS 'Makes the missing months of the audit trail, from this one on; returns those it made.';
 

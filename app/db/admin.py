@@ -34,16 +34,17 @@ class Admin:
 
     @asynccontextmanager
     async def transaction(
-        self, role: Literal["app_ops", "app_api"] = "app_ops"
+        self, role: Literal["app_ops", "app_api"] | None = "app_ops"
     ) -> AsyncIterator[Transaction]:
-        """Open a transaction in a role, and commit it at the end of the block.
+        """Open a transaction in a role, or as the login, and commit it at the end of the block.
 
         Raises:
             BusyError: A lock was not to be had in time.
             DatabaseError: The server is gone, or refuses.
         """
         try:
-            await self._connection.execute(f"BEGIN; {pins('SET LOCAL')} SET LOCAL ROLE {role}")
+            become = f" SET LOCAL ROLE {role}" if role else ""
+            await self._connection.execute(f"BEGIN; {pins('SET LOCAL')}{become}")
             # Nobody reads a log here: whoever gave the command sees how long it takes.
             yield Transaction(self._connection, slow=inf)
             await self._connection.execute("COMMIT")

@@ -69,6 +69,30 @@ def test_status_names_what_differs_and_exits_with_3(own_hearth: Hearth) -> None:
     assert [(item["kind"], item["name"]) for item in report["items"]] == [("policy", "tasks")]
 
 
+def test_rows_without_a_month_are_told_and_moved(own_hearth: Hearth) -> None:
+    with psycopg.connect(own_hearth.superuser_url) as connection:
+        connection.execute(
+            "insert into app.audit_log (family_id, action_type, table_name, row_key, after)"
+            " values (app.new_id(), 'insert', 'tasks', '{}', '{}')"
+        )
+
+    told = _hearth("status", hearth=own_hearth)
+    parsed = _hearth("status", "--json", hearth=own_hearth)
+    moved = _hearth("migrate", hearth=own_hearth)
+    after = _hearth("status", "--json", hearth=own_hearth)
+
+    assert (told.returncode, parsed.returncode) == (3, 3)
+    assert "rows of the audit trail have no month of their own; run: hearth migrate" in told.stdout
+    trail = {"has_waiting_rows": True, "months_ahead": 0}
+    assert json.loads(parsed.stdout)["audit_trail"] == trail
+    assert "created 13 partitions" in moved.stdout
+    assert json.loads(after.stdout)["audit_trail"] == {
+        "has_waiting_rows": False,
+        "months_ahead": 12,
+    }
+    assert after.returncode == 0
+
+
 def test_migrate_mends_and_a_second_run_finds_nothing_to_do(own_hearth: Hearth) -> None:
     with psycopg.connect(own_hearth.superuser_url) as connection:
         connection.execute("drop policy tenant_floor on app.tasks")

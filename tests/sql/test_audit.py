@@ -1,5 +1,6 @@
 """The trail: what it says, who reads it, that nobody changes it, and its months."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -11,7 +12,7 @@ import asyncpg
 import pytest
 
 from tests.examples import EXAMPLE_OF
-from tests.support.fixtures import AsRole, Hearth, Person
+from tests.support.fixtures import AsRole, Hearth, Person, wait_until_blocked
 from tests.support.households import RUNTIME, Household, act_as, attempt, row_id
 
 NOW_MONTH = "date_trunc('month', now() at time zone 'UTC')"
@@ -355,6 +356,22 @@ SIGN_UP = (
 )
 
 
+# What the default partition is, all that a new one has to have again.
+SHAPE = """
+    select c.relrowsecurity, c.relforcerowsecurity, c.relowner::regrole::text, c.relacl::text,
+        obj_description(c.oid, 'pg_class'),
+        array(
+            select pg_get_triggerdef(t.oid)
+            from pg_trigger as t where t.tgrelid = c.oid order by t.tgname
+        ),
+        array(
+            select pg_get_indexdef(i.indexrelid)
+            from pg_index as i where i.indrelid = c.oid order by i.indexrelid::regclass::text
+        )
+    from pg_class as c where c.oid = 'app.audit_log_default'::regclass
+"""
+
+
 async def months(connection: asyncpg.Connection, first: int, last: int) -> list[str]:
     """Return the names of partitions, counted from this month."""
     query = (
@@ -378,15 +395,62 @@ async def used(connection: asyncpg.Connection) -> set[str]:
     return {name.removeprefix("app.") for (name,) in rows}
 
 
-async def test_a_month_without_a_partition_goes_into_the_default_and_stays_there(
+async def test_rows_for_which_there_was_no_month_move_into_one(
+    own_hearth: Hearth, as_role: AsRole
+) -> None:
+    root = await asyncpg.connect(own_hearth.superuser_url)
+    connection = await as_role.on(own_hearth)("app_api")
+    await connection.execute(SIGN_UP)
+    assert await used(connection) == {"audit_log_default"}
+    await connection.execute("commit")
+    await root.execute(
+        "insert into app.audit_log"
+        " (family_id, action_type, table_name, row_key, after, occurred_at)"
+        f" select $1, 'insert', 'tasks', '{{}}', '{{}}', {NOW_MONTH} + make_interval(days => n)"
+        " from generate_series(-100, -10, 10) as n",
+        uuid4(),
+    )
+    everything = "select array_agg(to_jsonb(l) order by l.id) from app.audit_log as l"
+    before, shape = await root.fetchval(everything), await root.fetch(SHAPE)
+
+    await connection.execute("begin")
+    made = await ensure_months(connection, 2)
+    await connection.execute("commit")
+
+    assert set(made) >= {*await months(connection, 0, 2), *await months(connection, -3, -1)}
+    assert await root.fetchval(everything) == before
+    assert await root.fetch("select from only app.audit_log_default") == []
+    assert await root.fetch(SHAPE) == shape
+    await root.close()
+
+
+async def test_rows_whose_month_was_taken_off_the_trail_are_not_lost(
     own_hearth: Hearth, as_role: AsRole
 ) -> None:
     connection = await as_role.on(own_hearth)("app_api")
     await connection.execute(SIGN_UP)
+    (month,) = await months(connection, 0, 0)
+    await connection.execute("set local role app_owner")
+    await connection.execute(f"create table app.{month} ()")
 
-    assert await used(connection) == {"audit_log_default"}
-    assert await ensure_months(connection, 2) == await months(connection, 1, 2)
-    assert await used(connection) == {"audit_log_default"}
+    with pytest.raises(asyncpg.DuplicateTableError):
+        await ensure_months(connection, 0)
+
+
+async def test_who_writes_while_rows_are_moved_waits_and_then_has_a_month(
+    own_hearth: Hearth, as_role: AsRole
+) -> None:
+    deployer = await as_role.on(own_hearth)("app_ops")
+    await deployer.execute("select app.ensure_audit_partitions(0)")
+    writer = await as_role.on(own_hearth)("app_api")
+    pid = writer.get_server_pid()
+
+    writing = asyncio.create_task(writer.execute(SIGN_UP))
+    await wait_until_blocked(deployer, pid)
+    await deployer.execute("commit")
+    await writing
+
+    assert await used(writer) == set(await months(writer, 0, 0))
 
 
 async def test_a_month_with_a_partition_goes_there(own_hearth: Hearth, as_role: AsRole) -> None:

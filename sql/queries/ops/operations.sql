@@ -3,6 +3,22 @@
 -- name: ensure_audit_partitions
 select made from app.ensure_audit_partitions(:months_ahead::integer) as made;
 
+-- name: get_audit_months
+-- How many months after this one have a partition, and whether rows wait for one of their own. Any
+-- login may ask.
+select
+    bool_or(c.relname = 'audit_log_default' and pg_relation_size(c.oid) > 0) as has_waiting_rows,
+    count(*) filter (
+        where
+            c.relname <> 'audit_log_default'
+            and c.relname > 'audit_log_' || to_char(now(), 'YYYY_MM')
+    ) as months_ahead
+from pg_catalog.pg_inherits as i
+inner join pg_catalog.pg_class as c on c.oid = i.inhrelid
+inner join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+inner join pg_catalog.pg_class as p on p.oid = i.inhparent
+where n.nspname = 'app' and p.relname = 'audit_log';
+
 -- name: find_contexts
 select u.id as user_id, f.id as family_id, f.name as family_name, m.role::text as role
 from app.users as u
