@@ -236,8 +236,12 @@ class HabitLog(Versioned):
 class HabitStats(Response):
     """What the days of a habit come to.
 
-    Streaks are of the whole life of the habit, in turns: scheduled days, or weeks. The rest is of
-    the period, as far as the habit lived; today is due when it is done, for it is not over.
+    A habit has turns: each of its weekdays, or each week from Monday to Sunday, done when
+    `times_per_week` of its days are. A turn is in the period of its last day, and counts if it is
+    over, or done. One that is still running, the week in which the habit began after its Monday,
+    and one with a day on which the habit was retired count only once they are done: until then they
+    are not due and break no streak. Streaks are of the whole life of the habit, the rest is of the
+    period.
     """
 
     example = {
@@ -256,11 +260,11 @@ class HabitStats(Response):
     last_on: date
     current_streak: int = Field(description="turns done in a row until now")
     longest_streak: int = Field(description="turns done in a row, at most")
-    due: float = Field(description="days that were due; of weeks that are cut, in proportion")
-    done: float = Field(description="of these, how many were done")
+    due: int = Field(description="days that the turns of the period ask for")
+    done: int = Field(description="of these, how many were done")
     completion_rate: float | None = Field(description="done by due; null where nothing was due")
-    sum: float | None = Field(description="of all values; null without any")
-    mean: float | None = Field(description="of all values; null without any")
+    sum: float | None = Field(description="of every value of the period; null without any")
+    mean: float | None = Field(description="of every value of the period; null without any")
 
 
 habits = Resource(

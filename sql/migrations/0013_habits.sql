@@ -5,7 +5,8 @@
 -- which type. When the visibility of a habit changes, the key changes it in the logs.
 --
 -- A log keeps the target of its day, so a later target does not judge it again. The schedule has no
--- history: the current one holds for every day.
+-- history: the current one holds for every day. That a habit was retired is kept, for nobody misses
+-- a day on which there was nothing to do.
 --
 -- depends: 0012_exercises
 
@@ -30,6 +31,7 @@ create table app.habits (
     times_per_week integer,
     points integer not null default 1,
     visibility app.visibility not null default 'private',
+    retired_days datemultirange not null default '{}',
 
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
@@ -97,6 +99,9 @@ comment on column app.habits.weekdays is
 comment on column app.habits.times_per_week is
     'On how many days of a week, Monday to Sunday, it is due; null if it is due on weekdays.';
 comment on column app.habits.points is 'For each day on which it is done.';
+comment on column app.habits.retired_days is
+    'The days on which it was retired, in the family''s time zone; those since deleted_at are added'
+    ' when it is restored.';
 comment on constraint habits_family_id_user_id_fkey on app.habits is
     'The user does not belong to this family.';
 comment on constraint habits_name_is_1_to_100_characters on app.habits is

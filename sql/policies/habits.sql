@@ -3,11 +3,12 @@
 -- A habit is its owner's: others look on. Who runs the family may also retire and restore a shared
 -- one, which is an update of deleted_at; that they change nothing else is the trigger's business
 -- (_200_refuse_others). family_id, user_id and type cannot be updated: a habit changes neither
--- hands nor its nature. Nobody who signs in deletes one. app_ops reads what policies compare, for
--- explain_access, and nothing of the content, and purges what has been retired.
+-- hands nor its nature. retired_days is the database's to write. Nobody who signs in deletes one.
+-- app_ops reads what policies compare, for explain_access, and nothing of the content, and purges
+-- what has been retired.
 --
 -- requires: 0013_habits current_user_id current_family_id current_member_role tg_touch
--- requires: tg_refuse_change
+-- requires: tg_refuse_change tg_add_retired_days
 -- requires: tg_record_audit
 
 revoke all on app.habits from app_api, app_reader, app_auth, app_audit, app_ops;
@@ -115,6 +116,12 @@ create or replace trigger _110_refuse_truncate
     before truncate on app.habits
     for each statement
     execute function app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+
+create or replace trigger _120_add_retired_days
+    before update on app.habits
+    for each row
+    when (OLD.deleted_at is not null and NEW.deleted_at is null)
+    execute function app.tg_add_retired_days();
 
 -- Whoever runs the family retires and restores a shared habit. A policy cannot see which columns
 -- change; a trigger can.

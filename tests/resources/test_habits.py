@@ -3,13 +3,13 @@
 import asyncio
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from fractions import Fraction
-from itertools import groupby
 from math import floor
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import asyncpg
@@ -205,6 +205,84 @@ async def test_a_retired_habit_is_gone_with_all_below_it_until_it_is_restored(
     assert restored.json() == (await ann.client.get(_path(habit))).json()
     assert _said(again) == (404, "not-found")
     assert (await ann.client.get(_path(habit, f"/logs/{SUNDAY}"))).json() == log
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "UTC", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize(
+    ("changes", "stretches"),
+    [
+        ("deleted_at = null", ()),
+        ("deleted_at = now()", ()),
+        ("deleted_at = now(); deleted_at = deleted_at", ()),
+        ("deleted_at = now(); deleted_at = null", ((0, 0),)),
+        ("deleted_at = now() - interval '2 days'; deleted_at = null", ((2, 0),)),
+        # Days add up.
+        (
+            "deleted_at = now() - interval '3 days'; deleted_at = null;"
+            " deleted_at = now(); deleted_at = null",
+            ((3, 0),),
+        ),
+        # Whatever was said of the moment, it is one of the habit's life.
+        ("deleted_at = '-infinity'; deleted_at = null", ((5, 0),)),
+        ("deleted_at = 'infinity'; deleted_at = null", ((0, 0),)),
+    ],
+)
+async def test_a_restored_habit_keeps_on_which_days_of_the_family_it_was_retired(
+    root: asyncpg.Connection,
+    home: Household,
+    zone: str,
+    changes: str,
+    stretches: tuple[tuple[int, int], ...],
+) -> None:
+    await root.execute("update app.families set time_zone = $2 where id = $1", home.family_id, zone)
+    today = (await root.fetchval("select now()")).astimezone(ZoneInfo(zone)).date()
+
+    habit_id = await root.fetchval(
+        "insert into app.habits (family_id, user_id, name, type, times_per_week, created_at)"
+        " values ($1, $2, 'Read', 'boolean', 3, now() - interval '5 days') returning id",
+        *(home.family_id, home.users["member"]),
+    )
+    await act_as(root, "app_api", **home.context("member"))
+
+    for change in changes.split("; "):
+        retired_days = await root.fetchval(
+            f"update app.habits set {change} where id = $1 returning retired_days::text", habit_id
+        )
+
+    ranges = [
+        f"[{today - timedelta(days=since)},{today - timedelta(days=until - 1)})"
+        for since, until in stretches
+    ]
+    assert retired_days == f"{{{','.join(ranges)}}}"
+
+
+async def test_retired_days_before_others_stay_and_are_the_databases_to_write(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    await act_as(root, "none")
+    mine = "user_id = app.current_user_id() and deleted_at is null"
+    await root.execute("update app.habits set retired_days = '{[2020-01-01,2020-01-03]}'")
+    await act_as(root, "app_api", **home.context("member"))
+
+    refused = await attempt(root, f"update app.habits set retired_days = '{{}}' where {mine}")
+    habit_id = await root.fetchval(
+        f"update app.habits set deleted_at = now() where {mine} returning id"
+    )
+    days = await root.fetchval(
+        "update app.habits set deleted_at = null where id = $1 returning retired_days::text",
+        habit_id,
+    )
+    await act_as(root, "none")
+    told = await root.fetchrow(
+        "select before ->> 'retired_days', after ->> 'retired_days' from app.audit_log"
+        " where row_key ->> 'id' = $1::text order by id desc limit 1",
+        str(habit_id),
+    )
+
+    assert refused == "42501"
+    assert days.startswith("{[2020-01-01,2020-01-04),[")
+    assert told is not None
+    assert tuple(told) == ("{[2020-01-01,2020-01-04)}", days)
 
 
 WHO_MAY_DO_WHAT = """
@@ -649,6 +727,81 @@ async def test_what_two_weeks_come_to(ann: Person) -> None:
     }
 
 
+async def _retire(hearth: Hearth, habit: Mapping[str, Any], moment: str) -> None:
+    """Have a habit, made in 2020, retired since a moment; no trigger sees it."""
+    connection = await asyncpg.connect(hearth.superuser_url)
+    await connection.execute("set session_replication_role = replica")
+    await connection.execute(
+        "update app.habits set created_at = '2020-01-01', deleted_at = $2::text::timestamptz"
+        " where id = $1",
+        *(UUID(habit["id"]), moment),
+    )
+    await connection.close()
+
+
+async def _stats_of(
+    person: Person, habit: Mapping[str, Any], first: object, last: object
+) -> dict[str, Any]:
+    params = {"from": str(first), "to": str(last)}
+    response = await person.client.get(_path(habit, "/stats"), params=params)
+    assert response.status_code == 200, response.text
+    return dict(response.json())
+
+
+async def test_weeks_that_a_period_cuts_are_whole(ann: Person) -> None:
+    habit = await _make(ann, times_per_week=3)
+    monday = date(2026, 3, 2)
+    for day in range(0, 56, 7):
+        for n in range(3):
+            await _log(ann, habit, monday + timedelta(days=day + n))
+
+    told = [
+        await _stats_of(ann, habit, last - timedelta(days=29), last)
+        for last in _days(date(2026, 4, 13), date(2026, 4, 19))
+    ]
+
+    assert [stats["completion_rate"] for stats in told] == [1.0] * 7
+    # Thirty days have four Sundays, or five.
+    assert [(stats["due"], stats["done"]) for stats in told] == [
+        *((15, 15), *[(12, 12)] * 5, (15, 15))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "streak"), [({"times_per_week": 3}, 2), ({"weekdays": [1, 2, 3]}, 6)]
+)
+async def test_weeks_in_which_a_habit_was_retired_are_not_missed(
+    ann: Person, hearth: Hearth, schedule: dict[str, object], streak: int
+) -> None:
+    habit = await _make(ann, **schedule)
+    ((today,),) = await by_hand(hearth, "select (now() at time zone 'UTC')::date")
+    monday = today - timedelta(days=today.weekday() + 21)
+    for day in (-14, -13, -12, -7, -6, -5):
+        await _log(ann, habit, monday + timedelta(days=day))
+    await _retire(hearth, habit, f"{monday} 12:00+00")
+
+    restored = await ann.client.post(_path(habit, "/restore"))
+    stats = await _stats_of(ann, habit, monday - timedelta(days=14), today)
+
+    assert restored.status_code == 200
+    assert (stats["current_streak"], stats["longest_streak"]) == (streak, streak)
+    assert (stats["due"], stats["done"], stats["completion_rate"]) == (6, 6, 1)
+
+
+async def test_a_first_week_begun_on_a_saturday_is_in_neither_rate_nor_streak(ann: Person) -> None:
+    habit = await _make(ann, times_per_week=3)
+    for day in (7, 8, 9, 10, 11, 16, 17, 18):  # Saturday the 7th of March, and two weeks
+        await _log(ann, habit, f"2026-03-{day:02}")
+
+    stats = await _stats_of(ann, habit, "2026-03-01", "2026-03-22")
+    begun_on_monday = await _make(ann, times_per_week=3)
+    await _log(ann, begun_on_monday, "2026-03-02")
+    missed = await _stats_of(ann, begun_on_monday, "2026-03-01", "2026-03-08")
+
+    assert (stats["due"], stats["done"], stats["longest_streak"]) == (6, 6, 2)
+    assert (missed["due"], missed["done"], missed["longest_streak"]) == (3, 1, 0)
+
+
 async def test_the_default_is_the_last_thirty_days_of_the_family(
     new_person: NewPerson, hearth: Hearth
 ) -> None:
@@ -709,6 +862,7 @@ class History:
     times_per_week: int | None
     done: Mapping[date, bool]
     values: Mapping[date, Fraction]
+    retired: Sequence[tuple[date, date]]
 
 
 def _days(first: date, last: date) -> Iterator[date]:
@@ -717,22 +871,16 @@ def _days(first: date, last: date) -> Iterator[date]:
         first += timedelta(days=1)
 
 
-def _monday(day: date) -> date:
-    return day - timedelta(days=day.weekday())
-
-
-def _turns(history: History, first: date, today: date) -> Iterator[bool | None]:
-    """Yield whether each turn was done; `None` for one that may still be."""
-    if history.weekdays is not None:
-        for day in _days(first, today):
-            if day.isoweekday() in history.weekdays:
-                yield history.done.get(day, False) or (None if day == today else False)
+def _turns(history: History, first: date, last: date) -> Iterator[list[date]]:
+    """Yield the days of each turn that has one from the first to the last."""
+    if history.weekdays is None:
+        monday = first - timedelta(days=first.weekday())
+        for week in range((last - monday).days // 7 + 1):
+            yield [monday + timedelta(days=7 * week + n) for n in range(7)]
         return
-    for monday, days in groupby(_days(_monday(first), today), key=_monday):
-        done = sum(history.done.get(day, False) for day in days)
-        assert history.times_per_week is not None
-        is_running = monday == _monday(today)
-        yield done >= history.times_per_week or (None if is_running else False)
+    for day in _days(first, last):
+        if day.isoweekday() in history.weekdays:
+            yield [day]
 
 
 def _rounded(number: Fraction, digits: int) -> float:
@@ -741,33 +889,33 @@ def _rounded(number: Fraction, digits: int) -> float:
 
 
 def _stats(history: History, today: date, first: date, last: date) -> dict[str, Any]:
-    """Work out what the query should say, by going through the days one by one."""
-    born = min([history.made_on, *(day for day in history.done if day <= today)])
-    run = longest = 0
-    for is_done in _turns(history, born, today):
-        run = run + 1 if is_done else run if is_done is None else 0
+    """Work out what the query should say, by going through the turns one by one."""
+    logged = {day: is_done for day, is_done in history.done.items() if day <= today}
+    began_on = min([history.made_on, *logged])
+    retired = {day for stretch in history.retired for day in _days(*stretch)}
+    asked = history.times_per_week or 1
+    due = done = run = longest = 0
+    for turn in _turns(history, began_on, today):
+        did = min(asked, sum(logged.get(day, False) for day in turn))
+        is_over, is_whole = turn[-1] < today, turn[0] >= began_on
+        if did < asked and not (is_over and is_whole and retired.isdisjoint(turn)):
+            continue
+        run = run + 1 if did == asked else 0
         longest = max(longest, run)
-    period = list(_days(max(first, born), min(last, today)))
-    over = [day for day in period if day < today or history.done.get(day)]
-    due = done = Fraction(0)
-    for _, week in groupby(over, key=_monday):
-        days = list(week)
-        if history.weekdays is not None:
-            days = [day for day in days if day.isoweekday() in history.weekdays]
-            share = Fraction(len(days))
-        else:
-            share = Fraction((history.times_per_week or 0) * len(days), 7)
-        due += share
-        done += min(share, Fraction(sum(history.done.get(day, False) for day in days)))
-    values = [history.values[day] for day in period if day in history.values]
+        if first <= (turn[-1] if is_over else today) <= last:
+            due += asked
+            done += did
+    values = [
+        history.values[day] for day in logged if first <= day <= last and day in history.values
+    ]
     return {
         "first_on": first.isoformat(),
         "last_on": last.isoformat(),
         "current_streak": run,
         "longest_streak": longest,
-        "due": _rounded(due, 3),
-        "done": _rounded(done, 3),
-        "completion_rate": _rounded(done / due, 4) if due else None,
+        "due": due,
+        "done": done,
+        "completion_rate": _rounded(Fraction(done, due), 4) if due else None,
         "sum": float(sum(values)) if values else None,
         "mean": _rounded(sum(values, Fraction(0)) / len(values), 3) if values else None,
     }
@@ -777,18 +925,24 @@ ZONES = ("Europe/Vienna", "America/New_York", "Pacific/Kiritimati", "Pacific/Pag
 
 
 def _history(dice: random.Random, now: datetime, zone: str) -> tuple[History, datetime]:
-    """Make up the life of a habit, of at most fourteen months; and when it began, to the second."""
+    """Make up the life of a habit, of at most fourteen months; and when it was made."""
     today = now.astimezone(ZoneInfo(zone)).date()
     made_at = now - timedelta(days=dice.randint(0, 400), seconds=dice.randint(0, 86400))
     is_by_weekdays = dice.random() < 0.5
     likely = dice.choice([0.3, 0.8, 0.97])
-    first = today - timedelta(days=dice.randint(0, 420))
+    first = today - timedelta(days=dice.randint(0, dice.choice([20, 420])))
     is_numeric = dice.random() < 0.5
     done: dict[date, bool] = {}
     values: dict[date, Fraction] = {}
     is_new = dice.random() < 0.05
+    retired = []
+    for _ in range(dice.choice([0, 1, 3])):
+        since = today - timedelta(days=dice.randint(0, 400))
+        until = since + timedelta(days=dice.choice([0, 1, 6, 21, 90]))
+        retired.append((since, min(until, today)))
     for day in () if is_new else _days(first, today + timedelta(days=1)):
-        if dice.random() < 0.9:
+        is_retired = any(since <= day <= until for since, until in retired)
+        if dice.random() < (0.1 if is_retired else 0.9):
             done[day] = dice.random() < likely
             if is_numeric:
                 values[day] = Fraction(dice.randint(10_000, 30_000) if done[day] else 9_999, 1000)
@@ -801,6 +955,7 @@ def _history(dice: random.Random, now: datetime, zone: str) -> tuple[History, da
             times_per_week=None if is_by_weekdays else dice.randint(1, 7),
             done=done,
             values=values,
+            retired=retired,
         ),
         made_at,
     )
@@ -822,11 +977,12 @@ async def test_statistics_are_what_one_counts_day_by_day(
         await act_as(root, "none")
         habit_id = await root.fetchval(
             "insert into app.habits (family_id, user_id, name, type, target_value, unit, weekdays,"
-            " times_per_week, created_at)"
-            " values ($1, $2, 'Read', $3, $4, $5, $6, $7, $8) returning id",
+            " times_per_week, created_at, retired_days) values ($1, $2, 'Read', $3, $4, $5, $6, $7,"
+            " $8, $9::text::datemultirange) returning id",
             *(home.family_id, home.users["member"]),
             *(("numeric", 10, "pages") if values else ("boolean", None, None)),
             *(history.weekdays, history.times_per_week, made_at),
+            f"{{{', '.join(f'[{since}, {until}]' for since, until in history.retired)}}}",
         )
         await root.executemany(
             "insert into app.habit_logs (family_id, habit_id, user_id, visibility, type, logged_on,"

@@ -231,20 +231,22 @@ where
 returning 'true' as body, null::bigint as row_version;
 
 -- name: get_habit_stats
--- A schedule has occurrences (see occurrence_of): each of its weekdays, or each week from
--- Monday to Sunday, which is done when so many of its days are.
+-- A habit has turns: each of its weekdays, or each week from Monday to Sunday, which is done when
+-- times_per_week of its days are. A turn asks for one day, or for so many; no more of it is done
+-- than it asks for. Days that were done beside the schedule are in no turn.
 --
--- A streak is turns done in a row, in the whole life of the habit. The turn that is still running,
--- today or this week, does not break it. Days that were done beside the schedule do neither.
+-- A turn counts if it is over, or done. Three kinds count only once they are done, and are else in
+-- no rate and no streak (spared): the one that is still running; the week in which the habit began
+-- (made, or first logged if that was before), unless that was its Monday; and any turn on a day of
+-- which the habit was retired.
 --
--- The rest is about a period, cut to the habit's life: from the day it was made, or first logged if
--- that was before, until today; and today counts only when it is done, for it is not over. Of a
--- week that the period cuts, as many of its seven days as lie in it are due, in proportion; and
--- more cannot be done than is due. Sum and mean are of every value logged in the period, today
--- included.
+-- Due and done are the days of the turns that count in the period: a turn is in that in which its
+-- last day lies, the running one in that which holds today. A streak is turns done in a row among
+-- those that count, in the whole life of the habit. Sum and mean are of every value logged in the
+-- period. Nothing here goes through the calendar: a life may be centuries long, with a few logs.
 with habit as (
     select
-        h.weekdays, h.times_per_week,
+        h.weekdays, h.times_per_week, h.retired_days,
         (h.created_at at time zone f.time_zone)::date as made_on,
         (now() at time zone f.time_zone)::date as today
     from app.habits as h
@@ -254,98 +256,109 @@ with habit as (
 
 -- A log ahead of today waits for its day.
 logs as materialized (
-    select
-        l.logged_on, l.value, l.is_done,
-        l.is_done and (
-            habit.weekdays is null
-            or extract(isodow from l.logged_on)::integer = any(habit.weekdays)
-        ) as is_counted,
-        app.occurrence_of(l.logged_on, habit.weekdays) as turn,
-        app.occurrence_of(l.logged_on, null) as week
+    select l.logged_on, l.value, l.is_done
     from habit
     inner join app.habit_logs as l
         on l.family_id = :family_id and l.habit_id = :habit_id and l.logged_on <= habit.today
 ),
 
-asked as (
+life as (
     select
         habit.*,
+        least(made_on, (select min(logged_on) from logs)) as began_on,
         coalesce(:from_day::date, coalesce(:to_day::date, today) - 29) as first_on,
         coalesce(:to_day::date, least(today, :from_day::date + 3652)) as last_on
     from habit
 ),
 
-period as (
+-- Which turns are over in the period, up to the one before next_turn; and which is running, if
+-- today belongs to one.
+period as materialized (
     select
-        asked.*,
-        greatest(first_on, least(made_on, life.first_logged_on)) as since,
-        least(last_on, today) as until,
-        least(last_on, case when life.is_today_done then today else today - 1 end) as due_until
-    from asked
-    cross join lateral (
-        select
-            min(logs.logged_on) as first_logged_on,
-            bool_or(logs.is_done and logs.logged_on = asked.today) as is_today_done
-        from logs
-    ) as life
+        life.*,
+        app.occurrence_of(greatest(first_on, began_on), weekdays) as first_turn,
+        app.occurrence_of(least(last_on + 1, today), weekdays) as next_turn,
+        app.occurrence_of(today, weekdays) as running_turn
+    from life
 ),
 
+-- The days that were done, and those that spare their turn.
+days as (
+    select logged_on as day, false as is_spared
+    from logs
+    where is_done
+    union all
+    select today, true
+    from period
+    union all
+    select began_on, true
+    from period
+    where weekdays is null and extract(isodow from began_on) <> 1
+    union all
+    select lower(retired) + n, true
+    from period
+    cross join unnest(retired_days) as retired
+    cross join generate_series(0, upper(retired) - lower(retired) - 1) as n
+),
+
+-- Those of which anything was done, and those that are spared.
+turns as (
+    select
+        app.occurrence_of(day, weekdays) as turn,
+        coalesce(times_per_week, 1) as asked,
+        count(*) filter (where not is_spared) as done,
+        bool_or(is_spared) as is_spared
+    from period
+    cross join days
+    where weekdays is null or extract(isodow from day)::integer = any(weekdays)
+    group by turn, asked
+),
+
+-- A spared turn that was not done stands in a streak without a place of its own.
 streaks as (
-    select count(*) as length, max(turn) as last_turn
+    select count(*) filter (where is_done) as length, max(turn) as last_turn
     from (
-        select turn, turn - row_number() over (order by turn) as streak
-        from logs, habit
-        where is_counted
-        group by turn, times_per_week
-        having count(*) >= coalesce(times_per_week, 1)
-    ) as turns
+        select
+            turn, done >= asked as is_done,
+            turn - row_number() over (order by turn) as streak
+        from turns
+        where done >= asked or is_spared
+    ) as unbroken
     group by streak
-),
-
--- What was done, week by week: in sevenths of a day, for so they are whole numbers.
-weeks as (
-    select
-        least(
-            7 * count(*),
-            times_per_week * (
-                least(due_until, date '0001-01-01' + week * 7 + 6)
-                - greatest(since, date '0001-01-01' + week * 7)
-                + 1
-            )
-        ) as done
-    from logs, period
-    where is_counted and logged_on between since and due_until
-    group by week, times_per_week, since, due_until
 ),
 
 figures as materialized (
     select
         first_on, last_on, current_streak, longest_streak, done, total, mean,
-        case
-            when due_until < since then 0
-            when weekdays is null then times_per_week * (due_until - since + 1)
-            else 7 * (
-                app.occurrence_of(due_until, weekdays) - app.occurrence_of(since - 1, weekdays)
-            )
-        end as due
+        coalesce(times_per_week, 1) * (
+            greatest(next_turn - first_turn, 0) + running - spared
+        ) as due
     from period
     cross join lateral (
         select
             coalesce(max(length), 0) as longest_streak,
-            -- Up to the turn before the one that is running: yesterday's, or last week's.
-            coalesce(max(length) filter (
-                where last_turn >= app.occurrence_of(
-                    period.today - case when period.weekdays is null then 7 else 1 end,
-                    period.weekdays
-                )
-            ), 0) as current_streak
+            coalesce(max(length) filter (where last_turn >= running_turn - 1), 0) as current_streak
         from streaks
     ) as of_streaks
-    cross join lateral (select coalesce(sum(done), 0) as done from weeks) as of_weeks
+    cross join lateral (
+        select
+            count(*) filter (where turn = running_turn) as running,
+            count(*) filter (where is_spared and done < asked) as spared,
+            coalesce(
+                sum(least(done, asked)) filter (where done >= asked or not is_spared), 0
+            ) as done
+        from turns
+        where
+            turn >= first_turn
+            and (
+                turn < next_turn
+                or (turn = running_turn and today between first_on and last_on)
+            )
+    ) as of_turns
     cross join lateral (
         select sum(value) as total, avg(value) as mean
         from logs
-        where logged_on between period.since and period.until
+        where logged_on between first_on and last_on
     ) as of_values
 )
 
@@ -356,8 +369,8 @@ from (
         last_on,
         current_streak,
         longest_streak,
-        trim_scale(round(due / 7.0, 3)) as due,
-        trim_scale(round(done / 7.0, 3)) as done,
+        due,
+        done,
         trim_scale(round(done / nullif(due, 0), 4)) as completion_rate,
         trim_scale(total) as sum,
         trim_scale(round(mean, 3)) as mean
