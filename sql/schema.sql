@@ -632,7 +632,7 @@ begin
             );
             return next v_name;
         elsif v_month = any(v_months) then
-            raise exception 'app.% is there; rows of its month wait in app.audit_log_default',
+            raise exception 'app.% is no part of the trail any more, but rows of its month wait',
                 v_name
                 using errcode = 'duplicate_table';
         end if;
@@ -1007,6 +1007,7 @@ CREATE TABLE app.habits (
     times_per_week integer,
     points integer DEFAULT 1 NOT NULL,
     visibility app.visibility DEFAULT 'private'::app.visibility NOT NULL,
+    retired_days datemultirange DEFAULT '{}'::datemultirange NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     row_version bigint DEFAULT 1 NOT NULL,
@@ -1033,6 +1034,7 @@ COMMENT ON COLUMN app.habits.unit IS 'What the numbers count, such as pages; nul
 COMMENT ON COLUMN app.habits.weekdays IS 'The days it is due, from 1 for Monday to 7 for Sunday (ISO 8601); null if it is due some times a week.';
 COMMENT ON COLUMN app.habits.times_per_week IS 'On how many days of a week, Monday to Sunday, it is due; null if it is due on weekdays.';
 COMMENT ON COLUMN app.habits.points IS 'For each day on which it is done.';
+COMMENT ON COLUMN app.habits.retired_days IS 'The days on which it was retired, in the family''s time zone; those since deleted_at are added when it is restored.';
 COMMENT ON CONSTRAINT habits_description_is_at_most_1000_characters ON app.habits IS 'The description must have at most 1000 characters.';
 COMMENT ON CONSTRAINT habits_name_is_1_to_100_characters ON app.habits IS 'The name must have 1 to 100 characters, not all invisible, and no blank at its ends.';
 COMMENT ON CONSTRAINT habits_points_are_0_to_1000 ON app.habits IS 'The points must be 0 to 1000.';
@@ -1338,10 +1340,10 @@ CREATE FUNCTION app.occurrence_of(day date, weekdays integer[]) RETURNS integer
     LANGUAGE sql IMMUTABLE
     AS $$
     select (day - date '0001-01-01') / 7 * coalesce(cardinality(weekdays), 1)
-        + coalesce(width_bucket(extract(isodow from day)::integer, weekdays), 0)
+        + coalesce(width_bucket(extract(isodow from day)::integer - 1, weekdays), 0)
 $$;
 ALTER FUNCTION app.occurrence_of(day date, weekdays integer[]) OWNER TO app_owner;
-COMMENT ON FUNCTION app.occurrence_of(day date, weekdays integer[]) IS 'The number of the last turn of a schedule that has begun by this day.';
+COMMENT ON FUNCTION app.occurrence_of(day date, weekdays integer[]) IS 'The number of the turn of a schedule to which this day belongs.';
 
 CREATE FUNCTION app.open_session(user_id uuid, password_hash text, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) RETURNS json
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2146,6 +2148,29 @@ CREATE FUNCTION app.text_key(value text) RETURNS text
 $$;
 ALTER FUNCTION app.text_key(value text) OWNER TO app_owner;
 COMMENT ON FUNCTION app.text_key(value text) IS 'The form in which addresses and names are compared; the same for what is the same.';
+
+CREATE FUNCTION app.tg_add_retired_days() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_since timestamptz := least(greatest(OLD.deleted_at, OLD.created_at), now());
+begin
+    NEW.retired_days := OLD.retired_days + (
+        select datemultirange(daterange(
+            (v_since at time zone f.time_zone)::date,
+            (now() at time zone f.time_zone)::date,
+            '[]'
+        ))
+        from app.families as f
+        where f.id = NEW.family_id
+    );
+
+    return NEW;
+end
+$$;
+ALTER FUNCTION app.tg_add_retired_days() OWNER TO app_owner;
+COMMENT ON FUNCTION app.tg_add_retired_days() IS 'Trigger: adds the days on which a habit was retired when it is restored.';
 
 CREATE FUNCTION app.tg_check_step() RETURNS trigger
     LANGUAGE plpgsql
@@ -3100,6 +3125,7 @@ CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.invitations FOR EACH 
 CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.routine_completions FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.routines FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
 CREATE TRIGGER _110_refuse_truncate BEFORE TRUNCATE ON app.tasks FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('rows leave one by one, so that the trail sees them');
+CREATE TRIGGER _120_add_retired_days BEFORE UPDATE ON app.habits FOR EACH ROW WHEN (((old.deleted_at IS NOT NULL) AND (new.deleted_at IS NULL))) EXECUTE FUNCTION app.tg_add_retired_days();
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.messages FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('messages are immutable');
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_steps FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('steps are immutable');
 CREATE TRIGGER _120_refuse_truncate BEFORE TRUNCATE ON app.routine_versions FOR EACH STATEMENT EXECUTE FUNCTION app.tg_refuse_change('versions are immutable');
@@ -4118,6 +4144,8 @@ REVOKE ALL ON FUNCTION app.text_key(value text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.text_key(value text) TO app_api;
 GRANT ALL ON FUNCTION app.text_key(value text) TO app_auth;
 GRANT ALL ON FUNCTION app.text_key(value text) TO app_ops;
+
+REVOKE ALL ON FUNCTION app.tg_add_retired_days() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.tg_check_step() FROM PUBLIC;
 

@@ -179,14 +179,6 @@ class HabitLogFilter(NewestFirst, Period):
 class HabitStatsPeriod(Period):
     """Which period of a habit's life: the last thirty days where nothing is said."""
 
-    @field_validator("to_day")
-    @classmethod
-    def _is_within_ten_years(cls, to_day: date | None, info: ValidationInfo) -> date | None:
-        from_day = info.data.get("from_day")
-        if to_day and from_day and not 0 <= (to_day - from_day).days <= 3652:
-            raise ValueError("must be on the day of from, or at most 3652 days later")
-        return to_day
-
 
 class Habit(Versioned):
     """A habit."""

@@ -821,7 +821,14 @@ async def test_the_default_is_the_last_thirty_days_of_the_family(
 async def test_a_period_in_which_nothing_was_comes_to_nothing(ann: Person) -> None:
     habit = await _make(ann)
 
-    for asked in ({"from": "2999-12-31"}, {"to": "1900-01-01"}, {"from": "1900-01-01"}):
+    tomorrow, today = (str(date.today() + timedelta(days=n)) for n in (1, 0))  # noqa: DTZ011
+    for asked in (
+        {"from": "2999-12-31"},
+        {"to": "1900-01-01"},
+        {"from": "1900-01-01"},
+        {"from": "1900-01-01", "to": "2999-12-31"},
+        {"from": tomorrow, "to": today},
+    ):
         stats = (await ann.client.get(_path(habit, "/stats"), params=asked)).json()
 
         assert (stats["due"], stats["done"], stats["completion_rate"]) == (0, 0, None)
@@ -834,12 +841,10 @@ async def test_a_period_in_which_nothing_was_comes_to_nothing(ann: Person) -> No
     [
         ({"from": "2026-02-30"}, "from"),
         ({"to": "infinity"}, "to"),
-        ({"from": "2026-03-02", "to": "2026-03-01"}, "to"),
-        ({"from": "2000-01-01", "to": "2999-12-31"}, "to"),
         ({"since": "2026-03-01"}, "since"),
     ],
 )
-async def test_a_period_that_is_none_or_longer_than_ten_years_is_pointed_at(
+async def test_a_period_that_is_none_is_pointed_at(
     ann: Person, asked: dict[str, str], parameter: str
 ) -> None:
     habit = await _make(ann)

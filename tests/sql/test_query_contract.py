@@ -167,6 +167,7 @@ OTHERS: Mapping[str, Contract] = {
     "list_constraints": Contract({}, Row(name="name", comment="text", fields="text[]")),
     "get_installed_files": Contract({}, dict[str, str]),
     "ensure_audit_partitions": Contract({"months_ahead": int}, Row(made="text")),
+    "get_audit_months": Contract({}, Row(has_waiting_rows="bool", months_ahead="int8")),
     "find_contexts": Contract(
         {"email": str},
         Row(user_id="uuid", family_id="uuid", family_name="text", role="text"),
@@ -240,6 +241,7 @@ REPLACED = {
 
 def kind(annotation: Any) -> Kind:
     """Return what an annotation is in PostgreSQL, null aside."""
+    annotation = getattr(annotation, "__value__", annotation)  # of a type by a name of its own
     if get_origin(annotation) is Literal:
         return frozenset(get_args(annotation))
     if isclass(annotation) and issubclass(annotation, Enum):

@@ -81,6 +81,7 @@ _GIVEN: Mapping[str, Mapping[str, object]] = {
     "list_constraints": {},
     "get_installed_files": {},
     "ensure_audit_partitions": {"months_ahead": 1},
+    "get_audit_months": {},
     "find_contexts": {},
     "hit_rate_limit": {**_ATTEMPT, "max_attempts": 1000, "seconds": 900.0},
     "reset_rate_limit": {**_ATTEMPT, "newest": 1},

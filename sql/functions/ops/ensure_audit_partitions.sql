@@ -105,7 +105,7 @@ begin
             );
             return next v_name;
         elsif v_month = any(v_months) then
-            raise exception 'app.% is there; rows of its month wait in app.audit_log_default',
+            raise exception 'app.% is no part of the trail any more, but rows of its month wait',
                 v_name
                 using errcode = 'duplicate_table';
         end if;
