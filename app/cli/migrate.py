@@ -37,6 +37,9 @@ def migrate(
             "--baseline", help="After an upgrade of the server, take what differs as it is."
         ),
     ] = False,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="Drop functions and policies that no file has any more.")
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Roll back without asking.")] = False,
     data: DataOption = DEFAULT_DATA,
 ) -> None:
@@ -70,7 +73,12 @@ def migrate(
                 out.print(f"{file}: {escape(_what_is_lost(file))}")
             typer.confirm("Roll back?", abort=True)
         bring_up_to_date(
-            settings, to=to, rollback=rollback or 0, baseline=baseline, progress=_print_dim
+            settings,
+            to=to,
+            rollback=rollback or 0,
+            baseline=baseline,
+            drop=drop,
+            progress=_print_dim,
         )
 
 
@@ -80,6 +88,7 @@ def bring_up_to_date(
     to: str | None = None,
     rollback: int = 0,
     baseline: bool = False,
+    drop: bool = False,
     progress: Callable[[str], None],
 ) -> None:
     """Migrate, see to the months of the audit trail, and print what was done.
@@ -97,6 +106,7 @@ def bring_up_to_date(
         rollback=rollback,
         uuidv7=settings.uuidv7 == "auto",
         baseline=baseline,
+        drop=drop,
         progress=progress,
     )
     if to is None and not rollback:

@@ -76,16 +76,18 @@ def migrate(
     rollback: int = 0,
     uuidv7: bool = True,
     baseline: bool = False,
+    drop: bool = False,
     timeout: float = 60,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[Step]:
     """Bring the database at `url` to the files below `sql`, and return what was done.
 
     `to` names the last migration to stand (a unique prefix will do), `rollback` how many to take
-    back; without either all is applied. After an upgrade of the server, what differs from the
-    record of the older one is refused unless it is to be the `baseline`. One transaction holds it
-    all, but for migrations that say `-- transactional: false`. Raise MigrationError when something
-    is in the way; `timeout` is how many seconds to wait for another deployer.
+    back; without either all is applied, and what has no file is refused unless it is to `drop`.
+    After an upgrade of the server, what differs from the record of the older one is refused unless
+    it is to be the `baseline`. One transaction holds it all, but for migrations that say
+    `-- transactional: false`. Raise MigrationError when something is in the way; `timeout` is how
+    many seconds to wait for another deployer.
     """
     logging.getLogger("yoyo").setLevel(logging.ERROR)
     tree = Tree.read(sql)
@@ -97,11 +99,13 @@ def migrate(
         steps.refuse(tree, state)
         if not baseline:
             drift.refuse_upgraded(state)
+        standing = {file.name for file in tree.migrations[:count]}
+        if to is None and not rollback and not drop:
+            steps.refuse_drops(tree, state, standing)
         with backend.transaction():
             for step in steps.moves(tree, state, count):
                 if step.kind == "migration":  # a rollback itself drops what required it
                     backend.take(files[step.key], step)
-            standing = {file.name for file in tree.migrations[:count]}
             repeatable.sync(backend.connection, tree, standing, backend.look, backend.note)
             for step in drift.differences(backend.look()):
                 progress(str(step))

@@ -138,10 +138,27 @@ def changes(tree: Tree, state: State, applied: Collection[str]) -> list[Step]:
     ]
 
 
+_GONE = "its file is not here"
+
+
 def _why_gone(tree: Tree, key: Key) -> str:
     if key in tree.requires:
         return f"it requires {tree.requires[key]}, which is not applied"
-    return "its file no longer exists"
+    return _GONE
+
+
+def refuse_drops(tree: Tree, state: State, applied: Collection[str]) -> None:
+    """Raise MigrationError if something is to go for want of a file.
+
+    The files of an older release have fewer functions, and look like those of a newer one that
+    has dropped some: only people know which they are.
+    """
+    gone = [step.file for step in changes(tree, state, applied) if step.reason == _GONE]
+    if gone:
+        raise MigrationError(
+            f"{', '.join(gone)}: in the database, and in no file. If these files are older than the"
+            " database, take newer ones; to drop what they do not have, say --drop"
+        )
 
 
 def _why(tree: Tree, state: State, file: File) -> str | None:

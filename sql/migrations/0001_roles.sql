@@ -11,6 +11,7 @@ declare
     v_server integer := pg_catalog.current_setting('server_version_num')::integer;
     v_role record;
     v_made boolean;
+    v_wrong text;
 begin
     for v_role in
         select *
@@ -46,6 +47,31 @@ begin
 
         if v_made then
             execute pg_catalog.format('create role %I %s', v_role.name, v_role.may_login);
+        end if;
+
+        -- One that somebody else made, for something else, is not taken over in silence.
+        select pg_catalog.concat_ws(
+            ', ',
+            case when r.rolcanlogin and v_role.may_login = 'nologin' then 'LOGIN' end,
+            case when not r.rolcanlogin and v_role.may_login = 'login' then 'NOLOGIN' end,
+            case when r.rolsuper then 'SUPERUSER' end,
+            case when r.rolbypassrls then 'BYPASSRLS' end,
+            case when r.rolcreaterole then 'CREATEROLE' end,
+            case when r.rolcreatedb then 'CREATEDB' end,
+            case when r.rolreplication then 'REPLICATION' end,
+            (
+                select pg_catalog.string_agg('a membership of ' || m.roleid::regrole::text, ', ')
+                from pg_catalog.pg_auth_members as m
+                where m.member = r.oid
+            )
+        )
+        into v_wrong
+        from pg_catalog.pg_roles as r
+        where r.rolname = v_role.name;
+        if v_wrong <> '' then
+            raise exception 'role % is there already, with %', v_role.name, v_wrong
+                using errcode = 'duplicate_object',
+                    hint = 'Take that from it, or rename it.';
         end if;
 
         -- Only who administers a role may describe it. Whoever made it has done so.

@@ -91,6 +91,36 @@ def site(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Site]:
         yield site
 
 
+@pytest.mark.parametrize(
+    ("taken", "given_back", "says"),
+    [
+        ("alter role app_ops bypassrls", "alter role app_ops nobypassrls", "app_ops .* BYPASSRLS"),
+        ("alter role app_owner login", "alter role app_owner nologin", "app_owner .* LOGIN"),
+        ("alter role app_reader nologin", "alter role app_reader login", "app_reader .* NOLOGIN"),
+        ("alter role app_api createdb", "alter role app_api nocreatedb", "app_api .* CREATEDB"),
+        (
+            "grant pg_read_all_data to app_api",
+            "revoke pg_read_all_data from app_api",
+            "app_api .* membership of pg_read_all_data",
+        ),
+    ],
+)
+def test_a_role_that_may_more_is_not_taken_over(
+    cluster: Cluster, template: str, taken: str, given_back: str, says: str
+) -> None:
+    assert template  # a Hearth beside it, which made the roles
+    with bootstrapped(cluster) as site:
+        with psycopg.connect(cluster.url(cluster.user, "postgres"), autocommit=True) as root:
+            root.execute(taken)
+            try:
+                with pytest.raises(migrations.MigrationError, match=f"role {says}"):
+                    site.migrate()
+            finally:
+                root.execute(given_back)
+
+        assert site.ask("select to_regnamespace('app')") == {(None,)}
+
+
 def test_the_deployer_owns_the_database_and_may_create_roles_and_no_more(site: Site) -> None:
     rights = """
         select r.rolname, rolsuper, rolbypassrls, rolreplication, rolcreatedb, rolcreaterole

@@ -827,7 +827,7 @@ def test_a_deleted_function_file_takes_its_function_along(built: House) -> None:
     (built.sql / "functions/a_sum.sql").unlink()
 
     assert built.differences() == ["drop function app.a_sum"]
-    built.migrate()
+    built.migrate(drop=True)
     assert built.ask("select to_regprocedure('app.a_sum(integer)')") is None
     assert built.status().is_consistent
 
@@ -837,13 +837,32 @@ def test_a_deleted_function_file_whose_function_is_in_use_is_refused(built: Hous
 
     complaint = r"app\.tg_touch\(\).*trigger touch on table app\.notes"
     with pytest.raises(MigrationError, match=complaint):
+        built.migrate(drop=True)
+
+
+def test_files_that_have_less_than_the_database_are_refused_unless_it_is_to_go(
+    built: House,
+) -> None:
+    older = TREE["functions/a_sum.sql"]
+    for name in ("functions/a_sum.sql", "policies/notes.sql"):
+        (built.sql / name).unlink()
+    before = built.ask("select array_agg(f::text order by f) from yoyo.files as f")
+
+    with pytest.raises(
+        MigrationError, match=r"policies of app\.notes, function app\.a_sum: .*--drop"
+    ):
         built.migrate()
+
+    assert built.ask("select array_agg(f::text order by f) from yoyo.files as f") == before
+    built.write("functions/a_sum.sql", older)
+    built.write("policies/notes.sql", TREE["policies/notes.sql"])
+    assert built.migrate() == []
 
 
 def test_a_deleted_policy_file_leaves_the_table_shut(built: House) -> None:
     (built.sql / "policies/notes.sql").unlink()
 
-    built.migrate()
+    built.migrate(drop=True)
 
     assert built.ask("select has_any_column_privilege('app_api', 'app.notes', 'select')") is False
     assert built.ask("select count(*) from pg_policies where tablename = 'notes'") == 0
@@ -866,7 +885,7 @@ def test_a_trigger_function_gets_another_name_without_a_migration(built: House) 
         text = TREE[f"{name}.sql"].replace("app.tg_touch()", "app.stamp()")
         built.write(f"{name.replace('tg_touch', 'stamp')}.sql", text)
 
-    assert texts(built.migrate()) == [
+    assert texts(built.migrate(drop=True)) == [
         "apply function stamp",
         "apply policy notes",
         "drop function tg_touch",

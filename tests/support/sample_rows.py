@@ -61,6 +61,7 @@ _VALUES = {
     "bytea": (rf"\x{'5a' * 32}",),  # as long as a SHA-256
     "boolean": ("true", "false"),
     "date": ("today",),
+    "datemultirange": ("{}",),
     "timestamp with time zone": ("today",),
     "interval": ("1 day",),
     "jsonb": ('{"sample": 1}',),
