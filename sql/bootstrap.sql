@@ -70,6 +70,21 @@ where
     and datdba <> 'hearth_deployer'::pg_catalog.regrole
 \gexec
 
+-- Every login may enter every database that does not say otherwise, and make large objects there.
+-- Where nobody else has a login on this server, the databases beside ours are closed to ours.
+select pg_catalog.format('revoke connect on database %I from public', d.datname)
+from pg_catalog.pg_database as d
+where
+    d.datname in ('postgres', 'template1')
+    and not exists (
+        select from pg_catalog.pg_roles as r
+        where
+            r.rolcanlogin
+            and not r.rolsuper
+            and r.rolname not in ('hearth_deployer', 'app_api', 'app_reader')
+    )
+\gexec
+
 -- Large objects know neither families nor row level security: whoever may make one could hand
 -- another family what no policy sees. Nothing here keeps any, so nobody but a superuser makes any.
 -- psql takes a name with = in it for more than a name, so it is told that it is one.

@@ -255,12 +255,16 @@ async def test_a_server_that_is_not_the_one_asked_for_is_told_in_a_line(hearth: 
 
 
 async def test_a_database_that_is_not_migrated_is_told_at_once(hearth: Hearth) -> None:
-    url = hearth.cluster.url("app_api", "postgres")
+    _by_root(hearth, "create database hearth_empty")
+    url = hearth.cluster.url("app_api", "hearth_empty")
     database = Database(hearth.settings(database_url=url, connect_timeout=3600))
 
-    async with asyncio.timeout(30):
-        with pytest.raises(DatabaseError, match="not migrated"):
-            await database.connect()
+    try:
+        async with asyncio.timeout(30):
+            with pytest.raises(DatabaseError, match="not migrated"):
+                await database.connect()
+    finally:
+        _by_root(hearth, "drop database hearth_empty with (force)")
 
 
 @pytest.mark.parametrize(

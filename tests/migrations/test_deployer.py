@@ -91,6 +91,22 @@ def site(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Site]:
         yield site
 
 
+def test_on_a_server_of_its_own_the_logins_enter_no_other_database() -> None:
+    query = "select has_database_privilege('app_api', datname, 'connect') from pg_database"
+    with temporary_server() as server:
+        cluster = Cluster(str(server.socket), 5432, "postgres")
+        with psycopg.connect(cluster.url("postgres", "postgres"), autocommit=True) as root:
+            others = f"{query} where datname in ('postgres', 'template1')"
+            root.execute("create role customer login")
+            bootstrap(cluster, "hearth")
+            beside_others = root.execute(others).fetchall()
+            root.execute("drop role customer")
+            bootstrap(cluster, "hearth")
+
+            assert beside_others == [(True,), (True,)]
+            assert root.execute(others).fetchall() == [(False,), (False,)]
+
+
 @pytest.mark.parametrize(
     ("taken", "given_back", "says"),
     [
