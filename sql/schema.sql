@@ -2299,6 +2299,28 @@ $$;
 ALTER FUNCTION app.tg_keep_an_owner() OWNER TO app_auth;
 COMMENT ON FUNCTION app.tg_keep_an_owner() IS 'Trigger: refuses to take a family its last owner.';
 
+CREATE FUNCTION app.tg_keep_quota() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    v_kept bigint;
+begin
+    select sum(octet_length(k.body)) into v_kept
+    from app.idempotency_keys as k
+    where k.family_id = NEW.family_id and k.user_id = NEW.user_id;
+
+    if v_kept + octet_length(NEW.body) > 33554432 then
+        raise exception 'the responses kept for this member have 32 MiB already'
+            using errcode = 'ZH006', schema = TG_TABLE_SCHEMA, table = TG_TABLE_NAME;
+    end if;
+
+    return NEW;
+end
+$$;
+ALTER FUNCTION app.tg_keep_quota() OWNER TO app_owner;
+COMMENT ON FUNCTION app.tg_keep_quota() IS 'Trigger: a member has 32 MiB of kept responses at most.';
+
 CREATE FUNCTION app.tg_record_audit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3110,6 +3132,7 @@ CREATE TRIGGER _100_touch BEFORE UPDATE ON app.routines FOR EACH ROW EXECUTE FUN
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.sessions FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.tasks FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
 CREATE TRIGGER _100_touch BEFORE UPDATE ON app.users FOR EACH ROW EXECUTE FUNCTION app.tg_touch();
+CREATE TRIGGER _110_keep_quota BEFORE INSERT ON app.idempotency_keys FOR EACH ROW WHEN ((octet_length(new.body) > 8192)) EXECUTE FUNCTION app.tg_keep_quota();
 CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.messages FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('a message goes only with its conversation');
 CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.routine_steps FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('a step goes only with its routine');
 CREATE TRIGGER _110_refuse_delete BEFORE DELETE ON app.routine_versions FOR EACH ROW WHEN ((pg_trigger_depth() = 0)) EXECUTE FUNCTION app.tg_refuse_change('a version goes only with its routine');
@@ -4153,6 +4176,8 @@ REVOKE ALL ON FUNCTION app.tg_judge_habit_log() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.tg_keep_an_owner() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tg_keep_an_owner() TO app_owner;
+
+REVOKE ALL ON FUNCTION app.tg_keep_quota() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.tg_record_audit() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tg_record_audit() TO app_owner;

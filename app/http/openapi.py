@@ -208,6 +208,7 @@ def problems_of(row: Endpoint) -> list[ProblemType]:
         or row.parameters is not None
         or _reads_path(row),
         problems.IDEMPOTENCY_KEY_REUSED: row.is_idempotent,
+        problems.RATE_LIMIT_EXCEEDED: row.is_idempotent,
         problems.HEADERS_TOO_LARGE: True,
         problems.INTERNAL: True,
         problems.UNAVAILABLE: True,

@@ -149,8 +149,8 @@ RATE_LIMIT_EXCEEDED = ProblemType(
     "rate-limit-exceeded",
     429,
     "Too many attempts; wait before the next one.",
-    "too many attempts to sign in, to sign up or to change the password; `Retry-After` says in how "
-    "many seconds you may try again",
+    "too many attempts to sign in, to sign up or to change the password, or too much kept of the "
+    "last day under an `Idempotency-Key`; `Retry-After` says in how many seconds you may try again",
 )
 HEADERS_TOO_LARGE = ProblemType(
     "headers-too-large",
@@ -199,6 +199,7 @@ SQLSTATES: Mapping[str, ProblemType] = {
     "ZH003": FORBIDDEN,
     "ZH004": INVALID_INVITATION,
     "ZH005": CONFLICT,
+    "ZH006": RATE_LIMIT_EXCEEDED,
     "42501": FORBIDDEN,
     "23502": VALIDATION_FAILED,
     "23503": CONFLICT,
@@ -381,6 +382,8 @@ def problem_response(problem: Problem, request_id: str | None) -> Response:
         headers.setdefault("WWW-Authenticate", "Bearer")
     if type_ is UNAVAILABLE:
         headers.setdefault("Retry-After", "1")
+    if type_ is RATE_LIMIT_EXCEEDED:
+        headers.setdefault("Retry-After", "3600")
     return Response(
         json.dumps(document, ensure_ascii=False, separators=(",", ":")),
         status_code=type_.status,

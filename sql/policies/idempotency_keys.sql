@@ -3,7 +3,7 @@
 -- Keys are never changed. delete_expired_idempotency_keys deletes them, a day later, and nobody
 -- else.
 --
--- requires: 0009_idempotency_keys current_user_id current_family_id tg_refuse_change
+-- requires: 0009_idempotency_keys current_user_id current_family_id tg_refuse_change tg_keep_quota
 
 revoke all on app.idempotency_keys from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.idempotency_keys to app_api;
@@ -79,3 +79,9 @@ create or replace trigger _100_refuse_change
     before update on app.idempotency_keys
     for each row
     execute function app.tg_refuse_change('a response was given and stays what it was');
+
+create or replace trigger _110_keep_quota
+    before insert on app.idempotency_keys
+    for each row
+    when (octet_length(NEW.body) > 8192)
+    execute function app.tg_keep_quota();

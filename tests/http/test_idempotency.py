@@ -222,3 +222,37 @@ async def test_a_key_that_is_a_day_old_is_free_however_many_are_older(
 
     assert response.status_code == 201
     assert "Idempotency-Replayed" not in response.headers
+
+
+async def test_what_one_member_keeps_has_an_end(
+    ann: Person, new_person: NewPerson, join: Join, hearth: Hearth
+) -> None:
+    bob = await new_person()
+    await join(bob, ann, "member")
+    await by_hand(
+        hearth,
+        "insert into app.idempotency_keys"
+        " (family_id, user_id, idempotency_key, request_hash, status, body)"
+        " select $1, $2, n::text, sha256('x'), 201, repeat('x', 4194304)"
+        " from generate_series(1, 8) as n",
+        *(ann.family_id, ann.user_id),
+    )
+    large = {"name": "Spring", "steps": [{"title": "x" * 200, "minutes": 1}] * 100}
+    path = "/v1/routines"
+
+    await by_hand(  # whoever writes, it is each member's own that counts
+        hearth,
+        "insert into app.idempotency_keys"
+        " (family_id, user_id, idempotency_key, request_hash, status, body)"
+        " values ($1, $2, 'sunday', sha256('x'), 201, repeat('x', 8193))",
+        *(ann.family_id, bob.user_id),
+    )
+
+    refused = await ann.client.post(path, json=large, headers=KEY)
+    without_a_key = await ann.client.post(path, json=large)
+    small = await ann.client.post("/v1/tasks", json={"title": "Flour"}, headers=KEY)
+    others = await bob.client.post(path, json=large, headers=KEY)
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate-limit-exceeded")
+    assert refused.headers["Retry-After"] == "3600"
+    assert [r.status_code for r in (without_a_key, small, others)] == [201, 201, 201]
