@@ -43,7 +43,9 @@ class Operation(Request):
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: Annotated[
-        Text, StringConstraints(pattern=pattern(r"^/v1/", "must begin with /v1/"), max_length=2000)
+        Text,
+        StringConstraints(pattern=pattern(r"^/v1/", "must begin with /v1/"), max_length=2000),
+        matching(r"^/v1/[^\u0000]*$"),
     ]
     body: dict[str, Any] | None = None
     if_match: Annotated[str, StringConstraints(max_length=1000), matching(ENTITY_TAGS)] | None = (

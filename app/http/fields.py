@@ -227,6 +227,7 @@ Password = Annotated[
     StringConstraints(min_length=8, max_length=256),
     Field(
         description="not one that everybody guesses first, and with 8 characters besides your name,"
-        " your address and `hearth`"
+        " your address and `hearth`",
+        json_schema_extra={"not": {"pattern": r"^(.)\1*$"}},
     ),
 ]

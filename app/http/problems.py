@@ -141,7 +141,7 @@ VALIDATION_FAILED = ProblemType(
 )
 IDEMPOTENCY_KEY_REUSED = ProblemType(
     "idempotency-key-reused",
-    422,
+    409,
     "The Idempotency-Key was used for another request.",
     "within a day, the same `Idempotency-Key` was used for a request that is not this one",
 )

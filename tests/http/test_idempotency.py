@@ -57,7 +57,7 @@ async def test_another_request_under_the_key_is_refused(ann: Person, other: str)
     else:
         response = await ann.client.post("/v1/conversations", json={"title": "Flour"}, headers=KEY)
 
-    assert (response.status_code, response.json()["code"]) == (422, "idempotency-key-reused")
+    assert (response.status_code, response.json()["code"]) == (409, "idempotency-key-reused")
     assert await _titles(ann) == ["Flour"]
 
 
@@ -201,7 +201,7 @@ async def test_who_was_demoted_since_is_not_answered_as_before(
     again = await bob.client.post("/v1/batch", json=batch, headers=KEY)
 
     assert first.status_code == 200
-    assert (again.status_code, again.json()["code"]) == (422, "idempotency-key-reused")
+    assert (again.status_code, again.json()["code"]) == (409, "idempotency-key-reused")
 
 
 async def test_a_key_that_is_a_day_old_is_free_however_many_are_older(

@@ -165,13 +165,13 @@ def _links(operation: Any) -> Any:
 
 
 def test_a_problem_that_a_row_tells_of_itself_is_documented() -> None:
-    row = replace(GOOD, problems=(problems.CONFLICT,))
+    row = replace(GOOD, problems=(problems.PRECONDITION_FAILED,))
 
     responses = openapi.document([Resource("One", "One.", (row,))])["paths"]["/v1/tasks"]["post"][
         "responses"
     ]
 
-    assert set(responses) - set(OPERATIONS["create_task"]["responses"]) == {"409"}
+    assert set(responses) - set(OPERATIONS["create_task"]["responses"]) == {"412"}
 
 
 def test_a_put_makes_or_replaces_what_is_to_be_on_a_day() -> None:
