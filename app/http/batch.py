@@ -181,7 +181,7 @@ def _step(operation: Operation, endpoints: Sequence[Endpoint], context: Context)
             wanted = versions_in(operation.if_match, prefix=prefix, name="if_match")
         return Step(row, values, wanted)
     detail = f"{operation.method} {url.path} is not an operation that a batch can run"
-    raise Problem(problems.VALIDATION_FAILED, errors=[{"pointer": "/path", "detail": detail}])
+    raise Problem(problems.NOT_FOUND, errors=[{"pointer": "/path", "detail": detail}])
 
 
 async def _run(step: Step, transaction: Transaction, context: Context, room: int) -> str:
