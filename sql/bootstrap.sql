@@ -71,8 +71,14 @@ where
 \gexec
 
 -- Every login may enter every database that does not say otherwise, and make large objects there.
--- Where nobody else has a login on this server, the databases beside ours are closed to ours.
-select pg_catalog.format('revoke connect on database %I from public', d.datname)
+-- Where nobody else has a login on this server, the databases beside ours are closed to all but the
+-- deployer, whose tools ask there.
+select
+    pg_catalog.format(
+        'revoke connect on database %1$I from public;'
+        ' grant connect on database %1$I to hearth_deployer',
+        d.datname
+    )
 from pg_catalog.pg_database as d
 where
     d.datname in ('postgres', 'template1')

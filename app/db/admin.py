@@ -14,13 +14,6 @@ from app.db.pool import ERRORS, BusyError, DatabaseError, Transaction
 from app.db.session import pins
 from app.db.url import for_asyncpg
 
-# A purge takes as long as it needs, whatever the login's limits say; the last is there since 17.
-_UNLIMITED = (
-    "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;"
-    " SELECT set_config(name, '0', false) FROM pg_catalog.pg_settings"
-    " WHERE name = 'transaction_timeout'"
-)
-
 
 class Admin:
     """A connection of the command line.
@@ -44,7 +37,7 @@ class Admin:
         """
         try:
             become = f" SET LOCAL ROLE {role}" if role else ""
-            await self._connection.execute(f"BEGIN; {pins('SET LOCAL')}{become}")
+            await self._connection.execute(f"BEGIN; {pins('set local')}{become}")
             # Nobody reads a log here: whoever gave the command sees how long it takes.
             yield Transaction(self._connection, slow=inf)
             await self._connection.execute("COMMIT")
@@ -85,7 +78,7 @@ async def connect(url: str) -> AsyncIterator[Admin]:
     try:
         dsn, timeout = for_asyncpg(url, timeout=10)
         connection = await asyncpg.connect(dsn, timeout=timeout)
-        await connection.execute(_UNLIMITED)
+        await Transaction(connection, slow=inf).rows("lift_limits", {})
     except ERRORS as error:
         raise DatabaseError(f"DIRECT_URL: cannot connect ({_reason(error)})") from None
     try:

@@ -152,7 +152,7 @@ class Database:
         self._settings = settings
         self._pool: Any = None
         # In each transaction, for 10 us: a pooler takes few settings when a connection begins.
-        self._limits = pins("SET LOCAL") + "".join(
+        self._limits = pins("set local") + "".join(
             f"SET LOCAL {name} = {int(value)};"
             for name, value in (
                 ("statement_timeout", settings.statement_timeout_ms),

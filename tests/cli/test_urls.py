@@ -67,8 +67,8 @@ async def test_an_option_of_libpq_is_the_same_to_every_command(
     assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * len(done)
 
 
-def test_several_hosts_are_tried_in_turn(hearth: Hearth) -> None:
-    login, _, query = hearth.url("hearth_deployer").partition("?")
+def test_several_hosts_are_tried_in_turn(own_hearth: Hearth) -> None:
+    login, _, query = own_hearth.url("hearth_deployer").partition("?")
     where = dict(pair.split("=") for pair in query.split("&"))
     several = f"host=%2Fnowhere,{where['host']}&port={where['port']},{where['port']}"
     url = f"{login}?{several}&target_session_attrs=read-write"

@@ -23,6 +23,9 @@ def test_nothing_is_folded_by_a_language() -> None:
         if not line.lstrip().startswith("--")
     ]
 
+    lines = [
+        (name, re.sub(r"\b(lower|upper)\(retired\)", "", line)) for name, line in lines
+    ]  # ranges
     found = [(name, line) for name, line in lines if FOLDS.search(line)]
     assert [name for name, line in found if 'collate "C"' not in line] == []
     assert len(found) > 0

@@ -274,7 +274,7 @@ async def test_a_server_that_comes_late_is_waited_for(
         ("postgresql://app_api:swordfish@127.0.0.1:9/hearth", "cannot reach the server"),
         ("postgresql://app_api@/none{where}", "no such database"),
         ("postgresql://nobody@/{name}{where}", "refuses this login"),
-        ("postgresql://app_api@/postgres{where}", "not migrated"),
+        ("postgresql://app_api@/postgres{where}", "this login may not"),
     ],
 )
 async def test_a_database_that_cannot_be_used_is_told_in_a_line_without_secrets(

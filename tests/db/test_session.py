@@ -64,7 +64,7 @@ def test_every_pin_has_other_values_here() -> None:
 
 def test_the_pins_are_what_the_server_then_says(hearth: Hearth) -> None:
     with psycopg.connect(hearth.url("app_api")) as connection:
-        connection.execute(pins("SET LOCAL"))
+        connection.execute(pins("set local"))
         rows = connection.execute("select lower(name), setting from pg_settings").fetchall()
         now: dict[str, str] = dict(rows)
 
@@ -134,7 +134,7 @@ def test_a_database_that_is_set_so_is_made_the_same(
         done = _hearth(own_hearth, "migrate")
         assert (done.returncode, done.stderr.count("Error")) == (0, 0), done.stderr
         with psycopg.connect(own_hearth.superuser_url) as root:
-            root.execute(pins("SET LOCAL"))
+            root.execute(pins("set local"))
             seen.append((root.execute(described).fetchall(), root.execute(bounds).fetchall()))
 
     ours = [[row for row in rows if not row[0].startswith("role ")] for rows, _ in seen]
@@ -157,10 +157,10 @@ def _hearth(
 
 
 @pytest.mark.parametrize("variable", ENVIRONMENT)
-def test_the_environment_of_libpq_changes_nothing(hearth: Hearth, variable: str) -> None:
+def test_the_environment_of_libpq_changes_nothing(own_hearth: Hearth, variable: str) -> None:
     given = {variable: ENVIRONMENT[variable]}
-    status = _hearth(hearth, "status", "--json", **given)
-    plan = _hearth(hearth, "migrate", "--plan", **given)
+    status = _hearth(own_hearth, "status", "--json", **given)
+    plan = _hearth(own_hearth, "migrate", "--plan", **given)
 
     assert (status.returncode, status.stderr) == (0, "")
     assert json.loads(status.stdout)["is_consistent"] is True

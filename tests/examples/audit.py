@@ -9,8 +9,8 @@ AUDIT_LOG = Example(
     private="never",
     seen_if="private_to is null or private_to = app.current_user_id()",
     household="",
-    # The trail of three months, in the default partition and in two that hearth migrate makes. The
-    # newest ten days are the busy ones' alone, and private but for every hundredth record.
+    # The trail of three months. The newest ten days are the busy ones' alone, and private but for
+    # every hundredth record.
     crowd="""
         insert into app.audit_log (
             family_id, occurred_at, id, action_type, table_name, row_key, after, private_to

@@ -166,6 +166,7 @@ OTHERS: Mapping[str, Contract] = {
     "get_server": Contract({}, Server),
     "list_constraints": Contract({}, Row(name="name", comment="text", fields="text[]")),
     "get_installed_files": Contract({}, dict[str, str]),
+    "lift_limits": Contract({}, Row(set_config="text")),
     "ensure_audit_partitions": Contract({"months_ahead": int}, Row(made="text")),
     "get_audit_months": Contract({}, Row(has_waiting_rows="bool", months_ahead="int8")),
     "find_contexts": Contract(

@@ -80,6 +80,7 @@ _GIVEN: Mapping[str, Mapping[str, object]] = {
     "get_server": {},
     "list_constraints": {},
     "get_installed_files": {},
+    "lift_limits": {},
     "ensure_audit_partitions": {"months_ahead": 1},
     "get_audit_months": {},
     "find_contexts": {},

@@ -1,4 +1,4 @@
--- How a session of a deployer is set besides what app/db/session.py pins for everybody: before
+-- How a session of a deployer is set besides what sql/session.sql pins for everybody: before
 -- anything else, and again after a file, which may have changed it.
 --
 -- yoyo names its own tables without their schema, hence the search path; every name of ours is

@@ -1,5 +1,14 @@
 -- What people do at the command line, as the deployer in the role of app_ops. Not for the service.
 
+-- name: lift_limits
+-- A purge takes as long as it needs, whatever the login's limits say; the last is there since 17.
+select set_config(s.name, '0', false)
+from pg_catalog.pg_settings as s
+where
+    s.name in (
+        'statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout'
+    );
+
 -- name: ensure_audit_partitions
 select made from app.ensure_audit_partitions(:months_ahead::integer) as made;
 
