@@ -7,7 +7,7 @@ parsed before, never a client's text.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 from typing import Any, NoReturn, TypeAlias, TypeVar
 from uuid import UUID
@@ -51,6 +51,10 @@ ASSERTION = "SELECT app.assert_membership()"
 
 # A connection whose rollback takes longer (seconds) is given up; the server rolls back by itself.
 ROLLBACK_LIMIT = 1.0
+
+# Seconds that `disconnect` waits for transactions under way, and as many again for connections to
+# say goodbye. Requests have ended by then; what is left is a rollback, or a server that is gone.
+CLOSE_LIMIT = 2.5
 
 # Milliseconds from which on a query is logged as slow.
 SLOW = 50
@@ -151,6 +155,8 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pool: Any = None
+        self._under_way = 0
+        self._idle = asyncio.Event()
         # In each transaction, for 10 us: a pooler takes few settings when a connection begins.
         self._limits = pins("set local") + "".join(
             f"SET LOCAL {name} = {int(value)};"
@@ -210,14 +216,25 @@ class Database:
         self.state = State.CONNECTED
 
     async def disconnect(self) -> None:
-        """Close the pool: wait for the transactions under way, at most ten seconds."""
+        """Close the pool; wait for the transactions under way, but not longer than `CLOSE_LIMIT`.
+
+        No new one begins. Who waits for a connection already still gets one: asyncpg would close
+        it under them.
+        """
         pool, self._pool = self._pool, None
         self.state = State.DISCONNECTING
         if pool is not None:
             try:
-                await asyncio.wait_for(pool.close(), timeout=10)
+                async with asyncio.timeout(CLOSE_LIMIT):
+                    while self._under_way:
+                        self._idle.clear()
+                        await self._idle.wait()
+                async with asyncio.timeout(CLOSE_LIMIT):
+                    await pool.close()
             except TimeoutError:
-                pool.terminate()
+                logger.warning("pool closed by force", transactions=self._under_way)
+            finally:
+                pool.terminate()  # nothing, where it is closed
         self.state = State.DISCONNECTED
 
     @property
@@ -256,7 +273,7 @@ class Database:
             return await self._attempt(opening, operation, read_only=read_only)
         except _RETRIED as error:
             logger.info("transaction runs again", reason=type(error).__name__)
-            if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+            if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and self._pool is not None:
                 # The others were opened when this one was; a new one may find another server.
                 await self._pool.expire_connections()
         return await self._attempt(opening, operation, read_only=read_only)
@@ -291,23 +308,30 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, opening: str) -> AsyncIterator[Transaction]:
-        if self._pool is None:
+        pool = self._pool  # the connection goes back where it came from, whatever is there by then
+        if pool is None:
             raise DatabaseError("the database is not connected")
+        self._under_way += 1
         try:
-            connection = await self._pool.acquire(timeout=self._settings.pool_acquire_timeout)
-        except TimeoutError:
-            raise PoolTimeoutError("no database connection became free in time") from None
-        try:
-            await connection.execute(opening)
-            yield Transaction(connection)
-            # PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK.
-            if await connection.execute("COMMIT") != "COMMIT":
-                raise DatabaseError("the transaction could not be committed")  # noqa: TRY301
-        except BaseException:
-            await _roll_back(connection)
-            raise
+            try:
+                connection = await pool.acquire(timeout=self._settings.pool_acquire_timeout)
+            except TimeoutError:
+                raise PoolTimeoutError("no database connection became free in time") from None
+            try:
+                await connection.execute(opening)
+                yield Transaction(connection)
+                # PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK.
+                if await connection.execute("COMMIT") != "COMMIT":
+                    raise DatabaseError("the transaction could not be committed")  # noqa: TRY301
+            except BaseException:
+                await _roll_back(connection)
+                raise
+            finally:
+                await pool.release(connection)
         finally:
-            await self._pool.release(connection)
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
 
 
 def _tells_nothing(error: BaseException) -> bool:
@@ -332,15 +356,19 @@ def _setting(context: Context | None) -> str:
 
 
 async def _roll_back(connection: Any) -> None:
-    if connection.is_closed():
-        return
     try:
-        async with asyncio.timeout(ROLLBACK_LIMIT):
-            await connection.execute("ROLLBACK")
+        if not connection.is_closed():
+            async with asyncio.timeout(ROLLBACK_LIMIT):
+                await connection.execute("ROLLBACK")
     except asyncio.CancelledError:
-        connection.terminate()
+        _give_back_closed(connection)
         raise
     except Exception:  # noqa: BLE001 - whatever happened: not this connection again
+        _give_back_closed(connection)
+
+
+def _give_back_closed(connection: Any) -> None:
+    with suppress(asyncpg.InterfaceError):  # the pool took it away when it broke
         connection.terminate()
 
 

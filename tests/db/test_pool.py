@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from app.db.context import Context, MemberRole
-from app.db.pool import Database, DatabaseError, PoolTimeoutError, State, Transaction
+from app.db.pool import ERRORS, Database, DatabaseError, PoolTimeoutError, State, Transaction
 from app.db.queries import Query, load_queries
 from app.db.session import PINNED
 from tests.support.fixtures import Hearth, NewPerson, Person, wait_until_blocked
@@ -244,6 +244,51 @@ async def test_states_follow_the_pool(hearth: Hearth) -> None:
         State.DISCONNECTING,
         State.DISCONNECTED,
     ]
+
+
+async def test_closing_waits_for_transactions_and_for_who_waits_for_a_connection(
+    hearth: Hearth,
+) -> None:
+    watcher = await asyncpg.connect(hearth.superuser_url)
+    await watcher.execute("select pg_advisory_lock(4712)")
+    database = Database(hearth.settings(pool_min_size=1, pool_max_size=1))
+    await database.connect()
+    pid = await _ask(database, None, "pid")
+    first = asyncio.create_task(_ask(database, None, "lock", key=4712))
+    await wait_until_blocked(watcher, pid)
+    second = asyncio.create_task(_ask(database, None, "who"))
+    await asyncio.sleep(0)
+
+    closing = asyncio.create_task(database.disconnect())
+    await asyncio.sleep(0)
+    with pytest.raises(DatabaseError, match="not connected"):
+        await _ask(database, None, "who")
+    await watcher.execute("select pg_advisory_unlock(4712)")
+
+    assert await asyncio.gather(first, second) == ["", "/"]
+    await closing
+    await watcher.close()
+    assert database.state == State.DISCONNECTED
+
+
+async def test_a_transaction_that_outlasts_the_pool_fails_as_its_connection_did(
+    hearth: Hearth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.db.pool.CLOSE_LIMIT", 0.05)
+    watcher = await asyncpg.connect(hearth.superuser_url)
+    await watcher.execute("select pg_advisory_lock(4713)")
+    database = Database(hearth.settings(pool_min_size=1, pool_max_size=1))
+    await database.connect()
+    pid = await _ask(database, None, "pid")
+    blocked = asyncio.create_task(_ask(database, None, "lock", key=4713))
+    await wait_until_blocked(watcher, pid)
+
+    await database.disconnect()
+
+    with pytest.raises(ERRORS) as raised:
+        await blocked
+    await watcher.close()
+    assert "released back to the pool" not in str(raised.value)
 
 
 async def test_a_server_that_comes_late_is_waited_for(
