@@ -20,10 +20,11 @@ from app.auth.turns import Turns
 from app.db.pool import Database, DatabaseError, Transaction
 from app.http import docs, openapi, problems
 from app.http.handler import routes
-from app.http.health import Health, unsafe
+from app.http.health import Health, HealthState, unsafe
 from app.http.middleware import ErrorHandler, RequestLog, RequestTimeout
 from app.http.problems import Problem, problem_response
 from app.http.requests import Services, request_id, services
+from app.http.server import Drain
 from app.resources import ENDPOINTS, RESOURCES
 from app.settings import Settings
 
@@ -68,11 +69,14 @@ async def _refuse_unsafe_login(database: Database) -> None:
         )
 
 
-def create_app(settings: Settings, *, on_ready: Callable[[], None] = lambda: None) -> Starlette:
+def create_app(
+    settings: Settings, drain: Drain, *, on_ready: Callable[[], None] = lambda: None
+) -> Starlette:
     """Return the application; its lifespan connects to the database and disconnects again.
 
     Args:
         settings: The configuration; `DATABASE_URL` and `JWT_SECRET` must be set.
+        drain: Says whether the server that serves it is about to end.
         on_ready: Called once the database is connected, right before requests are taken.
 
     Raises:
@@ -114,13 +118,14 @@ def create_app(settings: Settings, *, on_ready: Callable[[], None] = lambda: Non
                 expose_headers=list(openapi.HEADERS),
             ),
             Middleware(ErrorHandler),
-            Middleware(RequestTimeout, deadline=settings.request_timeout),
+            Middleware(RequestTimeout, deadline=settings.request_timeout, drain=drain),
         ],
         exception_handlers={HTTPException: _http_exception},
         lifespan=lifespan,
     )
     # A redirect would repeat the Host header, which is the client's to choose.
     app.router.redirect_slashes = False
+    app.state.drain = drain
     return app
 
 
@@ -132,8 +137,14 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     return problem_response(problem, str(request_id(request)))
 
 
+def _drains(request: Request) -> bool:
+    return bool(request.app.state.drain.is_announced)
+
+
 async def _health(request: Request) -> Response:
     report = await services(request).health.report()
+    if _drains(request):
+        return JSONResponse({**report.document, "state": HealthState.DRAINING}, status_code=503)
     return JSONResponse(report.document, status_code=200 if report.is_ready else 503)
 
 
@@ -142,6 +153,8 @@ async def _live(_: Request) -> Response:
 
 
 async def _ready(request: Request) -> Response:
+    if _drains(request):
+        return JSONResponse({"state": HealthState.DRAINING}, status_code=503)
     report = await services(request).health.report()
     return JSONResponse({"state": report.state}, status_code=200 if report.is_ready else 503)
 

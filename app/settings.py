@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ("http://localhost:3000",)
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     request_timeout: float = Field(default=15.0, gt=0, le=300)
+    drain_delay: float = Field(default=0.0, ge=0, le=300)
 
     jwt_secret: SecretStr | None = None
     jwt_issuer: str = "hearth"

@@ -32,6 +32,7 @@ def serve_until_stopped(settings: Settings, listener: socket.socket, *, ready: s
 
     from app import logs, main
     from app.http.protocol import Protocol
+    from app.http.server import Drain, Server
 
     def take_requests() -> None:
         # What is there by now stays: looking for garbage among it would stop everybody for 0.1 s.
@@ -41,19 +42,21 @@ def serve_until_stopped(settings: Settings, listener: socket.socket, *, ready: s
 
     logs.configure(settings.log_level)
     asyncio.run(main.check(settings))
+    drain = Drain()
     config = uvicorn.Config(
-        main.create_app(settings, on_ready=take_requests),
+        main.create_app(settings, drain, on_ready=take_requests),
         http=Protocol,
         access_log=False,
         log_config=None,
         server_header=False,
         forwarded_allow_ips=settings.forwarded_allow_ips,
-        timeout_graceful_shutdown=10,
     )
+    delay, limit = settings.drain_delay, settings.request_timeout
+    server = Server(config, drain, delay=delay, limit=limit)
     # uvicorn ends in good order on either signal and then raises it again for whoever is above it.
     try:
         with suppress(KeyboardInterrupt):
-            uvicorn.Server(config).run(sockets=[listener])
+            server.run(sockets=[listener])
     except SystemExit:
         raise DatabaseError("DATABASE_URL: the server went away during the start") from None
 

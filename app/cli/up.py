@@ -41,7 +41,9 @@ def up(
             try:
                 with spinner("migrate") as progress:
                     embedded.prepare(server, sql_directory() / "bootstrap.sql")
-                    settings = load(**urls(server), jwt_secret=_secret(data), port=port)
+                    settings = load(
+                        **urls(server), jwt_secret=_secret(data), port=port, drain_delay=0
+                    )
                     migrate.bring_up_to_date(settings, progress=progress)
                 serve_until_stopped(settings, listener, ready=_greeting(url, server))
             finally:

@@ -28,6 +28,7 @@ class HealthState(StrEnum):
     HEALTHY = "healthy"
     DEGRADED = "degraded"
     UNHEALTHY = "unhealthy"
+    DRAINING = "draining"
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from app import logs
 from app.db.pool import DatabaseError, OutcomeUnknownError
 from app.http import problems
 from app.http.problems import Problem, problem_response
+from app.http.server import Drain
 
 logger = structlog.get_logger("hearth.requests")
 
@@ -113,14 +114,16 @@ class RequestTimeout:
     Args:
         app: What serves.
         deadline: Seconds from the request's line to its response, the reading of the body included.
+        drain: Says when the server ends, and all requests with it.
 
     Raises:
         Problem: The deadline passed, or the headers are too large or can be read in two ways.
     """
 
-    def __init__(self, app: ASGIApp, deadline: float) -> None:
+    def __init__(self, app: ASGIApp, deadline: float, drain: Drain) -> None:
         self._app = app
         self._deadline = deadline
+        self._drain = drain
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
@@ -132,8 +135,9 @@ class RequestTimeout:
             raise Problem(problems.HEADERS_TOO_LARGE)
         _refuse_ambiguous(scope)
         client = _Client(scope, receive, send)
+        over = asyncio.get_running_loop().time() + self._deadline
         try:
-            async with asyncio.timeout(self._deadline) as deadline:
+            async with asyncio.timeout_at(min(over, self._drain.ends_at)) as deadline:
                 with client.attended():
                     await self._app(scope, client.receive, client.send)
         except asyncio.CancelledError:
@@ -143,6 +147,8 @@ class RequestTimeout:
         except TimeoutError:
             if not deadline.expired():
                 raise
+            if over > self._drain.ends_at:
+                raise Problem(problems.UNAVAILABLE, "The service stops; send it again.") from None
             raise Problem(problems.TIMEOUT, "The request took longer than it may.") from None
 
 

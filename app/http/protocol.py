@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from app.http import problems
 from app.http.middleware import MAX_HEADER_BYTES, SECURITY_HEADERS
 from app.http.problems import Problem, problem_response
+from app.http.server import Drain
 
 logger = structlog.get_logger("hearth.requests")
 
@@ -47,13 +48,19 @@ class Protocol(HttpToolsProtocol):
 
     No client that sends and never reads: what it has not read within `read_within` seconds it does
     not get, and of what it sends ahead no more is read than `MAX_PIPELINED` requests.
+
+    No end in the middle: when the server drains, the response to the last request that was read
+    says that it is the last (`Connection: close`), and what comes after it is not read.
     """
 
+    server_state: Drain
     flow: _Flow
     headers_within = 10.0
     read_within = 30.0
 
     _serving: RequestResponseCycle | None = None
+    _last: RequestResponseCycle | None = None
+    _silent_since = 0.0
     _is_beyond_headers = False
     _unread = b""
     _header_bytes = 0
@@ -64,6 +71,7 @@ class Protocol(HttpToolsProtocol):
         """Begin a connection."""
         super().connection_made(transport)
         self.flow = _Flow(transport)
+        self._silent_since = self.loop.time()
         self._hurry = self.loop.call_later(self.headers_within, transport.close)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -84,6 +92,8 @@ class Protocol(HttpToolsProtocol):
         self._parse()
 
     def _parse(self) -> None:
+        if self._last is not None and self._last.response_started:
+            self._unread = b""
         while self._unread and len(self.pipeline) < MAX_PIPELINED:
             if self.transport.is_closing():
                 return
@@ -94,6 +104,28 @@ class Protocol(HttpToolsProtocol):
         self.flow.is_held = bool(self._unread)
         if self._unread:
             self.flow.pause_reading()
+        if self.server_state.is_on:
+            self.announce_end()
+
+    def announce_end(self) -> None:
+        """Let the response to the last request that was read say that it is the last."""
+        if self._last is not None and self._last.response_started:
+            return
+        if self._last is not None:
+            self._last.keep_alive, self._last = True, None
+        cycle = self.cycle
+        if self._unread or cycle is None or cycle.response_started or not cycle.keep_alive:
+            return
+        cycle.keep_alive, self._last = False, cycle
+
+    def shutdown(self) -> None:
+        """Close the connection if nothing of a request has come for a moment."""
+        if self._unread or self._header_bytes or self.pipeline:
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            return
+        if self.loop.time() - self._silent_since >= self.server_state.linger:
+            self.transport.close()
 
     def _is_waiting(self, arrived: int) -> None:
         # Bytes, but no request yet: the beginning of one, or the rest of one that was refused.
@@ -129,6 +161,7 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next request."""
         super().on_response_complete()
+        self._silent_since = self.loop.time()
         if self.transport.is_closing() and self.transport.get_write_buffer_size():
             self.pause_writing()
         elif self._unread:

@@ -265,7 +265,7 @@ async def test_closing_waits_for_transactions_and_for_who_waits_for_a_connection
         await _ask(database, None, "who")
     await watcher.execute("select pg_advisory_unlock(4712)")
 
-    assert await asyncio.gather(first, second) == ["", "/"]
+    assert (await first, await second) == ("", "/")
     await closing
     await watcher.close()
     assert database.state == State.DISCONNECTED

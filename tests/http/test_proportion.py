@@ -33,6 +33,7 @@ import app.auth
 import app.http
 import app.resources
 from app.http import fields, openapi
+from app.http.server import Drain
 from app.main import create_app
 from app.resources import ENDPOINTS, RESOURCES
 from tests.support.examples import path_to
@@ -459,7 +460,7 @@ def _counting() -> Iterator[list[int]]:
 @pytest.fixture
 async def in_process(hearth: Hearth, ann: Person) -> AsyncIterator[_Service]:
     """Yield the application, with the token of somebody who has a family."""
-    application = create_app(hearth.settings())
+    application = create_app(hearth.settings(), Drain())
     async with application.router.lifespan_context(application) as state:
         gc.freeze()  # as `hearth serve` does
         yield _Service(application, state or {}, ann.client.headers["Authorization"])

@@ -31,6 +31,7 @@ from app import logs, migrations
 from app.embedded.cluster import programs
 from app.embedded.system_user import current_user
 from app.http.protocol import Protocol
+from app.http.server import Drain, Server
 from app.main import create_app
 from app.settings import Settings, sql_directory
 from tests.conftest import Cluster
@@ -153,15 +154,17 @@ class _ServerInThread:
     """A uvicorn on a free port of the loopback, in a thread with a loop of its own."""
 
     def __init__(self, settings: Settings) -> None:
+        drain = Drain()
+        drain.linger = 0  # nobody sends more when a test has ended
         config = uvicorn.Config(
-            create_app(settings),
+            create_app(settings, drain),
             host="127.0.0.1",
             port=0,
             http=Protocol,
             log_config=None,
             access_log=False,
         )
-        self._server = uvicorn.Server(config)
+        self._server = Server(config, drain)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
     def __enter__(self) -> str:

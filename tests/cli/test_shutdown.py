@@ -1,0 +1,194 @@
+"""The end of `hearth serve`: nobody who was heard goes without a response."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.support.fixtures import JWT_SECRET, PASSWORD, Hearth, wait_until_requests_block
+from tests.support.load import Load, get, read_response
+
+pytestmark = [pytest.mark.newest, pytest.mark.no_judge, pytest.mark.first]
+
+SERVE = [sys.executable, "-m", "app.cli", "serve"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def serving(
+    hearth: Hearth, *options: str, **settings: object
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run `hearth serve` until the block ends, if it does not end by itself."""
+    port = free_port()
+    environment = {
+        **os.environ,
+        "DATABASE_URL": hearth.url("app_api"),
+        "JWT_SECRET": JWT_SECRET,
+        "PORT": str(port),
+        "LOG_LEVEL": "error",
+        **{name.upper(): str(value) for name, value in settings.items()},
+    }
+    with subprocess.Popen(
+        [*SERVE, *options],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(f"Hearth serves on http://127.0.0.1:{port}")
+        try:
+            yield process, port
+        finally:
+            process.kill()
+
+
+async def end_of(process: subprocess.Popen[str]) -> tuple[int, str]:
+    """Wait for the end; return the exit code and what was written to stderr."""
+    _, told = await asyncio.to_thread(process.communicate, timeout=60)
+    return process.returncode, told
+
+
+async def ask(port: int, path: str) -> tuple[int, bool, bytes]:
+    """Ask on a connection of its own: the status, whether the connection ends, the body."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(get(path))
+    response = await read_response(reader)
+    writer.close()
+    return response
+
+
+async def _drains(port: int) -> None:
+    """Wait until new connections are told to go, and see that readiness says why."""
+    async with asyncio.timeout(10):
+        while not (await ask(port, "/health/live"))[1]:
+            pass
+    assert await ask(port, "/health/ready") == (503, True, b'{"state":"draining"}')
+
+
+async def token_at(port: int) -> str:
+    body = {"email": "ann@example.com", "password": PASSWORD, "full_name": "Ann"}
+    async with httpx.AsyncClient() as client:
+        url = f"http://127.0.0.1:{port}/v1/auth/signup"
+        signed_up = await client.post(url, json={**body, "family_name": "The Examples"})
+    return str(signed_up.json()["access_token"])
+
+
+async def test_what_was_read_is_answered_before_the_end(own_hearth: Hearth) -> None:
+    root = await asyncpg.connect(own_hearth.superuser_url)
+    patient = {"lock_timeout_ms": 30_000, "pool_acquire_timeout": 30, "statement_timeout_ms": 30000}
+    with serving(own_hearth, drain_delay=2, **patient) as (process, port):
+        tasks = get("/v1/tasks", await token_at(port))
+        live = get("/health/live")
+        connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(43)]
+        (idle, _), (used, used_by), (half, half_by), *others = connections
+        used_by.write(live)
+        assert (await read_response(used))[:2] == (200, False)
+        half_by.write(live[:20])
+        blocking = root.transaction()
+        await blocking.start()
+        await root.execute("lock table app.tasks in access exclusive mode")
+        sent = [30 if number < 5 else 1 for number in range(len(others))]  # some send ahead
+        for (_, writer), times in zip(others, sent, strict=True):
+            writer.write(tasks * times)
+        await wait_until_requests_block(root, 10)
+
+        process.send_signal(signal.SIGTERM)
+        await _drains(port)
+        half_by.write(live[20:])
+        assert (await read_response(half))[:2] == (200, True)
+        assert not any(reader._buffer for reader, _ in others)  # type: ignore[attr-defined]
+        await blocking.rollback()
+
+        for (reader, _), times in zip(others, sent, strict=True):
+            answers = [(await read_response(reader))[:2] for _ in range(times)]
+            assert answers == [(200, False)] * (times - 1) + [(200, True)]
+        ends = [await reader.read() for reader, _ in connections]
+        code, told = await end_of(process)
+        for _, writer in connections:
+            writer.close()
+    await root.close()
+
+    assert set(ends) == {b""}
+    assert (code, told) == (0, "")
+    assert idle.at_eof()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_clients_that_go_on_are_refused_in_the_end_and_never_cut(
+    own_hearth: Hearth, number: signal.Signals
+) -> None:
+    with serving(own_hearth) as (process, port):
+        tasks = get("/v1/tasks", await token_at(port))
+        load = Load(port, [tasks, get("/health/live")], clients=40)
+        await load.until(answered=400)
+
+        process.send_signal(number)
+        await load.ended()
+        code, told = await end_of(process)
+
+    answered = load.counts.pop("200")
+    assert answered >= 400
+    assert load.counts == {"refused": 40}
+    assert (code, told) == (0, "")
+
+
+async def test_what_takes_too_long_is_told_so_before_the_end(own_hearth: Hearth) -> None:
+    root = await asyncpg.connect(own_hearth.superuser_url)
+    patient = {"lock_timeout_ms": 30_000, "pool_acquire_timeout": 30}
+    with serving(own_hearth, request_timeout=1, **patient) as (process, port):
+        tasks = get("/v1/tasks", await token_at(port))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        blocking = root.transaction()
+        await blocking.start()
+        await root.execute("lock table app.tasks in access exclusive mode")
+        writer.write(tasks * 5)
+        await wait_until_requests_block(root, 1)
+
+        process.send_signal(signal.SIGTERM)
+        statuses = [(await read_response(reader))[0] for _ in range(5)]
+        code, told = await end_of(process)
+        writer.close()
+        await blocking.rollback()
+    await root.close()
+
+    assert set(statuses) <= {503, 504}
+    assert statuses[-1] == 503
+    assert code == 0
+    assert "Traceback" not in told
+
+
+async def test_a_second_signal_ends_it_at_once(own_hearth: Hearth) -> None:
+    root = await asyncpg.connect(own_hearth.superuser_url)
+    patient = {"lock_timeout_ms": 30_000, "drain_delay": 300, "request_timeout": 300}
+    with serving(own_hearth, **patient) as (process, port):
+        tasks = get("/v1/tasks", await token_at(port))
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        await root.execute("begin; lock table app.tasks in access exclusive mode")
+        writer.write(tasks)
+        await wait_until_requests_block(root, 1)
+
+        process.send_signal(signal.SIGTERM)
+        await _drains(port)
+        process.send_signal(signal.SIGTERM)
+        code, told = await end_of(process)
+        writer.close()
+        await root.execute("rollback")
+    await root.close()
+
+    assert code == 0
+    assert "Traceback" not in told
