@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TypedDict
 
 import asyncpg
-from prometheus_client import CONTENT_TYPE_LATEST, Gauge, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -18,7 +18,7 @@ from starlette.routing import Route
 from app.auth.tokens import Tokens
 from app.auth.turns import Turns
 from app.db.pool import Database, DatabaseError, Transaction
-from app.http import docs, openapi, problems
+from app.http import docs, metrics, openapi, problems
 from app.http.handler import routes
 from app.http.health import Health, HealthState, unsafe
 from app.http.middleware import ErrorHandler, RequestLog, RequestTimeout
@@ -27,8 +27,6 @@ from app.http.requests import Services, request_id, services
 from app.http.server import Drain
 from app.resources import ENDPOINTS, RESOURCES
 from app.settings import Settings
-
-POOL = Gauge("hearth_pool_connections", "Connections of the pool: in use, and at most.", ("which",))
 
 
 class State(TypedDict):
@@ -166,10 +164,8 @@ async def _health_of_database(request: Request) -> Response:
 
 
 async def _metrics(request: Request) -> Response:
-    in_use, most = services(request).database.pool_use
-    POOL.labels("in_use").set(in_use)
-    POOL.labels("max").set(most)
-    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+    metrics.measure(services(request).database)
+    return Response(metrics.figures(), media_type=CONTENT_TYPE_LATEST)
 
 
 async def _front_door(_: Request) -> Response:

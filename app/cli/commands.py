@@ -10,6 +10,7 @@ from app.cli import demo, explain, health, migrate, psql, purge, serve, status, 
 cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 cli.command()(up.up)
 cli.command()(serve.serve)
+cli.command(hidden=True)(serve.worker)
 cli.command()(migrate.migrate)
 cli.command()(status.status)
 cli.command()(purge.purge)

@@ -2,26 +2,72 @@
 
 import asyncio
 import gc
+import signal
 import socket
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Annotated
+
+import typer
 
 from app.cli.shared import out, plain_errors
 from app.db.pool import DatabaseError
 from app.settings import Settings, SettingsError, load
 
 
-def serve() -> None:
+def serve(
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="How many processes serve; WORKERS by default, or 1."),
+    ] = None,
+) -> None:
     """Serve HTTP from the configured database."""
     with plain_errors():
-        settings = load()
+        settings = load(**({} if workers is None else {"workers": workers}))
         with listening(settings.host, settings.port) as listener:
             ready = f"Hearth serves on http://{settings.host}:{settings.port}"
-            serve_until_stopped(settings, listener, ready=ready)
+            if settings.workers == 1:
+                serve_until_stopped(settings, listener, on_ready=lambda: out.print(ready))
+                return
+            _keep_workers(settings, listener, f"{ready} with {settings.workers} workers")
 
 
-def serve_until_stopped(settings: Settings, listener: socket.socket, *, ready: str) -> None:
-    """Serve until SIGINT or SIGTERM, and print `ready` once requests are taken.
+def _keep_workers(settings: Settings, listener: socket.socket, ready: str) -> None:
+    if sys.platform == "win32":
+        raise SettingsError("WORKERS: more than one are not supported on Windows")
+    from app import logs
+    from app.cli.workers import keep
+
+    logs.configure(settings.log_level)
+    if code := keep(settings, listener, on_ready=lambda: out.print(ready)):
+        raise typer.Exit(code)
+
+
+def worker(listener: int, line: int) -> None:
+    """Serve on a socket that `hearth serve --workers` has opened, and say so on a line to it."""
+    from app.cli.workers import kept_by
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # meant for the keeper, whoever else gets it
+    keeper, shared = socket.socket(fileno=line), socket.socket(fileno=listener)
+    with suppress(KeyboardInterrupt), plain_errors(), kept_by(keeper):
+        serve_until_stopped(load(), shared, on_ready=lambda: keeper.send(b"."), is_kept=True)
+
+
+def serve_until_stopped(
+    settings: Settings,
+    listener: socket.socket,
+    *,
+    on_ready: Callable[[], object],
+    is_kept: bool = False,
+) -> None:
+    """Serve until SIGINT or SIGTERM, and tell `on_ready` once requests are taken.
+
+    Args:
+        settings: The configuration.
+        listener: Where to serve; it is closed.
+        on_ready: Called when requests are taken.
+        is_kept: Whether this process is one of several workers.
 
     Raises:
         SettingsError: Something that is needed is not configured.
@@ -31,6 +77,7 @@ def serve_until_stopped(settings: Settings, listener: socket.socket, *, ready: s
     import uvicorn
 
     from app import logs, main
+    from app.http import metrics
     from app.http.protocol import Protocol
     from app.http.server import Drain, Server
 
@@ -38,7 +85,11 @@ def serve_until_stopped(settings: Settings, listener: socket.socket, *, ready: s
         # What is there by now stays: looking for garbage among it would stop everybody for 0.1 s.
         gc.collect()
         gc.freeze()
-        out.print(ready)
+        on_ready()
+
+    async def measure() -> None:
+        if (services := server.lifespan.state.get("services")) is not None:
+            metrics.measure(services.database)
 
     logs.configure(settings.log_level)
     asyncio.run(main.check(settings))
@@ -50,9 +101,14 @@ def serve_until_stopped(settings: Settings, listener: socket.socket, *, ready: s
         log_config=None,
         server_header=False,
         forwarded_allow_ips=settings.forwarded_allow_ips,
+        # Any of several workers tells the figures of all: each notes its own every second.
+        callback_notify=measure if is_kept else None,
+        timeout_notify=1,
     )
     delay, limit = settings.drain_delay, settings.request_timeout
-    server = Server(config, drain, delay=delay, limit=limit)
+    server = Server(config, drain, delay=delay, limit=limit, is_kept=is_kept)
+    if is_kept:
+        signal.signal(signal.SIGUSR1, lambda *_: server.retire())
     # uvicorn ends in good order on either signal and then raises it again for whoever is above it.
     try:
         with suppress(KeyboardInterrupt):

@@ -45,7 +45,8 @@ def up(
                         **urls(server), jwt_secret=_secret(data), port=port, drain_delay=0
                     )
                     migrate.bring_up_to_date(settings, progress=progress)
-                serve_until_stopped(settings, listener, ready=_greeting(url, server))
+                greeting = _greeting(url, server)
+                serve_until_stopped(settings, listener, on_ready=lambda: out.print(greeting))
             finally:
                 embedded.stop(server)
         out.control(Control(ControlType.CARRIAGE_RETURN))  # over the ^C that a terminal shows

@@ -50,24 +50,33 @@ class Server(uvicorn.Server):
         drain: What the application was made with.
         delay: Seconds between SIGTERM and the end of listening; SIGINT does not wait.
         limit: Seconds that requests may take from then on.
+        is_kept: Whether it is a worker, which another process ends when it is to end at once:
+            SIGTERM may reach it from there and from whoever signals all processes.
     """
 
     server_state: Drain
 
     def __init__(
-        self, config: uvicorn.Config, drain: Drain, *, delay: float = 0, limit: float = 15
+        self,
+        config: uvicorn.Config,
+        drain: Drain,
+        *,
+        delay: float = 0,
+        limit: float = 15,
+        is_kept: bool = False,
     ) -> None:
         super().__init__(config)
         self.server_state = drain
         self._delay = delay
         self._limit = limit
+        self._is_kept = is_kept
         self._is_replaced = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; at the second signal, end."""
         is_second = self.should_exit
         super().handle_exit(sig, frame)
-        self.force_exit = is_second
+        self.force_exit = is_second and not self._is_kept
         if sig == signal.SIGINT:
             self._delay = 0
 

@@ -1,0 +1,72 @@
+"""The figures, of all workers in one answer.
+
+Where the environment has PROMETHEUS_MULTIPROC_DIR, each worker keeps its figures in files there,
+and whoever is asked adds them up. The library leaves the files of the dead for ever: `bury` adds
+them to those of number 0, under a lock, so that nobody counts them twice or not at all.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from app.db.pool import Database
+
+if sys.platform != "win32":
+    import fcntl
+
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+POOL = Gauge(
+    "hearth_pool_connections",
+    "Connections of the pool: in use, and at most.",
+    ("which",),
+    multiprocess_mode="livesum",
+)
+
+
+def measure(database: Database) -> None:
+    """Note how the pool of this process is."""
+    in_use, most = database.pool_use
+    POOL.labels("in_use").set(in_use)
+    POOL.labels("max").set(most)
+
+
+def figures() -> bytes:
+    """Return what Prometheus reads: of this process, or of all workers."""
+    directory = os.environ.get(DIRECTORY)
+    if directory is None:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, directory)  # type: ignore[no-untyped-call]
+    with _locked(directory, is_writing=False):
+        return generate_latest(registry)
+
+
+def bury(directory: str, pid: int) -> None:
+    """Keep what a worker that is dead has counted, and forget how it was."""
+    with _locked(directory, is_writing=True):
+        for file in Path(directory).glob(f"*_{pid}.db"):
+            if not file.name.startswith("gauge_"):
+                _add(file, file.with_name(file.name.replace(f"_{pid}.db", "_0.db")))
+            file.unlink()
+
+
+def _add(file: Path, to: Path) -> None:
+    kept: Any = MmapedDict(str(to))  # type: ignore[no-untyped-call]
+    for key, value, _, _ in kept.read_all_values_from_file(str(file)):
+        kept.write_value(key, kept.read_value(key)[0] + value, 0.0)
+    kept.close()
+
+
+@contextmanager
+def _locked(directory: str, *, is_writing: bool) -> Iterator[None]:
+    with Path(directory, "lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if is_writing else fcntl.LOCK_SH)
+        yield
