@@ -1,6 +1,6 @@
 # The image of `hearth serve`, and of every other command of the same name: `hearth migrate`,
-# `hearth status`. It needs no checkout, for the wheel carries sql/, and writes nothing, so the root
-# file system may be read-only. There is no PostgreSQL in it: `hearth up` and `hearth psql` are for
+# `hearth status`. It needs no checkout, for the wheel carries sql/, and writes nothing (with several
+# WORKERS their figures, to /dev/shm), so the root file system may be read-only. There is no PostgreSQL in it: `hearth up` and `hearth psql` are for
 # people at a terminal.
 #
 #     docker build --build-arg PYTHON_VERSION=3.14 --tag hearth .

@@ -30,28 +30,28 @@ def serve(
             if settings.workers == 1:
                 serve_until_stopped(settings, listener, on_ready=lambda: out.print(ready))
                 return
-            _keep_workers(settings, listener, f"{ready} with {settings.workers} workers")
+            _supervise(settings, listener, f"{ready} with {settings.workers} workers")
 
 
-def _keep_workers(settings: Settings, listener: socket.socket, ready: str) -> None:
+def _supervise(settings: Settings, listener: socket.socket, ready: str) -> None:
     if sys.platform == "win32":
         raise SettingsError("WORKERS: more than one are not supported on Windows")
     from app import logs
-    from app.cli.workers import keep
+    from app.cli.workers import supervise
 
     logs.configure(settings.log_level)
-    if code := keep(settings, listener, on_ready=lambda: out.print(ready)):
+    if code := supervise(settings, listener, on_ready=lambda: out.print(ready)):
         raise typer.Exit(code)
 
 
 def worker(listener: int, line: int) -> None:
     """Serve on a socket that `hearth serve --workers` has opened, and say so on a line to it."""
-    from app.cli.workers import kept_by
+    from app.cli.workers import supervised_by
 
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # meant for the keeper, whoever else gets it
-    keeper, shared = socket.socket(fileno=line), socket.socket(fileno=listener)
-    with suppress(KeyboardInterrupt), plain_errors(), kept_by(keeper):
-        serve_until_stopped(load(), shared, on_ready=lambda: keeper.send(b"."), is_kept=True)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # meant for the supervisor, whoever else gets it
+    supervisor, shared = socket.socket(fileno=line), socket.socket(fileno=listener)
+    with suppress(KeyboardInterrupt), plain_errors(), supervised_by(supervisor):
+        serve_until_stopped(load(), shared, on_ready=lambda: supervisor.send(b"."), is_worker=True)
 
 
 def serve_until_stopped(
@@ -59,7 +59,7 @@ def serve_until_stopped(
     listener: socket.socket,
     *,
     on_ready: Callable[[], object],
-    is_kept: bool = False,
+    is_worker: bool = False,
 ) -> None:
     """Serve until SIGINT or SIGTERM, and tell `on_ready` once requests are taken.
 
@@ -67,7 +67,7 @@ def serve_until_stopped(
         settings: The configuration.
         listener: Where to serve; it is closed.
         on_ready: Called when requests are taken.
-        is_kept: Whether this process is one of several workers.
+        is_worker: Whether this process is one of several workers.
 
     Raises:
         SettingsError: Something that is needed is not configured.
@@ -102,12 +102,12 @@ def serve_until_stopped(
         server_header=False,
         forwarded_allow_ips=settings.forwarded_allow_ips,
         # Any of several workers tells the figures of all: each notes its own every second.
-        callback_notify=measure if is_kept else None,
+        callback_notify=measure if is_worker else None,
         timeout_notify=1,
     )
     delay, limit = settings.drain_delay, settings.request_timeout
-    server = Server(config, drain, delay=delay, limit=limit, is_kept=is_kept)
-    if is_kept:
+    server = Server(config, drain, delay=delay, limit=limit, is_worker=is_worker)
+    if is_worker:
         signal.signal(signal.SIGUSR1, lambda *_: server.retire())
     # uvicorn ends in good order on either signal and then raises it again for whoever is above it.
     try:

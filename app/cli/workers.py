@@ -1,6 +1,6 @@
-"""`hearth serve --workers N`: processes that serve, and one that keeps them.
+"""`hearth serve --workers N`: processes that serve, and one that supervises them.
 
-The keeper opens the socket and never serves: the workers inherit it, so nothing that waits to be
+The supervisor has the socket and never serves: the workers inherit it, so nothing that waits to be
 accepted is lost with one of them. Each is a new Python, started as `hearth worker`: it has no loop,
 thread or connection of somebody else's, and the code and the settings of that moment. A pair of
 sockets lies between the two: there a worker says that it is ready, and each notices when the other
@@ -55,7 +55,7 @@ class _Worker:
     is_leaving: bool = False
 
 
-def keep(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None]) -> int:
+def supervise(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], None]) -> int:
     """Keep `settings.workers` workers on the socket until a signal; return the exit code.
 
     It is that of a worker that could not start while no other served; the worker has said why.
@@ -63,17 +63,17 @@ def keep(settings: Settings, listener: socket.socket, *, on_ready: Callable[[], 
     memory = Path("/dev/shm")  # noqa: S108 - a directory of our own in it, or in the usual place
     place = memory if os.access(memory, os.W_OK) else None
     figures = tempfile.mkdtemp(prefix="hearth-", dir=place)
-    keeper = _Keeper(settings, listener, figures, on_ready)
+    supervisor = _Supervisor(settings, listener, figures, on_ready)
     try:
-        keeper.run()
+        supervisor.run()
     finally:
-        keeper.kill()
-        keeper.wait()
+        supervisor.kill()
+        supervisor.wait()
         shutil.rmtree(figures)
-    return keeper.code
+    return supervisor.code
 
 
-class _Keeper:
+class _Supervisor:
     def __init__(
         self,
         settings: Settings,
@@ -150,7 +150,8 @@ class _Keeper:
         worker.is_ready = True
         if worker.replaces is not None:
             worker.replaces.is_leaving = True
-            worker.replaces.process.send_signal(RETIRE)
+            gently = RETIRE if worker.replaces.is_ready else signal.SIGTERM
+            worker.replaces.process.send_signal(gently)
             worker.replaces = None
         ready = [one for one in self._workers if one.is_ready and not one.is_leaving]
         if self._on_ready is not None and len(ready) == self._settings.workers:
@@ -221,7 +222,7 @@ class _Keeper:
                 [sys.executable, "-P", "-m", "app.cli", "worker", *map(str, handed)],
                 env=environment,
                 pass_fds=handed,
-                # A terminal's Ctrl-C comes from the keeper alone.
+                # A terminal's Ctrl-C comes from the supervisor alone.
                 start_new_session=True,
             )
         worker = _Worker(process, ours, replaces)
@@ -230,8 +231,8 @@ class _Keeper:
 
 
 @contextmanager
-def kept_by(line: socket.socket) -> Iterator[None]:
-    """Drain when the keeper is gone, for nobody else would end this process or clear up."""
+def supervised_by(line: socket.socket) -> Iterator[None]:
+    """Drain when the supervisor is gone, for nobody else would end this process or clear up."""
     is_orphan = threading.Event()
 
     def wait() -> None:

@@ -50,7 +50,7 @@ class Server(uvicorn.Server):
         drain: What the application was made with.
         delay: Seconds between SIGTERM and the end of listening; SIGINT does not wait.
         limit: Seconds that requests may take from then on.
-        is_kept: Whether it is a worker, which another process ends when it is to end at once:
+        is_worker: Whether it is a worker, which another process ends when it is to end at once:
             SIGTERM may reach it from there and from whoever signals all processes.
     """
 
@@ -63,20 +63,20 @@ class Server(uvicorn.Server):
         *,
         delay: float = 0,
         limit: float = 15,
-        is_kept: bool = False,
+        is_worker: bool = False,
     ) -> None:
         super().__init__(config)
         self.server_state = drain
         self._delay = delay
         self._limit = limit
-        self._is_kept = is_kept
+        self._is_worker = is_worker
         self._is_replaced = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; at the second signal, end."""
         is_second = self.should_exit
         super().handle_exit(sig, frame)
-        self.force_exit = is_second and not self._is_kept
+        self.force_exit = is_second and not self._is_worker
         if sig == signal.SIGINT:
             self._delay = 0
 
@@ -84,7 +84,7 @@ class Server(uvicorn.Server):
         """Drain while another process listens on the same socket: nobody is to know.
 
         A client that goes on finds the other one after its next response; who is silent is closed
-        when he would have been anyway.
+        when they would have been anyway.
         """
         self.server_state.linger = self.config.timeout_keep_alive
         self._delay = 0

@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import asyncpg
 import httpx
@@ -30,10 +31,10 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    hearth: Hearth, *options: str, **settings: object
+    hearth: Hearth, *options: str, port: int | None = None, **settings: object
 ) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """Run `hearth serve` until the block ends, if it does not end by itself."""
-    port = free_port()
+    port = port or free_port()
     environment = {
         **os.environ,
         "DATABASE_URL": hearth.url("app_api"),
@@ -134,7 +135,7 @@ async def test_clients_that_go_on_are_refused_in_the_end_and_never_cut(
 ) -> None:
     with serving(own_hearth) as (process, port):
         tasks = get("/v1/tasks", await token_at(port))
-        load = Load(port, [tasks, get("/health/live")], clients=40)
+        load = Load(lambda: port, [tasks, get("/health/live")], clients=40)
         await load.until(answered=400)
 
         process.send_signal(number)
@@ -192,3 +193,68 @@ async def test_a_second_signal_ends_it_at_once(own_hearth: Hearth) -> None:
 
     assert code == 0
     assert "Traceback" not in told
+
+
+class _Balancer:
+    """What a load balancer does: it asks each server whether it is ready, and chooses from those.
+
+    Args:
+        ports: Where servers may be.
+    """
+
+    def __init__(self, *ports: int) -> None:
+        self._ready: set[int] = set()
+        self._changed = asyncio.Event()
+        self._tasks = [asyncio.create_task(self._look_after(port)) for port in ports]
+
+    def choose(self) -> int:
+        """Return one that is ready."""
+        return random.choice(sorted(self._ready))  # noqa: S311 - nobody has to be surprised
+
+    async def until_ready(self, ports: set[int]) -> None:
+        """Wait until these are ready and no other."""
+        async with asyncio.timeout(30):
+            while self._ready != ports:
+                self._changed.clear()
+                await self._changed.wait()
+
+    def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def _look_after(self, port: int) -> None:
+        while True:
+            try:
+                is_ready = (await ask(port, "/health/ready"))[0] == 200
+            except OSError:
+                is_ready = False
+            if is_ready != (port in self._ready):
+                self._ready ^= {port}
+                self._changed.set()
+
+
+async def test_a_rolling_restart_of_two_servers_costs_nobody_a_request(own_hearth: Hearth) -> None:
+    first, second = free_port(), free_port()
+    balancer = _Balancer(first, second)
+
+    async def start(port: int) -> subprocess.Popen[str]:
+        running = serving(own_hearth, port=port, drain_delay=2)
+        return (await asyncio.to_thread(stack.enter_context, running))[0]
+
+    with ExitStack() as stack:
+        servers = {port: await start(port) for port in (first, second)}
+        await balancer.until_ready({first, second})
+        requests = [get("/v1/tasks", await token_at(first)), get("/health/live")]
+        load = Load(balancer.choose, requests, clients=20)
+        await load.until(answered=200)
+
+        for port in (first, second):
+            servers[port].send_signal(signal.SIGTERM)
+            assert await end_of(servers[port]) == (0, "")
+            await start(port)
+            await balancer.until_ready({first, second})
+            await load.until(answered=200)
+        counts = await load.stop()
+        balancer.stop()
+
+    assert set(counts) == {"200"}

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 
@@ -30,12 +30,12 @@ class Load:
     """Clients that send one request after the other, on connections that they keep.
 
     Args:
-        port: Where, on the loopback.
+        port: Where, on the loopback; asked before each connection.
         requests: What they send, in turn.
         clients: How many.
     """
 
-    def __init__(self, port: int, requests: Sequence[bytes], clients: int) -> None:
+    def __init__(self, port: Callable[[], int], requests: Sequence[bytes], clients: int) -> None:
         self.counts: Counter[str] = Counter()
         self._port = port
         self._requests = requests
@@ -70,7 +70,7 @@ class Load:
     async def _client(self, number: int) -> None:
         while not self._is_over:
             try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+                reader, writer = await asyncio.open_connection("127.0.0.1", self._port())
             except ConnectionRefusedError:
                 self.counts["refused"] += 1
                 return
