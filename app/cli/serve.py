@@ -5,7 +5,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Annotated
 
@@ -44,14 +44,19 @@ def _supervise(settings: Settings, listener: socket.socket, ready: str) -> None:
         raise typer.Exit(code)
 
 
-def worker(listener: int, line: int) -> None:
+def worker(line: int, listener: int, others: list[int]) -> None:
     """Serve on a socket that `hearth serve --workers` has opened, and say so on a line to it."""
     from app.cli.workers import supervised_by
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # meant for the supervisor, whoever else gets it
-    supervisor, shared = socket.socket(fileno=line), socket.socket(fileno=listener)
+    supervisor, own = socket.socket(fileno=line), socket.socket(fileno=listener)
     with suppress(KeyboardInterrupt), plain_errors(), supervised_by(supervisor):
-        serve_until_stopped(load(), shared, on_ready=lambda: supervisor.send(b"."), is_worker=True)
+        serve_until_stopped(
+            load(),
+            own,
+            on_ready=lambda: supervisor.send(b"."),
+            others=[socket.socket(fileno=other) for other in others],
+        )
 
 
 def serve_until_stopped(
@@ -59,7 +64,7 @@ def serve_until_stopped(
     listener: socket.socket,
     *,
     on_ready: Callable[[], object],
-    is_worker: bool = False,
+    others: Sequence[socket.socket] = (),
 ) -> None:
     """Serve until SIGINT or SIGTERM, and tell `on_ready` once requests are taken.
 
@@ -67,7 +72,7 @@ def serve_until_stopped(
         settings: The configuration.
         listener: Where to serve; it is closed.
         on_ready: Called when requests are taken.
-        is_worker: Whether this process is one of several workers.
+        others: Where the other workers listen, if there are any.
 
     Raises:
         SettingsError: Something that is needed is not configured.
@@ -91,6 +96,7 @@ def serve_until_stopped(
         if (services := server.lifespan.state.get("services")) is not None:
             metrics.measure(services.database)
 
+    is_worker = bool(others)
     logs.configure(settings.log_level)
     asyncio.run(main.check(settings))
     drain = Drain()
@@ -106,7 +112,7 @@ def serve_until_stopped(
         timeout_notify=1,
     )
     delay, limit = settings.drain_delay, settings.request_timeout
-    server = Server(config, drain, delay=delay, limit=limit, is_worker=is_worker)
+    server = Server(config, drain, delay=delay, limit=limit, is_worker=is_worker, others=others)
     if is_worker:
         signal.signal(signal.SIGUSR1, lambda *_: server.retire())
     # uvicorn ends in good order on either signal and then raises it again for whoever is above it.

@@ -1,10 +1,11 @@
 """`hearth serve --workers N`: processes that serve, and one that supervises them.
 
-The supervisor has the socket and never serves: the workers inherit it, so nothing that waits to be
-accepted is lost with one of them. Each is a new Python, started as `hearth worker`: it has no loop,
-thread or connection of somebody else's, and the code and the settings of that moment. A pair of
-sockets lies between the two: there a worker says that it is ready, and each notices when the other
-is gone.
+The supervisor has the listening sockets, one a worker, between which the kernel shares connections
+out; it never serves. A worker inherits that of its predecessor, so nothing that waits to be
+accepted is lost with one of them, and those of the others, to take what waits for too long. Each is
+a new Python, started as `hearth worker`: it has no loop, thread or connection of somebody else's,
+and the code and the settings of that moment. A pair of sockets lies between the two: there a worker
+says that it is ready, and each notices when the other is gone.
 
 SIGTERM and SIGINT drain all; the second one kills them. SIGHUP replaces one after the other: each
 drains when its successor is ready, and the next when it has ended, so that there is one pool of
@@ -49,6 +50,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class _Worker:
     process: subprocess.Popen[bytes]
     line: socket.socket
+    listener: socket.socket
     replaces: "_Worker | None"
     began: float = field(default_factory=time.monotonic)
     is_ready: bool = False
@@ -83,7 +85,7 @@ class _Supervisor:
     ) -> None:
         self.code = 0
         self._settings = settings
-        self._listener = listener
+        self._listeners = _shared(listener, settings.workers)
         self._figures = figures
         self._on_ready: Callable[[], None] | None = on_ready
         self._workers: list[_Worker] = []
@@ -139,7 +141,8 @@ class _Supervisor:
         limit = self._settings.drain_delay + self._settings.request_timeout + PATIENCE
         self._killed_at = time.monotonic() + limit
         # What nobody accepts is to be refused, as soon as the last worker does not listen.
-        self._listener.close()
+        for listener in self._listeners:
+            listener.close()
         for worker in self._workers:
             worker.process.send_signal(number)
 
@@ -208,6 +211,10 @@ class _Supervisor:
         return max(0.0, self._not_before - time.monotonic()) if self._missing() > 0 else None
 
     def _start(self, replaces: _Worker | None = None) -> None:
+        taken = [one.listener for one in self._workers if not one.is_leaving]
+        free = (one for one in self._listeners if one not in taken)
+        own = next(free) if replaces is None else replaces.listener
+        others = [one for one in self._listeners if one is not own]
         ours, theirs = socket.socketpair()
         # The same code, whatever the working directory has.
         paths = (str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH"))
@@ -217,7 +224,7 @@ class _Supervisor:
             metrics.DIRECTORY: self._figures,
         }
         with theirs:
-            handed = (self._listener.fileno(), theirs.fileno())
+            handed = [one.fileno() for one in (theirs, own, *others)]
             process = subprocess.Popen(  # noqa: S603 - of ourselves
                 [sys.executable, "-P", "-m", "app.cli", "worker", *map(str, handed)],
                 env=environment,
@@ -225,9 +232,30 @@ class _Supervisor:
                 # A terminal's Ctrl-C comes from the supervisor alone.
                 start_new_session=True,
             )
-        worker = _Worker(process, ours, replaces)
+        worker = _Worker(process, ours, own, replaces)
         self._workers.append(worker)
         self._selector.register(ours, selectors.EVENT_READ, worker)
+
+
+def _shared(listener: socket.socket, number: int) -> list[socket.socket]:
+    """Return listening sockets at the address of the first one, which is among them.
+
+    It was bound alone, so that a taken port is told; only then others may join it.
+    """
+    if sys.platform == "linux":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listeners = [listener]
+    for _ in range(number - 1):
+        if sys.platform != "linux":  # elsewhere the last one would get all connections
+            listeners.append(listener.dup())
+            continue
+        another = socket.socket(listener.family)
+        another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        another.bind(listener.getsockname())
+        another.listen(1024)
+        listeners.append(another)
+    return listeners
 
 
 @contextmanager

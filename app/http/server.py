@@ -6,8 +6,10 @@ elsewhere. Then it stops listening, responds to what has been read, and closes w
 """
 
 import asyncio
+import select
 import signal
 import socket
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -52,6 +54,8 @@ class Server(uvicorn.Server):
         limit: Seconds that requests may take from then on.
         is_worker: Whether it is a worker, which another process ends when it is to end at once:
             SIGTERM may reach it from there and from whoever signals all processes.
+        others: The listening sockets of the other workers. What waits there for long is taken: one
+            of them is dead, or too busy.
     """
 
     server_state: Drain
@@ -64,12 +68,15 @@ class Server(uvicorn.Server):
         delay: float = 0,
         limit: float = 15,
         is_worker: bool = False,
+        others: Sequence[socket.socket] = (),
     ) -> None:
         super().__init__(config)
         self.server_state = drain
         self._delay = delay
         self._limit = limit
         self._is_worker = is_worker
+        self._others = others
+        self._waited: set[socket.socket] = set()
         self._is_replaced = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -100,7 +107,7 @@ class Server(uvicorn.Server):
         while now() < over and not self.force_exit:
             await self._pause()
 
-        await self._stop_listening(sockets or [])
+        await self._stop_listening([*(sockets or ()), *self._others])
         drain.ends_at = now() + self._limit
         # What is cancelled at the end is rolled back, and the client told.
         over = drain.ends_at + ROLLBACK_LIMIT + 0.5
@@ -121,20 +128,27 @@ class Server(uvicorn.Server):
         await self.on_tick(0)  # for the header Date
         await asyncio.sleep(PAUSE)
 
+    async def on_tick(self, counter: int) -> bool:
+        """Look after what is to be done now and then."""
+        if self._others:
+            waits = set(select.select(self._others, [], [], 0)[0])
+            accepted = _accept(waits & self._waited)
+            self._waited = waits
+            await self._serve_accepted(accepted)
+        return await super().on_tick(counter)
+
     async def _stop_listening(self, sockets: list[socket.socket]) -> None:
         # Who waits to be accepted would be reset: accept until nobody does, and close on the spot.
-        waiting = []
-        for listener in sockets:
-            listener.setblocking(False)
-            with suppress(OSError):
-                while True:
-                    waiting.append(listener.accept()[0])
+        accepted = _accept(sockets)
         for server in self.servers:
             server.close()
         for listener in sockets:
             listener.close()
-        for connection in waiting:
-            connection.setblocking(False)
+        self._others = ()
+        await self._serve_accepted(accepted)
+
+    async def _serve_accepted(self, accepted: list[socket.socket]) -> None:
+        for connection in accepted:
             with suppress(OSError):
                 await asyncio.get_running_loop().connect_accepted_socket(self._protocol, connection)
 
@@ -143,3 +157,16 @@ class Server(uvicorn.Server):
         return protocol(  # type: ignore[call-arg]
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+
+
+def _accept(listeners: Iterable[socket.socket]) -> list[socket.socket]:
+    """Accept whoever waits."""
+    accepted = []
+    for listener in listeners:
+        listener.setblocking(False)
+        with suppress(OSError):
+            while True:
+                connection = listener.accept()[0]
+                connection.setblocking(False)
+                accepted.append(connection)
+    return accepted

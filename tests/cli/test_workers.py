@@ -130,6 +130,37 @@ async def test_workers_are_replaced_one_by_one_and_nobody_notices(own_hearth: He
     assert (code, told) == (0, "")
 
 
+async def test_connections_are_shared_out_and_nobody_waits_for_a_worker_that_is_stuck(
+    own_hearth: Hearth,
+) -> None:
+    with _two_workers(own_hearth) as (supervisor, port):
+        responses = []
+        for stuck in sorted(_workers(supervisor)):
+            os.kill(stuck, signal.SIGSTOP)
+            async with asyncio.timeout(60):
+                responses += [await ask(port, "/health/live") for _ in range(20)]
+            os.kill(stuck, signal.SIGCONT)
+
+        supervisor.send_signal(signal.SIGTERM)
+        code, told = await end_of(supervisor)
+
+    assert {status for status, _, _ in responses} == {200}
+    assert (code, told) == (0, "")
+
+
+async def test_a_port_of_others_with_workers_is_taken(own_hearth: Hearth) -> None:
+    with _two_workers(own_hearth) as (_, port):
+        environment = {**os.environ, "PORT": str(port), "WORKERS": "2"}
+        done = await asyncio.to_thread(
+            subprocess.run, SERVE, env=environment, capture_output=True, text=True, check=False
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"hearth: PORT: cannot listen on 127.0.0.1:{port} (Address already in use)\n"
+    )
+
+
 async def test_any_worker_tells_the_figures_of_all(own_hearth: Hearth) -> None:
     with _two_workers(own_hearth) as (supervisor, port):
         await _until_others_serve(supervisor, port, set())
