@@ -29,6 +29,7 @@ from dotenv import dotenv_values
 
 from app import embedded
 from app.cli.commands import cli
+from app.db.pool import CLOSE_LIMIT, ROLLBACK_LIMIT
 from app.embedded import cluster
 from app.embedded.system_user import user_for
 from app.settings import Settings
@@ -287,6 +288,15 @@ def test_services_start_in_order() -> None:
     }
     assert all("healthcheck" in SERVICES[name] for name in ("postgres", "pgbouncer"))
     assert SERVICES["migrate"]["restart"].startswith("on-failure")
+
+
+def test_the_service_has_the_time_to_end_that_it_takes() -> None:
+    settings = Settings(_env_file=None)
+    closing = ROLLBACK_LIMIT + 0.5 + 2 * CLOSE_LIMIT
+    grace = float(SERVICES["app"]["stop_grace_period"].removesuffix("s"))
+
+    assert closing <= 7
+    assert settings.drain_delay + settings.request_timeout + 7 < grace
 
 
 def test_only_the_service_can_be_reached() -> None:
