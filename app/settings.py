@@ -67,6 +67,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
     workers: int = Field(default=1, ge=1, le=256)
+    operator_host: str = "127.0.0.1"
+    operator_port: int | None = Field(default=None, ge=1, le=65535)
     forwarded_allow_ips: str = "127.0.0.1,::1"
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ("http://localhost:3000",)
     max_body_bytes: int = Field(default=1_048_576, ge=1024)

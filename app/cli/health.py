@@ -9,17 +9,18 @@ import typer
 from rich.markup import escape
 
 from app.cli.shared import err, fail, out, plain_errors
-from app.settings import load
+from app.settings import Settings, load
 
 
 def health(
     url: Annotated[
-        str | None, typer.Option(help="What to ask; /health/ready on PORT by default.")
+        str | None,
+        typer.Option(help="What to ask; by default /health on OPERATOR_PORT, which tells all."),
     ] = None,
 ) -> None:
     """Ask a running service whether it is ready, as a container's health check does."""
     with plain_errors():
-        url = url or f"http://127.0.0.1:{load().port}/health/ready"
+        url = url or _default(load())
     try:
         # The service itself and no proxy, whatever the environment says: it is on this machine.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -36,3 +37,10 @@ def health(
         why = getattr(reason, "strerror", None) or type(reason).__name__
         fail(f"{url} does not answer ({why})")
         raise typer.Exit(1) from None
+
+
+def _default(settings: Settings) -> str:
+    if settings.operator_port is None:
+        return f"http://127.0.0.1:{settings.port}/health/ready"
+    host = settings.operator_host
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.operator_port}/health"

@@ -1,18 +1,16 @@
 """`hearth serve`: the service, on a database that is there."""
 
-import asyncio
 import gc
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Annotated
 
 import typer
 
 from app.cli.shared import out, plain_errors
-from app.db.pool import DatabaseError
 from app.settings import Settings, SettingsError, load
 
 
@@ -96,35 +94,54 @@ def serve_until_stopped(
         if (services := server.lifespan.state.get("services")) is not None:
             metrics.measure(services.database)
 
+    def stop(error: Exception) -> None:
+        failures.append(error)
+        server.should_exit = True
+
     is_worker = bool(others)
+    failures: list[Exception] = []
     logs.configure(settings.log_level)
-    asyncio.run(main.check(settings))
     drain = Drain()
-    config = uvicorn.Config(
-        main.create_app(settings, drain, on_ready=take_requests),
-        http=Protocol,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        forwarded_allow_ips=settings.forwarded_allow_ips,
-        # Any of several workers tells the figures of all: each notes its own every second.
-        callback_notify=measure if is_worker else None,
-        timeout_notify=1,
-    )
-    delay, limit = settings.drain_delay, settings.request_timeout
-    server = Server(config, drain, delay=delay, limit=limit, is_worker=is_worker, others=others)
-    if is_worker:
-        signal.signal(signal.SIGUSR1, lambda *_: server.retire())
-    # uvicorn ends in good order on either signal and then raises it again for whoever is above it.
-    try:
+    with _listening_for_operators(settings, is_shared=is_worker) as operators:
+        app = main.create_app(
+            settings, drain, operators=operators, on_ready=take_requests, on_failure=stop
+        )
+        config = uvicorn.Config(
+            app,
+            http=Protocol,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            forwarded_allow_ips=settings.forwarded_allow_ips,
+            # Any of several workers tells the figures of all: each notes its own every second.
+            callback_notify=measure if is_worker else None,
+            timeout_notify=1,
+        )
+        delay, limit = settings.drain_delay, settings.request_timeout
+        server = Server(config, drain, delay=delay, limit=limit, is_worker=is_worker, others=others)
+        if is_worker:
+            signal.signal(signal.SIGUSR1, lambda *_: server.retire())
+        # uvicorn ends in good order on either signal and then raises it again for who is above it.
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
-    except SystemExit:
-        raise DatabaseError("DATABASE_URL: the server went away during the start") from None
+    if failures:
+        raise failures[0]
+
+
+def _listening_for_operators(
+    settings: Settings, *, is_shared: bool
+) -> AbstractContextManager[socket.socket | None]:
+    # Of several workers any answers: it has the figures of all.
+    if settings.operator_port is None:
+        return nullcontext()
+    host, port = settings.operator_host, settings.operator_port
+    return listening(host, port, variable="OPERATOR_PORT", is_shared=is_shared)
 
 
 @contextmanager
-def listening(host: str, port: int) -> Iterator[socket.socket]:
+def listening(
+    host: str, port: int, *, variable: str = "PORT", is_shared: bool = False
+) -> Iterator[socket.socket]:
     """Yield the listening socket; ours, so that a taken port is told early and in our words.
 
     Raises:
@@ -132,11 +149,13 @@ def listening(host: str, port: int) -> Iterator[socket.socket]:
     """
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         try:
             listener.bind((host, port))
             listener.listen(1024)
         except OSError as error:
             raise SettingsError(
-                f"PORT: cannot listen on {host}:{port} ({error.strerror})"
+                f"{variable}: cannot listen on {host}:{port} ({error.strerror})"
             ) from None
         yield listener

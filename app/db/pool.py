@@ -16,6 +16,7 @@ import asyncpg
 import structlog
 
 from app.db.context import Context, MemberRole
+from app.db.figures import Figures
 from app.db.queries import load_queries
 from app.db.session import pins
 from app.db.url import for_asyncpg
@@ -55,6 +56,12 @@ ROLLBACK_LIMIT = 1.0
 # Seconds that `disconnect` waits for transactions under way, and as many again for connections to
 # say goodbye. Requests have ended by then; what is left is a rollback, or a server that is gone.
 CLOSE_LIMIT = 2.5
+
+# What is wrong with DATABASE_POOLER where one connection finds what another one prepared.
+WRONG_POOLER = (
+    "it is none, but DATABASE_URL leads to a pooler that does not follow prepared statements;"
+    " it should be transaction"
+)
 
 # Milliseconds from which on a query is logged as slow.
 SLOW = 50
@@ -141,6 +148,50 @@ class Transaction:
         return result
 
 
+def connection_options(settings: Settings) -> tuple[str, dict[str, Any]]:
+    """Return the URL and the options of every connection of the service.
+
+    Raises:
+        SettingsError: `DATABASE_URL` is not set.
+    """
+    url, timeout = for_asyncpg(settings.require("database_url"), timeout=5)
+    return url, {
+        "timeout": timeout,
+        # The server's own limits come first; this is for a server that is gone.
+        "command_timeout": 60 + (settings.statement_timeout_ms or 0) / 1000,
+        # A transaction pooler may hand each transaction to another server connection.
+        "statement_cache_size": 0 if settings.database_pooler != "none" else 256,
+    }
+
+
+async def patiently(attempt: Callable[[], Awaitable[T]], *, within: float) -> T:
+    """Return what an attempt does once the database is there; pauses grow from 0.1 to 5 s.
+
+    Args:
+        attempt: What is tried.
+        within: Seconds after which it is given up.
+
+    Raises:
+        DatabaseError: The database is not there in time, or refuses us: then at once.
+    """
+    deadline = time.monotonic() + within
+    pause = 0.1
+    while True:
+        try:
+            return await attempt()
+        except (*ERRORS, DatabaseError) as error:
+            left = deadline - time.monotonic()
+            if _is_refusal(error) or pause > left:
+                _give_up(error)
+            logger.warning(
+                "waiting for the database of DATABASE_URL",
+                reason=type(error).__name__,
+                seconds_left=round(left, 1),
+            )
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 5.0)
+
+
 # What is done in a transaction; its result is given back once the transaction is committed.
 Operation: TypeAlias = Callable[[Transaction], Awaitable[T]]
 
@@ -171,49 +222,46 @@ class Database:
             if value is not None
         )
         self.state = State.DISCONNECTED
+        self.figures = Figures()
         self.constraints: Mapping[str, Mapping[str, Any]] = {}
 
     async def connect(self) -> None:
-        """Open the pool, trying again with growing pauses until `CONNECT_TIMEOUT` has passed.
+        """Open the pool; if need be, wait for the server until `CONNECT_TIMEOUT` has passed.
 
         Raises:
             SettingsError: `DATABASE_URL` is not set.
             DatabaseError: The server cannot be reached, or refuses us.
         """
-        url, timeout = for_asyncpg(self._settings.require("database_url"), timeout=5)
-        deadline = time.monotonic() + self._settings.connect_timeout
-        pause = 0.1
         self.state = State.CONNECTING
-        while True:
-            try:
-                self._pool = await asyncpg.create_pool(
-                    url,
-                    min_size=self._settings.pool_min_size,
-                    max_size=self._settings.pool_max_size,
-                    max_inactive_connection_lifetime=self._settings.pool_connection_lifetime,
-                    timeout=timeout,
-                    # The server's own limits come first; this is for a server that is gone.
-                    command_timeout=60 + (self._settings.statement_timeout_ms or 0) / 1000,
-                    # A transaction pooler may hand each transaction to another server connection.
-                    statement_cache_size=0 if self._settings.database_pooler != "none" else 256,
-                    # Everything we set is local to its transaction: there is nothing to reset.
-                    reset=_nothing,
-                    server_settings={"application_name": "hearth"},
-                )
-                # A pool without a minimum has not connected yet.
-                self.constraints = await self.run(None, _constraints, read_only=True)
-                break
-            except (*ERRORS, DatabaseError) as error:
-                if self._pool is not None:
-                    self._pool.terminate()
-                    self._pool = None
-                if _is_refusal(error) or time.monotonic() + pause > deadline:
-                    self.state = State.DISCONNECTED
-                    _give_up(error)
-                logger.warning("database not reached, trying again", pause=pause)
-                await asyncio.sleep(pause)
-                pause = min(pause * 2, 5.0)
+        try:
+            self._pool = await patiently(self._open, within=self._settings.connect_timeout)
+        except BaseException:
+            self.state = State.DISCONNECTED
+            raise
         self.state = State.CONNECTED
+
+    async def _open(self) -> Any:
+        url, options = connection_options(self._settings)
+        pool = await asyncpg.create_pool(
+            url,
+            **options,
+            min_size=self._settings.pool_min_size,
+            max_size=self._settings.pool_max_size,
+            max_inactive_connection_lifetime=self._settings.pool_connection_lifetime,
+            # Everything we set is local to its transaction: there is nothing to reset.
+            reset=_nothing,
+            server_settings={"application_name": "hearth"},
+        )
+        try:
+            # A pool without a minimum has not connected yet.
+            async with pool.acquire(timeout=options["timeout"]) as connection:
+                await connection.execute(self._opening(None, read_only=True, request_id=None))
+                self.constraints = await _constraints(Transaction(connection))
+                await connection.execute("COMMIT")
+        except BaseException:
+            pool.terminate()
+            raise
+        return pool
 
     async def disconnect(self) -> None:
         """Close the pool; wait for the transactions under way, but not longer than `CLOSE_LIMIT`.
@@ -284,15 +332,19 @@ class Database:
             async with self._transaction(opening) as transaction:
                 result = await operation(transaction)
                 is_committing = not read_only
-            return result  # noqa: TRY300 - COMMIT is sent at the end of the block above
-        except _RETRIED:
-            raise
         except (*ERRORS, asyncio.CancelledError) as error:
+            if isinstance(error, asyncpg.PostgresError) and not read_only:
+                self.figures.refused(error.sqlstate or "")
+            if isinstance(error, _RETRIED):
+                raise
             if is_committing and _tells_nothing(error):
                 raise OutcomeUnknownError("COMMIT was not answered") from error
             if not isinstance(error, asyncpg.InternalClientError):
                 raise
             raise DatabaseError("the connection to the database broke") from error
+        if not read_only:
+            self.figures.wrote()
+        return result
 
     def _opening(self, context: Context | None, *, read_only: bool, request_id: UUID | None) -> str:
         parts = [
@@ -314,7 +366,8 @@ class Database:
         self._under_way += 1
         try:
             try:
-                connection = await pool.acquire(timeout=self._settings.pool_acquire_timeout)
+                with self.figures.wait():
+                    connection = await pool.acquire(timeout=self._settings.pool_acquire_timeout)
             except TimeoutError:
                 raise PoolTimeoutError("no database connection became free in time") from None
             try:
@@ -382,10 +435,11 @@ async def _constraints(transaction: Transaction) -> Mapping[str, Mapping[str, An
 
 def _is_refusal(error: Exception) -> bool:
     # 28: wrong login, which PgBouncer calls 08P01. 3D: no such database. 3F, 42: not the schema we
-    # know. Waiting helps none.
+    # know, or a pooler that we do not. 26: such a pooler as well. Waiting helps none.
     if isinstance(error, asyncpg.ProtocolViolationError | asyncpg.ClientConfigurationError):
         return True
     return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {
+        "26",
         "28",
         "3D",
         "3F",
@@ -404,7 +458,11 @@ def _give_up(error: Exception) -> NoReturn:
     if state in {"42P01", "42883", "3F000"}:
         raise DatabaseError("the database is not migrated; run: hearth migrate") from None
     if state == "42501":
-        raise DatabaseError("DATABASE_URL: this login may not do that; it should be app_api")
+        raise DatabaseError(
+            "DATABASE_URL: this login may not use schema app; it should be app_api"
+        ) from None
+    if state in {"26000", "42P05"}:
+        raise DatabaseError(f"DATABASE_POOLER: {WRONG_POOLER}") from None
     if state[:2] == "42" or isinstance(error, asyncpg.ClientConfigurationError):
         raise DatabaseError("DATABASE_URL: has an option that is not understood") from None
     raise DatabaseError(f"DATABASE_URL: cannot reach the server ({type(error).__name__})") from None

@@ -1,127 +1,114 @@
-"""Health: what the service says of itself, never well without having asked the database."""
+"""The way to the health and the figures: little for everybody, all of it on the operator's port."""
 
 import asyncio
-import json
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
-import asyncpg
+import uvicorn
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from uvicorn.server import ServerState
 
-from app.db.pool import Database, DatabaseError, Transaction
-from app.migrations.sources import Tree
-from app.settings import sql_directory
-
-# How long a response may take, in seconds; orchestrators ask every few seconds.
-TIME_LIMIT = 5.0
-
-# From this share of connections in use on, requests are about to wait.
-CROWDED = 0.9
-
-
-class HealthState(StrEnum):
-    """How the service is."""
-
-    STARTING = "starting"
-    HEALTHY = "healthy"
-    DEGRADED = "degraded"
-    UNHEALTHY = "unhealthy"
-    DRAINING = "draining"
+from app.health.monitor import show
+from app.health.report import HealthState
+from app.http import metrics
+from app.http.endpoint import Handler
+from app.http.middleware import ErrorHandler, RequestLog
+from app.http.protocol import Protocol
+from app.http.requests import services
+from app.http.server import Drain
 
 
-@dataclass(frozen=True)
-class Report:
-    """The state, and each check with `ok` and what it saw."""
-
-    state: HealthState
-    checks: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether requests should be sent here."""
-        return self.state in {HealthState.HEALTHY, HealthState.DEGRADED}
-
-    @property
-    def document(self) -> Mapping[str, object]:
-        """The report as clients get it."""
-        return {"state": self.state.value, "checks": self.checks}
-
-
-class Health:
-    """Asks the database and judges.
+def routes(*, is_full: bool, has_metrics: bool) -> list[Route]:
+    """Return the routes.
 
     Args:
-        database: What is asked.
+        is_full: Whether reasons and figures are told, and not only what is well and what is not.
+        has_metrics: Whether the figures for Prometheus are there as well.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        tree = Tree.read(sql_directory())
-        self._expected = {
-            f"{file.kind}/{file.name}": file.sha256 for file in [*tree.migrations, *tree.files]
-        }
+    async def report(request: Request) -> Response:
+        report = services(request).health.report
+        document = report.document(is_full=is_full)
+        if _drains(request):
+            document = {**document, "state": HealthState.DRAINING}
+        return _response(document, is_well=report.is_ready and not _drains(request))
 
-    async def report(self) -> Report:
-        """Return the report, within `TIME_LIMIT`."""
-        started = time.perf_counter()
-        used, most = self._database.pool_use  # before we use it ourselves
-        try:
-            async with asyncio.timeout(TIME_LIMIT * 0.7):  # the rest is for the rollback
-                server, installed = await self._database.run(None, _ask, read_only=True)
-        except (TimeoutError, OSError, DatabaseError, asyncpg.PostgresError) as error:
-            return _unreachable(error)
-        except asyncpg.InterfaceError as error:
-            return _unreachable(error)
-        milliseconds = round((time.perf_counter() - started) * 1000, 1)
+    async def ready(request: Request) -> Response:
+        report = services(request).health.report
+        state = HealthState.DRAINING if _drains(request) else report.state
+        document = {"state": state, "age_seconds": report.age_seconds}
+        return _response(document, is_well=report.is_ready and not _drains(request))
 
-        differing = sorted(
-            name for name, sha256 in self._expected.items() if installed.get(name) != sha256
-        )
-        checks: dict[str, dict[str, object]] = {
-            "database": {
-                "ok": True,
-                "milliseconds": milliseconds,
-                "server_version": server["server_version"],
-                "new_id": server["new_id"],
-            },
-            "role": {"ok": not unsafe(server), "unsafe_because": unsafe(server)},
-            "migrations": {"ok": not differing, "differing": differing},
-            "pool": {"ok": used <= CROWDED * most, "in_use": used, "max": most},
-        }
-        return Report(_judge(checks), checks)
+    async def database(request: Request) -> Response:
+        report = services(request).health.report
+        check = report.checks.get("database") or report.checks["monitor"]
+        is_well = check.is_ok and "monitor" not in report.checks
+        document = {**check.document(is_full=is_full), "ok": is_well}
+        return _response({**document, "age_seconds": report.age_seconds}, is_well=is_well)
 
-
-def unsafe(server: Mapping[str, Any]) -> list[str]:
-    """Return why this login must not serve tenants: none of it may be true.
-
-    Args:
-        server: The row of the query `get_server`.
-    """
-    reasons = {
-        "is_superuser": "it is a superuser",
-        "bypasses_rls": "it bypasses row level security",
-        "owns_tables": "it owns tables, or is a member of a role that does",
-        "holds_roles": "it is a member of other roles",
+    found: Mapping[str, Handler] = {
+        "/health": report,
+        "/health/live": _live,
+        "/health/ready": ready,
+        "/health/database": database,
+        **({"/metrics": _metrics} if has_metrics else {}),
     }
-    return [sentence for name, sentence in reasons.items() if server[name]]
+    return [Route(path, handle) for path, handle in found.items()]
 
 
-async def _ask(transaction: Transaction) -> tuple[Mapping[str, Any], Mapping[str, str]]:
-    server = json.loads(await transaction.value("get_server", {}))
-    installed = json.loads(await transaction.value("get_installed_files", {}))
-    return server, installed
+def _drains(request: Request) -> bool:
+    return bool(request.app.state.drain.is_announced)
 
 
-def _judge(checks: Mapping[str, Mapping[str, object]]) -> HealthState:
-    if not (checks["database"]["ok"] and checks["role"]["ok"]):
-        return HealthState.UNHEALTHY
-    if not all(check["ok"] for check in checks.values()):
-        return HealthState.DEGRADED
-    return HealthState.HEALTHY
+def _response(document: Mapping[str, object], *, is_well: bool) -> Response:
+    return JSONResponse(document, status_code=200 if is_well else 503)
 
 
-def _unreachable(error: Exception) -> Report:
-    reason = {"ok": False, "because": type(error).__name__}
-    return Report(HealthState.UNHEALTHY, {"database": reason})
+async def _live(_: Request) -> Response:
+    return JSONResponse({"state": "live"})
+
+
+async def _metrics(request: Request) -> Response:
+    metrics.measure(services(request).database)
+    show(services(request).health.report.state)  # of a monitor that hangs, nobody else says so
+    return Response(metrics.figures(), media_type=CONTENT_TYPE_LATEST)
+
+
+@asynccontextmanager
+async def operated(
+    listener: socket.socket | None, state: Mapping[str, object], drain: Drain
+) -> AsyncIterator[None]:
+    """Serve everything to operators while the block runs, on a port of their own.
+
+    Args:
+        listener: Its socket; `None` if there is none.
+        state: What the lifespan yields.
+        drain: Says whether the service is about to end.
+    """
+    if listener is None:
+        yield
+        return
+    app = Starlette(
+        routes=routes(is_full=True, has_metrics=True),
+        middleware=[Middleware(RequestLog), Middleware(ErrorHandler)],
+    )
+    app.state.drain = drain
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
+    config.load()
+    # The same event loop, and no server of uvicorn's: that would take the signals for itself.
+    shared = ServerState()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Protocol(config=config, server_state=shared, app_state=dict(state)), sock=listener
+    )
+    try:
+        yield
+    finally:
+        server.close()
+        for connection in list(shared.connections):
+            connection.shutdown()

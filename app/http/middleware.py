@@ -96,6 +96,8 @@ class RequestLog:
                 # A method that there is not is whatever the client wrote: it names no series.
                 method = scope["method"] if route else "other"
                 DURATION.labels(method, route or "none", status).observe(took)
+                if route and route.startswith("/v1/"):
+                    scope["state"]["services"].health.count(status)
                 logger.info(
                     "request",
                     method=scope["method"],

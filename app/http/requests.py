@@ -15,10 +15,10 @@ from app.auth.tokens import InvalidTokenError, KeysUnavailableError, Tokens
 from app.auth.turns import Turns
 from app.db.context import Context
 from app.db.pool import Database
+from app.health.monitor import Monitor
 from app.http import problems
 from app.http.endpoint import Endpoint
 from app.http.fields import ENTITY_TAGS
-from app.http.health import Health
 from app.http.models import Request as RequestModel
 from app.http.problems import Problem
 from app.settings import Settings
@@ -36,7 +36,7 @@ class Services:
     settings: Settings
     database: Database
     tokens: Tokens
-    health: Health
+    health: Monitor
     turns: Turns
     endpoints: Sequence[Endpoint]
 

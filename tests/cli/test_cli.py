@@ -237,7 +237,8 @@ def test_health_asks_the_service_and_says_so_by_its_exit_code(service: str) -> N
     ready = _hearth("health", "--url", f"{service}/health/ready")
     nobody = _hearth("health", "--url", "http://127.0.0.1:9/health/ready")
 
-    assert (ready.returncode, ready.stdout) == (0, '{"state":"healthy"}\n')
+    assert ready.returncode == 0
+    assert json.loads(ready.stdout).keys() == {"state", "age_seconds"}
     assert nobody.returncode == 1
     assert "does not answer" in nobody.stderr
 
@@ -248,7 +249,8 @@ def test_health_asks_no_proxy(service: str, monkeypatch: pytest.MonkeyPatch, var
 
     ready = _hearth("health", "--url", f"{service}/health/ready")
 
-    assert (ready.returncode, ready.stdout) == (0, '{"state":"healthy"}\n')
+    assert ready.returncode == 0
+    assert json.loads(ready.stdout).keys() == {"state", "age_seconds"}
 
 
 @pytest.mark.parametrize(
@@ -354,8 +356,9 @@ def test_on_a_terminal_up_and_its_log_are_plain_lines(place: Path) -> None:
         terminal.read_until("no such path")
         terminal.process.send_signal(signal.SIGINT)
         terminal.read_until()
-        # A busy machine warns of slow queries.
-        lines = [line for line in terminal.lines if "slow query" not in line]
+        # A busy machine warns of slow queries; and the log says when health changes.
+        told = ("slow query", "health changed")
+        lines = [line for line in terminal.lines if not any(one in line for one in told)]
 
     assert terminal.process.returncode == 0
     done, *greeting = lines[
@@ -431,6 +434,103 @@ def test_the_url_of_the_wrong_login_is_told_by_its_variable(hearth: Hearth) -> N
     assert done.stderr == (
         "hearth: DATABASE_URL: this login may not use schema app; it should be app_api\n"
     )
+
+
+@contextmanager
+def _database_shut(hearth: Hearth) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
+    """Let nobody into the database while the block runs; yield what can open it."""
+    url = hearth.cluster.url(hearth.cluster.user, "postgres")
+    allow = f'alter database "{hearth.name}" with allow_connections'
+    with psycopg.connect(url, autocommit=True) as root:
+        root.execute(f"{allow} false")
+        try:
+            yield root
+        finally:
+            root.execute(f"{allow} true")
+
+
+def _serve_environment(hearth: Hearth, port: int, **changes: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DATABASE_URL": hearth.url("app_api"),
+        "JWT_SECRET": "x" * 32,
+        "PORT": str(port),
+        **changes,
+    }
+
+
+def test_serve_answers_while_it_waits_and_says_that_it_serves_once_it_does(
+    own_hearth: Hearth,
+) -> None:
+    url = f"http://127.0.0.1:{(port := _free_port())}"
+    with subprocess.Popen(
+        [*HEARTH, "serve"],
+        env=_serve_environment(own_hearth, port),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        with _database_shut(own_hearth):
+            waiting = process.stderr.readline()
+            starting = [httpx.get(f"{url}{path}") for path in ("/health/live", "/health/ready")]
+            asked = _hearth("health", "--url", f"{url}/health/ready")
+        line = process.stdout.readline()
+        ready = httpx.get(f"{url}/health/ready")
+        process.terminate()
+
+    assert json.loads(waiting)["event"] == "waiting for the database of DATABASE_URL"
+    assert [one.status_code for one in starting] == [200, 503]
+    assert asked.returncode == 1
+    assert json.loads(asked.stderr)["state"] == "starting"
+    assert line == f"Hearth serves on {url}\n"
+    assert ready.status_code == 200
+    assert process.returncode == 0
+
+
+def test_serve_waits_no_longer_than_it_may(own_hearth: Hearth) -> None:
+    environment = _serve_environment(
+        own_hearth, _free_port(), CONNECT_TIMEOUT="0", LOG_LEVEL="error"
+    )
+    with _database_shut(own_hearth):
+        done = subprocess.run(
+            [*HEARTH, "serve"], env=environment, capture_output=True, text=True, check=False
+        )
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("hearth: DATABASE_URL: cannot reach the server (")
+    assert done.stderr.count("\n") == 1
+
+
+def test_operators_have_a_port_of_their_own_and_health_asks_there(hearth: Hearth) -> None:
+    ports = {"PORT": str(_free_port()), "OPERATOR_PORT": str(_free_port())}
+    environment = {**_serve_environment(hearth, 0), **ports}
+    with subprocess.Popen(
+        [*HEARTH, "serve"], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        asked = subprocess.run(
+            [*HEARTH, "health"], env=environment, capture_output=True, text=True, check=False
+        )
+        taken = subprocess.run(
+            [*HEARTH, "serve"],
+            env={**environment, "PORT": str(_free_port())},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        process.terminate()
+
+    assert asked.returncode == 0
+    assert json.loads(asked.stdout)["checks"]["database"]["server_version"]
+    assert (taken.returncode, taken.stderr) == (
+        1,
+        f"hearth: OPERATOR_PORT: cannot listen on 127.0.0.1:{ports['OPERATOR_PORT']}"
+        " (Address already in use)\n",
+    )
+    assert process.returncode == 0
 
 
 def test_psql_gets_its_password_where_nobody_else_reads_it(tmp_path: Path) -> None:

@@ -28,9 +28,10 @@ import pytest
 
 from app import migrations
 from app.db.context import Context, MemberRole
-from app.db.pool import Database, Transaction
+from app.db.pool import WRONG_POOLER, Database, Transaction
 from app.embedded.cluster import PORT
 from app.embedded.system_user import user_for
+from app.health.monitor import Monitor
 from app.migrations import MigrationError
 from app.settings import Settings, sql_directory
 from tests.support.deployers import until
@@ -297,3 +298,29 @@ def test_a_deployer_who_comes_through_a_pooler_is_refused_by_name(
     for work in (migrations.status, migrations.plan, migrations.migrate):
         with pytest.raises(MigrationError, match=r"^DIRECT_URL leads to a pooler"):
             work(pooled, sql_directory())
+
+
+async def test_a_pooler_that_does_not_follow_what_is_prepared_is_found_at_the_start(
+    hearth: Hearth,
+) -> None:
+    old = {} if not follows_prepared_statements() else {"max_prepared_statements": 0}
+    with pooler(hearth.name, _server(hearth), API_PASSWORD, default_pool_size=2, **old) as home:
+        url = pooled_url(home, hearth.name)
+        told = [await _failure(hearth.settings(database_url=url)) for _ in range(2)]
+        fits = await _failure(hearth.settings(database_url=url, database_pooler="transaction"))
+
+    assert told == [f"DATABASE_POOLER: {WRONG_POOLER}"] * 2
+    assert fits is None
+
+
+async def _failure(settings: Settings) -> str | None:
+    """Return why a service cannot start, or `None` if it can."""
+    end: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+    database = Database(settings)
+    watching = Monitor(settings, database).watching(lambda: end.set_result(None), end.set_result)
+    try:
+        async with watching:
+            error = await asyncio.wait_for(end, timeout=30)
+    finally:
+        await database.disconnect()
+    return None if error is None else str(error)

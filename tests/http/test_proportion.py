@@ -458,10 +458,15 @@ def _counting() -> Iterator[list[int]]:
 
 
 @pytest.fixture
-async def in_process(hearth: Hearth, ann: Person) -> AsyncIterator[_Service]:
+async def in_process(
+    hearth: Hearth, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[_Service]:
     """Yield the application, with the token of somebody who has a family."""
-    application = create_app(hearth.settings(), Drain())
+    monkeypatch.setattr("app.health.monitor.INTERVAL", 3600)  # a look is no work of a request
+    ready = asyncio.Event()
+    application = create_app(hearth.settings(), Drain(), on_ready=ready.set)
     async with application.router.lifespan_context(application) as state:
+        await asyncio.wait_for(ready.wait(), timeout=30)
         gc.freeze()  # as `hearth serve` does
         yield _Service(application, state or {}, ann.client.headers["Authorization"])
         gc.unfreeze()

@@ -1,5 +1,6 @@
 """A major upgrade of the server: from 16 to 18, with data."""
 
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,9 +64,16 @@ def _users(hearth: Hearth) -> dict[str, UUID]:
     return dict(rows)
 
 
-def _health(url: str) -> tuple[str, str]:
-    report = httpx.get(f"{url}/health").json()
-    return report["state"], report["checks"]["database"]["new_id"]
+@contextmanager
+def _served(serve: Serve, hearth: Hearth) -> Iterator[tuple[str, tuple[int, str]]]:
+    """Serve; yield where, with the status of its health and what makes new ids."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as operators,
+        serve(hearth.settings(), operators=operators) as url,
+    ):
+        port = operators.getsockname()[1]
+        told = httpx.get(f"http://127.0.0.1:{port}/health")
+        yield url, (told.status_code, told.json()["checks"]["database"]["new_id"])
 
 
 async def _add_a_household(hearth: Hearth) -> None:
@@ -95,19 +103,19 @@ async def test_after_an_upgrade_the_next_migrate_switches_new_ids_and_leaves_the
     with _running(place / "new", 18) as hearth:
         deployer = hearth.url("hearth_deployer")
         upgraded = migrations.status(deployer, sql_directory())
-        with serve(hearth.settings()) as url:
-            health = [_health(url)]
+        with _served(serve, hearth) as (_, upgraded_health):
+            health = [upgraded_health]
         migrations.migrate(deployer, sql_directory())
         migrated = migrations.status(deployer, sql_directory())
         migrated_rows = await all_rows(hearth)
-        with serve(hearth.settings()) as url:
+        with _served(serve, hearth) as (url, migrated_health):
             sign_up(url, "new@example.com")
-            health.append(_health(url))
+            health.append(migrated_health)
         users = _users(hearth)
 
     assert "functions/values/new_id.sql" in {item.file for item in upgraded.items}
     assert migrated.is_consistent
-    assert health == [("healthy", "gen_random_uuid"), ("healthy", "uuidv7")]
+    assert health == [(200, "gen_random_uuid"), (200, "uuidv7")]
     assert len(rows) > 30
     assert migrated_rows == rows
     assert (users["old@example.com"].version, users["new@example.com"].version) == (4, 7)

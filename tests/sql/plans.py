@@ -79,7 +79,7 @@ LEAVES: dict[str, Leave] = {
         why="It reads the catalog, once when the service starts.",
     ),
     "lift_limits": Leave(dropped=10_000, why="It reads all settings, once for a command."),
-    "get_server": Leave(dropped=10_000, why="It reads the catalog, for health."),
+    "get_health": Leave(dropped=10_000, why="It reads the catalog, for health."),
     "get_today": Leave(
         budget=8000,
         rows=1500,

@@ -78,16 +78,16 @@ class Standing(Response):
     role: MemberRole | None
 
 
-class Server(Response):
-    """What health.py judges the login and the server by."""
+class Looked(Response):
+    """What the monitor sees: of each check the reason, and more."""
 
-    server_version: str
-    role: str
-    is_superuser: bool
-    bypasses_rls: bool
-    owns_tables: bool
-    holds_roles: bool
-    new_id: str
+    database: dict[str, Any]
+    role: dict[str, Any]
+    finds_statements: bool
+    writable: dict[str, Any]
+    migrations: dict[str, Any]
+    trail: dict[str, Any]
+    replication: dict[str, Any]
 
 
 class Explained(Response):
@@ -163,9 +163,8 @@ OTHERS: Mapping[str, Contract] = {
     "own_credentials": Contract({}, _CREDENTIALS),
     "change_password": Contract({"old_hash": str, "new_hash": str}, Done),
     "switch_family": Contract({"to_family_id": UUID}, Standing),
-    "get_server": Contract({}, Server),
+    "get_health": Contract({"files": dict, "deployers_lock": int}, Looked),
     "list_constraints": Contract({}, Row(name="name", comment="text", fields="text[]")),
-    "get_installed_files": Contract({}, dict[str, str]),
     "lift_limits": Contract({}, Row(set_config="text")),
     "ensure_audit_partitions": Contract({"months_ahead": int}, Row(made="text")),
     "get_audit_months": Contract({}, Row(has_waiting_rows="bool", months_ahead="int8")),

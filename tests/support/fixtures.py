@@ -6,6 +6,7 @@ changes the schema, or looks at all there is, takes `own_hearth`, a copy of its 
 
 import asyncio
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -151,13 +152,35 @@ def new_hearth(cluster: Cluster, template: str) -> NewHearth:
 
 
 class _ServerInThread:
-    """A uvicorn on a free port of the loopback, in a thread with a loop of its own."""
+    """A uvicorn on a free port of the loopback, in a thread with a loop of its own.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: Of the service.
+        is_awaited: Whether to wait until it serves, and not only until it answers.
+        operators: A listening socket for the operators' port.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        is_awaited: bool = True,
+        operators: socket.socket | None = None,
+    ) -> None:
+        self._ready = threading.Event()
+        self._failures: list[Exception] = []
+        if not is_awaited:
+            self._ready.set()
         drain = Drain()
         drain.linger = 0  # nobody sends more when a test has ended
         config = uvicorn.Config(
-            create_app(settings, drain),
+            create_app(
+                settings,
+                drain,
+                operators=operators,
+                on_ready=self._ready.set,
+                on_failure=self._fail,
+            ),
             host="127.0.0.1",
             port=0,
             http=Protocol,
@@ -169,18 +192,22 @@ class _ServerInThread:
 
     def __enter__(self) -> str:
         self._thread.start()
-        while not self._server.started:
+        while not (self._server.started and self._ready.wait(timeout=0.01)):
             assert self._thread.is_alive(), "the service did not start"
+            assert not self._failures, self._failures
             self._thread.join(timeout=0.01)
         port = self._server.servers[0].sockets[0].getsockname()[1]
         return f"http://127.0.0.1:{port}"
+
+    def _fail(self, error: Exception) -> None:
+        self._failures.append(error)
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._thread.join(timeout=20)
 
 
-Serve = Callable[[Settings], "_ServerInThread"]
+Serve = Callable[..., "_ServerInThread"]
 
 
 @pytest.fixture(scope="session")
@@ -418,6 +445,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[EventDict]:
     )
     monkeypatch.setattr("app.http.middleware.logger", logger)
     monkeypatch.setattr("app.db.pool.logger", logger)
+    monkeypatch.setattr("app.health.monitor.logger", logger)
     return capture.entries
 
 

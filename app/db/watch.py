@@ -1,0 +1,77 @@
+"""A connection beside the pool, for who looks at the database and waits for nobody."""
+
+import asyncio
+from collections.abc import Mapping
+from math import inf
+from typing import Any
+
+import asyncpg
+
+from app.db.pool import ERRORS, Transaction, connection_options
+from app.db.session import pins
+from app.settings import Settings
+
+# Seconds that one look may take, its connection included. Together with a second look on another
+# connection, and a second between looks, a server that is gone is noticed within five.
+LIMIT = 1.5
+
+# Not read only: what it would be by itself is to be seen.
+_OPENING = (
+    f"BEGIN ISOLATION LEVEL READ COMMITTED; {pins('SET LOCAL')}"
+    "SET LOCAL statement_timeout = 1200; SET LOCAL lock_timeout = 500;"
+)
+
+
+class Watch:
+    """A connection of its own, that is opened when it is needed.
+
+    Args:
+        settings: Where the database is, and through what.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        url, options = connection_options(settings)
+        # What it sends has no name: so it gets on with every pooler, and finds what others named.
+        self._options = {
+            **options,
+            "dsn": url,
+            "timeout": LIMIT,
+            "statement_cache_size": 0,
+            "server_settings": {"application_name": "hearth health"},
+        }
+        self._connection: Any = None
+
+    async def value(self, name: str, values: Mapping[str, object]) -> Any:
+        """Return the first column of a query's first row.
+
+        It is asked once more, on a new connection, where the one that was there has failed: what
+        has gone may be that connection alone.
+
+        Raises:
+            asyncpg.PostgresError: The server refused; or another one of `ERRORS`: it is not there.
+        """
+        if self._connection is not None:
+            try:
+                return await self._ask(name, values)
+            except ERRORS:
+                pass
+        return await self._ask(name, values)
+
+    async def _ask(self, name: str, values: Mapping[str, object]) -> Any:
+        try:
+            async with asyncio.timeout(LIMIT):
+                if self._connection is None:
+                    self._connection = await asyncpg.connect(**self._options)
+                await self._connection.execute(_OPENING)
+                value = await Transaction(self._connection, slow=inf).value(name, values)
+                await self._connection.execute("COMMIT")
+        except BaseException:
+            self.close()
+            raise
+        return value
+
+    def close(self) -> None:
+        """Let the connection go, at once."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()

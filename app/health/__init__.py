@@ -1,0 +1,1 @@
+"""Health: a monitor that looks at the database, and the report that it keeps."""

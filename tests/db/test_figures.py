@@ -1,0 +1,68 @@
+"""What the pool knows of itself: who waits, and which writes were refused."""
+
+import pytest
+
+from app.db.figures import Figures
+
+
+class _Clock:
+    """A clock that is set."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    """Return the clock that the figures go by."""
+    clock = _Clock()
+    monkeypatch.setattr("app.db.figures.time.monotonic", clock)
+    return clock
+
+
+def test_the_longest_wait_is_told_once_and_one_that_goes_on_again(clock: _Clock) -> None:
+    figures = Figures()
+    with figures.wait():
+        clock.now += 3
+        with figures.wait():
+            clock.now += 1
+            going_on = (figures.waiting, figures.take_longest_wait())
+        clock.now += 1
+        again = (figures.waiting, figures.take_longest_wait())
+    over = [figures.take_longest_wait(), figures.take_longest_wait()]
+
+    assert (going_on, again) == ((2, 4.0), (1, 5.0))
+    assert over == [5.0, 0.0]
+
+
+def test_a_refusal_is_over_once_twenty_writes_were_taken_since(clock: _Clock) -> None:
+    figures = Figures()
+    told = [figures.refusal]
+    figures.refused("53100")
+    for _ in range(19):
+        figures.wrote()
+    told.append(figures.refusal)
+    figures.refused("23505")
+    figures.wrote()
+    told.append(figures.refusal)
+    figures.refused("25006")
+    told.append(figures.refusal)
+
+    assert told == [
+        None,
+        "the server has no space left (SQLSTATE 53100)",
+        None,
+        "the server is read-only (SQLSTATE 25006)",
+    ]
+
+
+def test_a_refusal_is_over_after_a_minute_without_another(clock: _Clock) -> None:
+    figures = Figures()
+    figures.refused("53100")
+    clock.now += 60
+    before = figures.refusal
+    clock.now += 1
+
+    assert (before is None, figures.refusal is None) == (False, True)
