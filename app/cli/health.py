@@ -15,7 +15,7 @@ from app.settings import Settings, load
 def health(
     url: Annotated[
         str | None,
-        typer.Option(help="What to ask; by default /health on OPERATOR_PORT, which tells all."),
+        typer.Option(help="What to ask; by default /health on OPERATOR_PORT, else /health/ready."),
     ] = None,
 ) -> None:
     """Ask a running service whether it is ready, as a container's health check does."""

@@ -1,4 +1,4 @@
-"""`hearth serve`: the service, on a database that is there."""
+"""`hearth serve`: the service, which answers while it waits for its database."""
 
 import gc
 import signal

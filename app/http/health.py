@@ -12,7 +12,6 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from uvicorn.server import ServerState
 
 from app.health.monitor import show
 from app.health.report import HealthState
@@ -102,7 +101,8 @@ async def operated(
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
     config.load()
     # The same event loop, and no server of uvicorn's: that would take the signals for itself.
-    shared = ServerState()
+    shared = Drain()
+    shared.linger = 0
     server = await asyncio.get_running_loop().create_server(
         lambda: Protocol(config=config, server_state=shared, app_state=dict(state)), sock=listener
     )

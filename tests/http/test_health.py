@@ -523,6 +523,21 @@ async def test_a_login_made_unsafe_while_serving_is_unhealthy(
     assert "app_api" not in public.text
 
 
+async def test_commits_that_wait_for_a_standby_that_is_not_there_are_told(serve: Serve) -> None:
+    with temporary_server() as server:
+        hearth = await _migrated(server)
+        async with _root(hearth) as root:
+            await root.execute("alter role app_api set synchronous_commit = on")
+        with _served(serve, hearth.settings()) as served:
+            async with _root(hearth) as root:
+                await root.execute("alter system set synchronous_standby_names = 'nobody'")
+                await root.execute("select pg_reload_conf()")
+                await served.until(_is("degraded", replication="there is none"))
+                await root.execute("alter system reset synchronous_standby_names")
+                await root.execute("select pg_reload_conf()")
+            await served.until_is("healthy")
+
+
 async def test_a_pool_that_is_waited_for_is_degraded_and_health_does_not_wait(
     whole: Hearth, serve: Serve, new_person: NewPerson, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,13 @@
 --
 -- It waits for nobody: the default partition is not opened while somebody shuts it, as who makes
 -- months does. Nothing here needs a privilege that app_api does not have.
-with work as materialized (
+with own as (
+    select d.oid
+    from pg_catalog.pg_database as d
+    where d.datname = current_database()
+),
+
+work as materialized (
     select
         coalesce(
             bool_or(
@@ -27,8 +33,7 @@ with work as materialized (
             false
         ) as is_default_shut
     from pg_catalog.pg_locks as l
-    join pg_catalog.pg_database as d on d.oid = l.database
-    where d.datname = current_database()
+    where l.database = (select o.oid from own as o)
 ),
 
 -- May this login be trusted with tenants? Each is a reason not to serve.
@@ -72,10 +77,9 @@ new_session as (
             split_part(setting, '=', 2) as value,
             row_number() over (order by s.setrole <> 0 desc, s.setdatabase <> 0 desc) as rank
         from pg_catalog.pg_db_role_setting as s
-        left join pg_catalog.pg_database as d on d.oid = s.setdatabase
         cross join unnest(s.setconfig) as setting
         where
-            (s.setdatabase = 0 or d.datname = current_database())
+            (s.setdatabase = 0 or s.setdatabase = (select o.oid from own as o))
             and s.setrole in (0, current_user::regrole)
             and starts_with(setting, 'default_transaction_read_only=')
     ) as part
