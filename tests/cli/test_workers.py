@@ -187,7 +187,9 @@ async def test_all_workers_drain_together(own_hearth: Hearth, number: signal.Sig
         code, told = await end_of(supervisor)
 
     assert load.counts.pop("200") >= 400
-    assert load.counts == {"refused": 40}
+    # Reset is whom the kernel let in at the moment in which the last socket was closed.
+    assert set(load.counts) <= {"refused", "reset"}
+    assert load.counts.total() == 40
     assert (code, told) == (0, "")
 
 
