@@ -1,5 +1,6 @@
 """The HTTP door: an ASGI application around the resources."""
 
+import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -38,18 +39,21 @@ def create_app(
     drain: Drain,
     *,
     operators: socket.socket | None = None,
+    is_patient: bool = False,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[Exception], None] = lambda error: None,
 ) -> Starlette:
     """Return the application; its lifespan connects to the database and disconnects again.
 
-    It serves from its first moment: while the database is waited for, it says that it is starting.
+    Unless it is patient it serves from its first moment: while the database is waited for, it says
+    that it is starting.
 
     Args:
         settings: The configuration; `DATABASE_URL` and `JWT_SECRET` must be set.
         drain: Says whether the server that serves it is about to end.
         operators: A listening socket for whoever may see the health in full and the figures; where
             there is one, the figures are nowhere else.
+        is_patient: Whether it takes no requests before it can serve them: another process does.
         on_ready: Called once the database is connected, right before requests are served.
         on_failure: Called if that can never be, with the reason: a `DatabaseError`, or whatever
             nobody has thought of.
@@ -60,6 +64,16 @@ def create_app(
     tokens, database = Tokens(settings), Database(settings)
     monitor = Monitor(settings, database)
 
+    decided = asyncio.Event()
+
+    def succeed() -> None:
+        decided.set()
+        on_ready()
+
+    def fail(error: Exception) -> None:
+        decided.set()
+        on_failure(error)
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         state: State = {
@@ -67,9 +81,11 @@ def create_app(
         }
         try:
             async with (
-                monitor.watching(on_ready, on_failure),
+                monitor.watching(succeed, fail),
                 health.operated(operators, state, drain),
             ):
+                if is_patient:
+                    await decided.wait()
                 yield state
         finally:
             await database.disconnect()

@@ -104,7 +104,12 @@ def serve_until_stopped(
     drain = Drain()
     with _listening_for_operators(settings, is_shared=is_worker) as operators:
         app = main.create_app(
-            settings, drain, operators=operators, on_ready=take_requests, on_failure=stop
+            settings,
+            drain,
+            operators=operators,
+            is_patient=is_worker,
+            on_ready=take_requests,
+            on_failure=stop,
         )
         config = uvicorn.Config(
             app,
