@@ -275,7 +275,7 @@ async def test_retired_days_before_others_stay_and_are_the_databases_to_write(
     await act_as(root, "none")
     told = await root.fetchrow(
         "select before ->> 'retired_days', after ->> 'retired_days' from app.audit_log"
-        " where row_key ->> 'id' = $1::text order by id desc limit 1",
+        " where row_key ->> 'id' = $1::text order by occurred_at desc limit 1",
         str(habit_id),
     )
 
