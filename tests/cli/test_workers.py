@@ -187,8 +187,7 @@ async def test_all_workers_drain_together(own_hearth: Hearth, number: signal.Sig
         code, told = await end_of(supervisor)
 
     assert load.counts.pop("200") >= 400
-    # Reset is whom the kernel let in at the moment in which the last socket was closed.
-    load.counts.pop("reset", None)
+    load.counts.pop("late", None)
     assert load.counts == {"refused": 40}
     assert (code, told) == (0, "")
 
