@@ -77,12 +77,12 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         state: State = {
-            "services": Services(settings, database, tokens, monitor, Turns(), ENDPOINTS)
+            "services": Services(settings, database, tokens, monitor, Turns(), drain, ENDPOINTS)
         }
         try:
             async with (
                 monitor.watching(succeed, fail),
-                health.operated(operators, state, drain),
+                health.operated(operators, state),
             ):
                 if is_patient:
                     await decided.wait()
@@ -115,7 +115,6 @@ def create_app(
     )
     # A redirect would repeat the Host header, which is the client's to choose.
     app.router.redirect_slashes = False
-    app.state.drain = drain
     return app
 
 

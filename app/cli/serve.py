@@ -85,7 +85,7 @@ def serve_until_stopped(
     from app.http.server import Drain, Server
 
     def take_requests() -> None:
-        # What is there by now stays: looking for garbage among it would stop everybody for 0.1 s.
+        # What is there by now stays: looking for garbage among it stops everybody.
         gc.collect()
         gc.freeze()
         on_ready()

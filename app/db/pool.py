@@ -188,7 +188,7 @@ async def patiently(attempt: Callable[[], Awaitable[T]], *, within: float) -> T:
                 reason=type(error).__name__,
                 seconds_left=round(left, 1),
             )
-        await asyncio.sleep(pause)
+        await asyncio.sleep(pause)  # a server that is away tells nobody when it is back
         pause = min(pause * 2, 5.0)
 
 

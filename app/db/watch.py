@@ -17,7 +17,7 @@ LIMIT = 1.5
 
 # Not read only: what it would be by itself is to be seen.
 _OPENING = (
-    f"BEGIN ISOLATION LEVEL READ COMMITTED; {pins('SET LOCAL')}"
+    f"BEGIN ISOLATION LEVEL READ COMMITTED; {pins('set local')}"
     "SET LOCAL statement_timeout = 1200; SET LOCAL lock_timeout = 500;"
 )
 

@@ -198,7 +198,7 @@ def _pause(deadline: float, complaint: str) -> None:
     """Wait a moment; raise EmbeddedError with `complaint` once the deadline is past."""
     if time.monotonic() > deadline:
         raise EmbeddedError(complaint)
-    time.sleep(0.01)
+    time.sleep(0.01)  # neither files nor processes of others tell when they are there
 
 
 def _end(log: Path) -> str:

@@ -130,7 +130,7 @@ class Monitor:
         self._take(seen)
         on_ready()
         while True:
-            await asyncio.sleep(INTERVAL)
+            await asyncio.sleep(INTERVAL)  # the period of the looks
             await self.look()
 
     async def look(self) -> None:

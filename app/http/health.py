@@ -62,7 +62,7 @@ def routes(*, is_full: bool, has_metrics: bool) -> list[Route]:
 
 
 def _drains(request: Request) -> bool:
-    return bool(request.app.state.drain.is_announced)
+    return bool(services(request).drain.is_announced)
 
 
 def _response(document: Mapping[str, object], *, is_well: bool) -> Response:
@@ -81,14 +81,13 @@ async def _metrics(request: Request) -> Response:
 
 @asynccontextmanager
 async def operated(
-    listener: socket.socket | None, state: Mapping[str, object], drain: Drain
+    listener: socket.socket | None, state: Mapping[str, object]
 ) -> AsyncIterator[None]:
     """Serve everything to operators while the block runs, on a port of their own.
 
     Args:
         listener: Its socket; `None` if there is none.
         state: What the lifespan yields.
-        drain: Says whether the service is about to end.
     """
     if listener is None:
         yield
@@ -97,7 +96,6 @@ async def operated(
         routes=routes(is_full=True, has_metrics=True),
         middleware=[Middleware(RequestLog), Middleware(ErrorHandler)],
     )
-    app.state.drain = drain
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
     config.load()
     # The same event loop, and no server of uvicorn's: that would take the signals for itself.

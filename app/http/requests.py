@@ -21,6 +21,7 @@ from app.http.endpoint import Endpoint
 from app.http.fields import ENTITY_TAGS
 from app.http.models import Request as RequestModel
 from app.http.problems import Problem
+from app.http.server import Drain
 from app.settings import Settings
 
 Model = TypeVar("Model", bound=RequestModel)
@@ -38,6 +39,7 @@ class Services:
     tokens: Tokens
     health: Monitor
     turns: Turns
+    drain: Drain
     endpoints: Sequence[Endpoint]
 
 

@@ -126,7 +126,7 @@ class Server(uvicorn.Server):
 
     async def _pause(self) -> None:
         await self.on_tick(0)  # for the header Date
-        await asyncio.sleep(PAUSE)
+        await asyncio.sleep(PAUSE)  # connections do not tell when they are silent
 
     async def on_tick(self, counter: int) -> bool:
         """Look after what is to be done now and then."""

@@ -23,7 +23,7 @@ def acquire(connection: Connection, timeout: float, progress: Callable[[str], No
         if not told:
             progress(f"waiting for {holder}")
         told = True
-        time.sleep(0.1)
+        time.sleep(0.1)  # waiting in the server would say nothing of who holds it
 
 
 def release(connection: Connection) -> None:

@@ -94,6 +94,6 @@ async def test_hashing_leaves_the_event_loop_free() -> None:
     turns = 0
     while not hashing.done():
         turns += 1
-        await asyncio.sleep(0)
+        await asyncio.sleep(0)  # a turn of the loop, and no time
 
     assert turns > 10

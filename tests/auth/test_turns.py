@@ -43,7 +43,7 @@ class _Work:
     async def settle() -> None:
         """Let every task run until it waits: nothing here waits for anything outside the loop."""
         for _ in range(200):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # a turn of the loop, and no time
 
 
 async def _all_of(work: _Work, tasks: list[asyncio.Task[None]]) -> list[object]:
