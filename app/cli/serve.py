@@ -48,11 +48,12 @@ def worker(line: int, listener: int, others: list[int]) -> None:
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # meant for the supervisor, whoever else gets it
     supervisor, own = socket.socket(fileno=line), socket.socket(fileno=listener)
-    with suppress(KeyboardInterrupt), plain_errors(), supervised_by(supervisor):
+    with suppress(KeyboardInterrupt), plain_errors(), supervised_by(supervisor) as all_end:
         serve_until_stopped(
             load(),
             own,
             on_ready=lambda: supervisor.send(b"."),
+            is_last=all_end.is_set,
             others=[socket.socket(fileno=other) for other in others],
         )
 
@@ -62,6 +63,7 @@ def serve_until_stopped(
     listener: socket.socket,
     *,
     on_ready: Callable[[], object],
+    is_last: Callable[[], bool] = lambda: True,
     others: Sequence[socket.socket] = (),
 ) -> None:
     """Serve until SIGINT or SIGTERM, and tell `on_ready` once requests are taken.
@@ -70,6 +72,7 @@ def serve_until_stopped(
         settings: The configuration.
         listener: Where to serve; it is closed.
         on_ready: Called when requests are taken.
+        is_last: Says whether nobody listens at the address afterwards.
         others: Where the other workers listen, if there are any.
 
     Raises:
@@ -123,7 +126,15 @@ def serve_until_stopped(
             timeout_notify=1,
         )
         delay, limit = settings.drain_delay, settings.request_timeout
-        server = Server(config, drain, delay=delay, limit=limit, is_worker=is_worker, others=others)
+        server = Server(
+            config,
+            drain,
+            delay=delay,
+            limit=limit,
+            is_worker=is_worker,
+            is_last=is_last,
+            others=others,
+        )
         if is_worker:
             signal.signal(signal.SIGUSR1, lambda *_: server.retire())
         # uvicorn ends in good order on either signal and then raises it again for who is above it.

@@ -5,7 +5,7 @@ out; it never serves. A worker inherits that of its predecessor, so nothing that
 accepted is lost with one of them, and those of the others, to take what waits for too long. Each is
 a new Python, started as `hearth worker`: it has no loop, thread or connection of somebody else's,
 and the code and the settings of that moment. A pair of sockets lies between the two: there a worker
-says that it is ready, and each notices when the other is gone.
+says that it is ready, there it is told that all end, and each notices when the other is gone.
 
 SIGTERM and SIGINT drain all; the second one kills them. SIGHUP replaces one after the other: each
 drains when its successor is ready, and the next when it has ended, so that there is one pool of
@@ -23,7 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,6 +144,8 @@ class _Supervisor:
         for listener in self._listeners:
             listener.close()
         for worker in self._workers:
+            with suppress(OSError):  # it is gone
+                worker.line.send(b".")
             worker.process.send_signal(number)
 
     def _hear(self, worker: _Worker) -> None:
@@ -259,18 +261,24 @@ def _shared(listener: socket.socket, number: int) -> list[socket.socket]:
 
 
 @contextmanager
-def supervised_by(line: socket.socket) -> Iterator[None]:
-    """Drain when the supervisor is gone, for nobody else would end this process or clear up."""
-    is_orphan = threading.Event()
+def supervised_by(line: socket.socket) -> Iterator[threading.Event]:
+    """Drain when the supervisor is gone, for nobody else would end this process or clear up.
+
+    The event that it yields is set when all workers end.
+    """
+    all_end, is_orphan = threading.Event(), threading.Event()
 
     def wait() -> None:
-        line.recv(1)
+        if line.recv(1):
+            all_end.set()
+            line.recv(1)
         is_orphan.set()
+        all_end.set()
         os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=wait, daemon=True).start()
     try:
-        yield
+        yield all_end
     finally:
         if is_orphan.is_set():
             shutil.rmtree(os.environ[metrics.DIRECTORY], ignore_errors=True)

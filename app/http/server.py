@@ -6,10 +6,13 @@ elsewhere. Then it stops listening, responds to what has been read, and closes w
 """
 
 import asyncio
+import ctypes
 import select
 import signal
 import socket
-from collections.abc import Iterable, Sequence
+import struct
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -24,6 +27,19 @@ LINGER = 0.5
 
 # Seconds between two looks at what is left.
 PAUSE = 0.05
+
+# Linux' socket(7); Python has no name for it.
+SO_ATTACH_FILTER = 26
+
+# A program for it: load the flags of the segment, keep SYN and ACK of them, and drop what has SYN
+# alone: who asks for a new connection (RFC 9293, 3.1). The rest passes, whole.
+_NO_NEWCOMERS = (
+    (0x30, 0, 0, 13),
+    (0x54, 0, 0, 0x12),
+    (0x15, 0, 1, 0x02),
+    (0x06, 0, 0, 0),
+    (0x06, 0, 0, 0xFFFF_FFFF),
+)
 
 
 class Drain(ServerState):
@@ -54,6 +70,7 @@ class Server(uvicorn.Server):
         limit: Seconds that requests may take from then on.
         is_worker: Whether it is a worker, which another process ends when it is to end at once:
             SIGTERM may reach it from there and from whoever signals all processes.
+        is_last: Says whether nobody listens at the address after it and the other workers.
         others: The listening sockets of the other workers. What waits there for long is taken: one
             of them is dead, or too busy.
     """
@@ -68,6 +85,7 @@ class Server(uvicorn.Server):
         delay: float = 0,
         limit: float = 15,
         is_worker: bool = False,
+        is_last: Callable[[], bool] = lambda: True,
         others: Sequence[socket.socket] = (),
     ) -> None:
         super().__init__(config)
@@ -75,6 +93,7 @@ class Server(uvicorn.Server):
         self._delay = delay
         self._limit = limit
         self._is_worker = is_worker
+        self._is_last = is_last
         self._others = others
         self._waited: set[socket.socket] = set()
         self._is_replaced = False
@@ -107,7 +126,13 @@ class Server(uvicorn.Server):
         while now() < over and not self.force_exit:
             await self._pause()
 
-        await self._stop_listening([*(sockets or ()), *self._others])
+        listeners = [*(sockets or ()), *self._others]
+        if self._is_last() and not self._is_replaced:
+            # The kernel resets whom it lets in between the last look at who waits and the end.
+            for listener in listeners:
+                let_nobody_in(listener)
+            await self._pause()
+        await self._stop_listening(listeners)
         drain.ends_at = now() + self._limit
         # What is cancelled at the end is rolled back, and the client told.
         over = drain.ends_at + ROLLBACK_LIMIT + 0.5
@@ -157,6 +182,15 @@ class Server(uvicorn.Server):
         return protocol(  # type: ignore[call-arg]
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
+
+
+def let_nobody_in(listener: socket.socket) -> None:
+    """Drop whoever asks for a connection: they ask again after a second, and are refused then."""
+    if sys.platform == "linux":
+        program = b"".join(struct.pack("HBBI", *line) for line in _NO_NEWCOMERS)
+        kept = ctypes.create_string_buffer(program)
+        given = struct.pack("HP", len(_NO_NEWCOMERS), ctypes.addressof(kept))
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, given)
 
 
 def _accept(listeners: Iterable[socket.socket]) -> list[socket.socket]:

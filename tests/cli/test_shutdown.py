@@ -14,6 +14,7 @@ import asyncpg
 import httpx
 import pytest
 
+from app.http.server import let_nobody_in
 from tests.support.fixtures import JWT_SECRET, PASSWORD, Hearth, wait_until_requests_block
 from tests.support.load import Load, get, read_response
 
@@ -147,6 +148,27 @@ async def test_clients_that_go_on_are_refused_in_the_end_and_never_cut(
     assert answered >= 400
     assert load.counts == {"refused": 40}
     assert (code, told) == (0, "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the kernel has no such filter")
+async def test_who_comes_at_the_very_end_is_refused_and_who_was_let_in_is_heard() -> None:
+    loop = asyncio.get_running_loop()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as early,
+        socket.socket() as late,
+    ):
+        late.setblocking(False)
+        let_nobody_in(listener)
+        coming = asyncio.ensure_future(loop.sock_connect(late, listener.getsockname()))
+        await asyncio.sleep(0)  # it has asked
+        early.send(b"x")
+        with listener.accept()[0] as accepted:
+            assert accepted.recv(1) == b"x"
+        listener.close()
+
+        with pytest.raises(ConnectionRefusedError):
+            await coming
 
 
 async def test_what_takes_too_long_is_told_so_before_the_end(own_hearth: Hearth) -> None:

@@ -37,7 +37,6 @@ class Load:
 
     def __init__(self, port: Callable[[], int], requests: Sequence[bytes], clients: int) -> None:
         self.counts: Counter[str] = Counter()
-        self._answers: Counter[int] = Counter()
         self._port = port
         self._requests = requests
         self._is_over = False
@@ -69,39 +68,25 @@ class Load:
             await asyncio.gather(*self._tasks)
 
     async def _client(self, client: int) -> None:
-        is_unheard = False  # whether the last connection was reset before its first response
         while not self._is_over:
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port())
             except ConnectionRefusedError:
-                # Whom the kernel let in as the last socket was closed, nobody has accepted.
-                if is_unheard:
-                    self.counts["late"] += 1
                 self.counts["refused"] += 1
                 return
             except ConnectionError:
-                if is_unheard:
-                    self.counts["reset"] += 1
-                is_unheard = True
-                continue
-            if is_unheard:
                 self.counts["reset"] += 1
-            is_unheard = False
-            before = self._answers[client]
+                continue
             try:
                 await self._talk(client, reader, writer)
             except asyncio.IncompleteReadError:
                 self.counts["cut"] += 1
             except ConnectionError:
-                is_unheard = self._answers[client] == before
-                if not is_unheard:
-                    self.counts["reset"] += 1
+                self.counts["reset"] += 1
             finally:
                 writer.close()
                 with suppress(ConnectionError):
                     await writer.wait_closed()
-        if is_unheard:
-            self.counts["reset"] += 1
 
     async def _talk(
         self, client: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -112,5 +97,4 @@ class Load:
             writer.write(self._requests[number % len(self._requests)])
             status, is_last, _ = await read_response(reader)
             self.counts[str(status)] += 1
-            self._answers[client] += 1
             self._heard.set()
