@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
 from hashlib import sha256
 
 import asyncpg
@@ -13,8 +12,8 @@ import pytest
 from app.db.pool import Database, DatabaseError, OutcomeUnknownError, Transaction
 from app.http.problems import INTERNAL, TIMEOUT, UNAVAILABLE, from_database
 from app.settings import Settings
-from tests.conftest import Cluster
 from tests.support.fixtures import Hearth, NewPerson, Serve
+from tests.support.wire import Wire
 
 ATTEMPT = {
     "rate_limit": "sign_in",
@@ -98,66 +97,6 @@ async def test_a_login_that_is_refused_meanwhile_is_unavailable(
     assert back.status_code == 200
 
 
-class _Wire:
-    """A way to the server that loses the answer of one COMMIT, once it is `armed`.
-
-    Args:
-        cluster: Where it leads.
-        closes: Whether the connection is closed then; else it is silent from then on.
-    """
-
-    def __init__(self, cluster: Cluster, *, closes: bool) -> None:
-        self._cluster = cluster
-        self._closes = closes
-        self._ways: set[asyncio.Task[None]] = set()
-        self.armed = False
-
-    async def __aenter__(self) -> "_Wire":
-        self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for way in self._ways:
-            way.cancel()
-        await asyncio.gather(*self._ways, return_exceptions=True)
-
-    def url(self, database: str) -> str:
-        port = self._server.sockets[0].getsockname()[1]
-        return replace(self._cluster, host="127.0.0.1", port=port).url("app_api", database)
-
-    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host, port = self._cluster.host, self._cluster.port
-        there = await (
-            asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
-            if host.startswith("/")
-            else asyncio.open_connection(host, port)
-        )
-        lost = asyncio.Event()
-        for way in (self._ask(reader, there[1], lost), self._answer(there[0], writer, lost)):
-            self._ways.add(asyncio.ensure_future(way))
-
-    async def _ask(
-        self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, lost: asyncio.Event
-    ) -> None:
-        while content := await reader.read(65_536):
-            if self.armed and b"COMMIT\0" in content:
-                self.armed = False
-                lost.set()
-            server.write(content)
-        server.close()
-
-    async def _answer(
-        self, server: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event
-    ) -> None:
-        while content := await server.read(65_536):
-            if not lost.is_set():
-                writer.write(content)
-            elif self._closes:
-                break
-        writer.close()
-
-
 @asynccontextmanager
 async def _served(serve: Serve, settings: Settings) -> AsyncIterator[str]:
     # Its start and its end wait for the wire, which is in the loop of the test.
@@ -173,7 +112,7 @@ async def _served(serve: Serve, settings: Settings) -> AsyncIterator[str]:
 async def test_a_commit_that_nobody_answered_is_no_failure_to_be_repeated(
     hearth: Hearth, serve: Serve, new_person: NewPerson, *, closes: bool
 ) -> None:
-    async with _Wire(hearth.cluster, closes=closes) as wire:
+    async with Wire(hearth.cluster, closes=closes) as wire:
         settings = hearth.settings(
             database_url=wire.url(hearth.name), pool_min_size=1, pool_max_size=1, request_timeout=1
         )
