@@ -6,12 +6,12 @@ The service's login has no way into this role.
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from math import inf
-from typing import Any, Literal
+from typing import Any
 
 import asyncpg
 
-from app.db.pool import ERRORS, BusyError, DatabaseError, Transaction
-from app.db.session import pins
+from app.db.errors import ERRORS, BusyError, DatabaseError
+from app.db.transaction import Role, Transaction, opening, transaction
 from app.db.url import for_asyncpg
 
 
@@ -26,9 +26,7 @@ class Admin:
         self._connection = connection
 
     @asynccontextmanager
-    async def transaction(
-        self, role: Literal["app_ops", "app_api"] | None = "app_ops"
-    ) -> AsyncIterator[Transaction]:
+    async def transaction(self, role: Role | None = "app_ops") -> AsyncIterator[Transaction]:
         """Open a transaction in a role, or as the login, and commit it at the end of the block.
 
         Raises:
@@ -36,11 +34,9 @@ class Admin:
             DatabaseError: The server is gone, or refuses.
         """
         try:
-            become = f" SET LOCAL ROLE {role}" if role else ""
-            await self._connection.execute(f"BEGIN; {pins('set local')}{become}")
             # Nobody reads a log here: whoever gave the command sees how long it takes.
-            yield Transaction(self._connection, slow=inf)
-            await self._connection.execute("COMMIT")
+            async with transaction(self._connection, opening(role=role), slow=inf) as opened:
+                yield opened
         except asyncpg.LockNotAvailableError as error:
             raise BusyError(f"DIRECT_URL: {_reason(error)}") from None
         except ERRORS as error:
@@ -52,8 +48,8 @@ class Admin:
         Raises:
             DatabaseError: The server is gone, or refuses.
         """
-        async with self.transaction() as transaction:
-            return await transaction.rows(name, values)
+        async with self.transaction() as opened:
+            return await opened.rows(name, values)
 
     async def value(self, name: str, values: Mapping[str, object]) -> Any:
         """Return the first column of the first row of a query, which is a transaction by itself.
@@ -61,8 +57,8 @@ class Admin:
         Raises:
             DatabaseError: The server is gone, or refuses.
         """
-        async with self.transaction() as transaction:
-            return await transaction.value(name, values)
+        async with self.transaction() as opened:
+            return await opened.value(name, values)
 
 
 @asynccontextmanager

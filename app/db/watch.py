@@ -7,8 +7,9 @@ from typing import Any
 
 import asyncpg
 
-from app.db.pool import ERRORS, Transaction, connection_options
-from app.db.session import pins
+from app.db.connecting import connection_options
+from app.db.errors import ERRORS
+from app.db.transaction import limiting, opening, transaction
 from app.settings import Settings
 
 # Seconds that one look may take, its connection included. Together with a second look on another
@@ -16,10 +17,7 @@ from app.settings import Settings
 LIMIT = 1.5
 
 # Not read only: what it would be by itself is to be seen.
-_OPENING = (
-    f"BEGIN ISOLATION LEVEL READ COMMITTED; {pins('set local')}"
-    "SET LOCAL statement_timeout = 1200; SET LOCAL lock_timeout = 500;"
-)
+_OPENING = opening(limits=limiting(statement=1200, lock=500))
 
 
 class Watch:
@@ -62,9 +60,8 @@ class Watch:
             async with asyncio.timeout(LIMIT):
                 if self._connection is None:
                     self._connection = await asyncpg.connect(**self._options)
-                await self._connection.execute(_OPENING)
-                value = await Transaction(self._connection, slow=inf).value(name, values)
-                await self._connection.execute("COMMIT")
+                async with transaction(self._connection, _OPENING, slow=inf) as opened:
+                    value = await opened.value(name, values)
         except BaseException:
             self.close()
             raise

@@ -47,7 +47,7 @@ def _extra(monkeypatch: pytest.MonkeyPatch) -> None:
     extra = {
         name: Query(name, text, names, Path("extra.sql")) for name, (text, names) in EXTRA.items()
     }
-    monkeypatch.setattr("app.db.pool.load_queries", lambda: {**load_queries(), **extra})
+    monkeypatch.setattr("app.db.transaction.load_queries", lambda: {**load_queries(), **extra})
 
 
 @pytest.fixture

@@ -444,7 +444,8 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> list[EventDict]:
         wrapper_class=structlog.make_filtering_bound_logger("debug"),
     )
     monkeypatch.setattr("app.http.middleware.logger", logger)
-    monkeypatch.setattr("app.db.pool.logger", logger)
+    for module in ("connecting", "pool", "transaction"):
+        monkeypatch.setattr(f"app.db.{module}.logger", logger)
     monkeypatch.setattr("app.health.monitor.logger", logger)
     return capture.entries
 

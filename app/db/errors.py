@@ -1,0 +1,93 @@
+"""What goes wrong with a database, and how it is told: in a line, without secrets."""
+
+from typing import NoReturn
+
+import asyncpg
+
+from app.settings import SettingsError
+
+# All that goes wrong with a connection. InternalClientError is what asyncpg says of one that died
+# between two messages, or of a server that is not the one `target_session_attrs` asks for.
+ERRORS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+
+# What is wrong with DATABASE_POOLER where one connection finds what another one prepared.
+WRONG_POOLER = (
+    "it is none, but DATABASE_URL leads to a pooler that does not follow prepared statements;"
+    " it should be transaction"
+)
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; one line that says why, without secrets."""
+
+
+class BusyError(DatabaseError):
+    """Somebody held a lock for too long; the same may succeed later."""
+
+
+class PoolTimeoutError(DatabaseError):
+    """No connection became free in time."""
+
+
+class OutcomeUnknownError(DatabaseError):
+    """COMMIT was sent and not answered: what was written is there, or it is not."""
+
+
+def tells_nothing(error: BaseException) -> bool:
+    """Say whether what ended a COMMIT leaves open whether it was done.
+
+    So it is where the connection broke, the server went down, or nobody waited any longer. Every
+    other error of the server undid the transaction.
+    """
+    if not isinstance(error, asyncpg.PostgresError):
+        return True
+    state = error.sqlstate or ""
+    return state.startswith("08") or state in {"57P01", "57P02", "57P03"}
+
+
+def is_refusal(error: Exception) -> bool:
+    """Say whether the server, or what leads there, will not have us: waiting helps nobody then."""
+    # 28: wrong login, which PgBouncer calls 08P01. 3D: no such database. 3F, 42: not the schema we
+    # know, or a pooler that we do not. 26: such a pooler as well.
+    if isinstance(error, asyncpg.ProtocolViolationError | asyncpg.ClientConfigurationError):
+        return True
+    return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {
+        "26",
+        "28",
+        "3D",
+        "3F",
+        "42",
+    }
+
+
+def give_up(error: Exception) -> NoReturn:
+    """Say why `DATABASE_URL` leads nowhere.
+
+    Raises:
+        SettingsError: It was that one.
+        DatabaseError: Else.
+    """
+    state = getattr(error, "sqlstate", None) or ""
+    if isinstance(error, SettingsError):
+        raise error
+    if state[:2] == "28" or state == "08P01":
+        raise DatabaseError("DATABASE_URL: the server refuses this login") from None
+    if state[:2] == "3D":
+        raise DatabaseError("DATABASE_URL: the server has no such database") from None
+    if state in {"42P01", "42883", "3F000"}:
+        raise DatabaseError("the database is not migrated; run: hearth migrate") from None
+    if state == "42501":
+        raise DatabaseError(
+            "DATABASE_URL: this login may not use schema app; it should be app_api"
+        ) from None
+    if state in {"26000", "42P05"}:
+        raise DatabaseError(f"DATABASE_POOLER: {WRONG_POOLER}") from None
+    if state[:2] == "42" or isinstance(error, asyncpg.ClientConfigurationError):
+        raise DatabaseError("DATABASE_URL: has an option that is not understood") from None
+    raise DatabaseError(f"DATABASE_URL: cannot reach the server ({type(error).__name__})") from None
