@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from app.auth import passwords
 from app.auth.tokens import Tokens
-from app.auth.turns import Turns
 from app.db.pool import Database
 from app.health.monitor import Monitor
 from app.http import docs, health, openapi, problems
@@ -77,7 +77,9 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[State]:
         state: State = {
-            "services": Services(settings, database, tokens, monitor, Turns(), drain, ENDPOINTS)
+            "services": Services(
+                settings, database, tokens, monitor, passwords.queue(), drain, ENDPOINTS
+            )
         }
         try:
             async with (

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     database_pooler: Literal["none", "transaction"] = "none"
     pool_min_size: int = Field(default=2, ge=0, le=1000)
     pool_max_size: int = Field(default=10, ge=1, le=1000)
+    pool_max_waiting: int = Field(default=2000, ge=1, le=100_000)
     pool_acquire_timeout: float = Field(default=5.0, gt=0, le=300)
     pool_connection_lifetime: float = Field(default=1800.0, gt=0)
     connect_timeout: float = Field(default=30.0, ge=0, le=3600)

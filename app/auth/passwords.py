@@ -14,6 +14,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.profiles import RFC_9106_LOW_MEMORY
 
+from app.fair_queue import FairQueue
+
 T = TypeVar("T")
 
 # RFC 9106, 4: 3 passes over 64 MiB in 4 lanes. Each hash takes that memory for its time, so no more
@@ -29,11 +31,23 @@ _NOBODY = (
 )
 
 
+# A password takes a tenth of a second, so who waits behind all the others waits for some seconds,
+# and less than any deadline.
+MAX_WAITING = 64
+MAX_WAITING_OF_ONE = 16
+
 # Shorter ones are refused without a list (NIST SP 800-63B, 5.1.1.2).
 LEAST = 8
 
 # What everybody who guesses knows besides the list: which service it is.
 SERVICE = "hearth"
+
+
+def queue() -> FairQueue:
+    """Return where to wait for a password to be hashed, each network in a line of its own."""
+    # One more than can be hashed at once, as each also waits for the database for a moment.
+    at_once = (os.cpu_count() or 1) + 1
+    return FairQueue(at_once, waiting=MAX_WAITING, waiting_of_one=MAX_WAITING_OF_ONE)
 
 
 def prepare(password: str) -> str:

@@ -2,8 +2,8 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -12,6 +12,7 @@ from typing import Literal
 from starlette.requests import Request
 
 from app.db.pool import Transaction
+from app.fair_queue import QueueFullError
 from app.http import problems
 from app.http.problems import Problem
 from app.http.requests import request_id, services
@@ -135,7 +136,8 @@ async def forgive(request: Request, *limits: Limit) -> None:
     await services(request).database.run(None, work, request_id=request_id(request))
 
 
-def turn(request: Request) -> AbstractAsyncContextManager[None]:
+@asynccontextmanager
+async def turn(request: Request) -> AsyncIterator[None]:
     """Wait for a turn at hashing a password, in which the attempt is counted.
 
     By the widest of its networks: all of a site wait in one line.
@@ -143,7 +145,12 @@ def turn(request: Request) -> AbstractAsyncContextManager[None]:
     Raises:
         Problem: Too many wait already (503); nothing was counted.
     """
-    return services(request).turns.turn(_networks(request)[-1][0])
+    try:
+        async with services(request).passwords.place(_networks(request)[-1][0]):
+            yield
+    except QueueFullError:
+        detail = "Too many passwords are being checked; try again."
+        raise Problem(problems.UNAVAILABLE, detail) from None
 
 
 def _subject(request: Request, limit: Limit) -> Mapping[str, object]:

@@ -251,7 +251,7 @@ def _shared(listener: socket.socket, number: int) -> list[socket.socket]:
         if sys.platform != "linux":  # elsewhere the last one would get all connections
             listeners.append(listener.dup())
             continue
-        another = socket.socket(listener.family)
+        another = socket.socket(listener.family, proto=listener.proto)
         another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         another.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         another.bind(listener.getsockname())

@@ -35,6 +35,10 @@ class PoolTimeoutError(DatabaseError):
     """No connection became free in time."""
 
 
+class OverloadedError(DatabaseError):
+    """Too many wait for a connection already; the same may succeed later."""
+
+
 class OutcomeUnknownError(DatabaseError):
     """COMMIT was sent and not answered: what was written is there, or it is not."""
 

@@ -18,11 +18,13 @@ from app.db.errors import (
     BusyError,
     DatabaseError,
     OutcomeUnknownError,
+    OverloadedError,
     PoolTimeoutError,
     tells_nothing,
 )
 from app.db.figures import Figures
 from app.db.transaction import ROLLBACK, Transaction, limiting, opening, transaction
+from app.fair_queue import FairQueue, QueueFullError
 from app.settings import Settings
 
 # With what the rest of the service needs to use it.
@@ -34,6 +36,7 @@ __all__ = [
     "DatabaseError",
     "Operation",
     "OutcomeUnknownError",
+    "OverloadedError",
     "PoolTimeoutError",
     "State",
     "Transaction",
@@ -86,6 +89,15 @@ class Database:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pool: Any = None
+        # Whatever a family does or waits for, half of the connections and of the places to wait in
+        # are for the others.
+        connections, waiting = settings.pool_max_size, settings.pool_max_waiting
+        self._queue = FairQueue(
+            connections,
+            of_one=_half(connections),
+            waiting=waiting,
+            waiting_of_one=_half(waiting),
+        )
         self._under_way = 0
         self._idle = asyncio.Event()
         self._limits = limiting(
@@ -141,8 +153,7 @@ class Database:
         No new one begins. Who waits for a connection already still gets one: asyncpg would close
         it under them.
         """
-        pool, self._pool = self._pool, None
-        self.state = State.DISCONNECTING
+        self.state, pool = State.DISCONNECTING, self._pool
         if pool is not None:
             try:
                 async with asyncio.timeout(CLOSE_LIMIT):
@@ -155,6 +166,7 @@ class Database:
                 logger.warning("pool closed by force", transactions=self._under_way)
             finally:
                 pool.terminate()  # nothing, where it is closed
+        self._pool = None
         self.state = State.DISCONNECTED
 
     @property
@@ -185,17 +197,45 @@ class Database:
         Raises:
             asyncpg.PostgresError: The server refused; nothing was written.
             PoolTimeoutError: No connection became free in time.
+            OverloadedError: Too many wait for one already.
             OutcomeUnknownError: Something was written, and whether it is there nobody knows.
             DatabaseError: There is no pool.
         """
         first_message = opening(
             context, read_only=read_only, limits=self._limits, request_id=request_id
         )
+        if self.state is not State.CONNECTED:
+            raise DatabaseError("the database is not connected")
+        # Who has no family stands alone, whom nobody knows yet with all of them.
+        line = None if context is None else context.family_id or context.user_id
+        self._under_way += 1
+        try:
+            await self._enter(line)
+            try:
+                return await self._attempts(first_message, operation, read_only=read_only)
+            finally:
+                self._queue.leave(line)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+
+    async def _enter(self, line: UUID | None) -> None:
+        try:
+            with self.figures.wait():
+                async with asyncio.timeout(self._settings.pool_acquire_timeout):
+                    await self._queue.enter(line)
+        except TimeoutError:
+            raise PoolTimeoutError("no database connection became free in time") from None
+        except QueueFullError:
+            raise OverloadedError("too many wait for a database connection") from None
+
+    async def _attempts(self, first_message: str, operation: Operation[T], *, read_only: bool) -> T:
         try:
             return await self._attempt(first_message, operation, read_only=read_only)
         except _RETRIED as error:
             logger.info("transaction runs again", reason=type(error).__name__)
-            if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and self._pool is not None:
+            if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
                 # The others were opened when this one was; a new one may find another server.
                 await self._pool.expire_connections()
         return await self._attempt(first_message, operation, read_only=read_only)
@@ -222,28 +262,20 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, first_message: str) -> AsyncIterator[Transaction]:
-        pool = self._pool  # the connection goes back where it came from, whatever is there by then
-        if pool is None:
-            raise DatabaseError("the database is not connected")
-        self._under_way += 1
+        pool = self._pool
         try:
-            try:
-                with self.figures.wait():
-                    connection = await pool.acquire(timeout=self._settings.pool_acquire_timeout)
-            except TimeoutError:
-                raise PoolTimeoutError("no database connection became free in time") from None
-            try:
-                async with transaction(connection, first_message) as opened:
-                    yield opened
-            except BaseException:
-                await _roll_back(connection)
-                raise
-            finally:
-                await pool.release(connection)
+            # One is free for whoever has a place, but it may have to be opened first.
+            connection = await pool.acquire(timeout=self._settings.pool_acquire_timeout)
+        except TimeoutError:
+            raise PoolTimeoutError("no database connection became free in time") from None
+        try:
+            async with transaction(connection, first_message) as opened:
+                yield opened
+        except BaseException:
+            await _roll_back(connection)
+            raise
         finally:
-            self._under_way -= 1
-            if not self._under_way:
-                self._idle.set()
+            await pool.release(connection)
 
 
 async def _roll_back(connection: Any) -> None:
@@ -261,6 +293,10 @@ async def _roll_back(connection: Any) -> None:
 def _give_back_closed(connection: Any) -> None:
     with suppress(asyncpg.InterfaceError):  # the pool took it away when it broke
         connection.terminate()
+
+
+def _half(number: int) -> int:
+    return (number + 1) // 2
 
 
 async def _nothing(_: Any) -> None:

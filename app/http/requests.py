@@ -12,9 +12,9 @@ import pydantic
 from starlette.requests import Request
 
 from app.auth.tokens import InvalidTokenError, KeysUnavailableError, Tokens
-from app.auth.turns import Turns
 from app.db.context import Context
 from app.db.pool import Database
+from app.fair_queue import FairQueue
 from app.health.monitor import Monitor
 from app.http import problems
 from app.http.endpoint import Endpoint
@@ -38,7 +38,7 @@ class Services:
     database: Database
     tokens: Tokens
     health: Monitor
-    turns: Turns
+    passwords: FairQueue
     drain: Drain
     endpoints: Sequence[Endpoint]
 

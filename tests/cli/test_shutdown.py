@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 
 import asyncpg
 import httpx
@@ -16,7 +16,7 @@ import pytest
 
 from app.http.server import let_nobody_in
 from tests.support.fixtures import JWT_SECRET, PASSWORD, Hearth, wait_until_requests_block
-from tests.support.load import Load, get, read_response
+from tests.support.load import Load, connected, get, read_response
 
 pytestmark = [pytest.mark.newest, pytest.mark.no_judge, pytest.mark.first]
 
@@ -67,11 +67,9 @@ async def end_of(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 async def ask(port: int, path: str) -> tuple[int, bool, bytes]:
     """Ask on a connection of its own: the status, whether the connection ends, the body."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(get(path))
-    response = await read_response(reader)
-    writer.close()
-    return response
+    async with connected(port) as (reader, writer):
+        writer.write(get(path))
+        return await read_response(reader)
 
 
 async def _drains(port: int) -> None:
@@ -94,10 +92,12 @@ async def token_at(port: int) -> str:
 async def test_what_was_read_is_answered_before_the_end(own_hearth: Hearth) -> None:
     root = await asyncpg.connect(own_hearth.superuser_url)
     patient = {"lock_timeout_ms": 30_000, "pool_acquire_timeout": 30, "statement_timeout_ms": 30000}
-    with serving(own_hearth, drain_delay=2, **patient) as (process, port):
+    async with AsyncExitStack() as stack:
+        settings = {"drain_delay": 2, "pool_max_size": 20, **patient}
+        process, port = stack.enter_context(serving(own_hearth, **settings))
         tasks = get("/v1/tasks", await token_at(port))
         live = get("/health/live")
-        connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(43)]
+        connections = [await stack.enter_async_context(connected(port)) for _ in range(43)]
         (idle, _), (used, used_by), (half, half_by), *others = connections
         used_by.write(live)
         assert (await read_response(used))[:2] == (200, False)
@@ -122,8 +122,6 @@ async def test_what_was_read_is_answered_before_the_end(own_hearth: Hearth) -> N
             assert answers == [(200, False)] * (times - 1) + [(200, True)]
         ends = [await reader.read() for reader, _ in connections]
         code, told = await end_of(process)
-        for _, writer in connections:
-            writer.close()
     await root.close()
 
     assert set(ends) == {b""}
@@ -176,17 +174,16 @@ async def test_what_takes_too_long_is_told_so_before_the_end(own_hearth: Hearth)
     patient = {"lock_timeout_ms": 30_000, "pool_acquire_timeout": 30}
     with serving(own_hearth, request_timeout=1, **patient) as (process, port):
         tasks = get("/v1/tasks", await token_at(port))
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         blocking = root.transaction()
         await blocking.start()
         await root.execute("lock table app.tasks in access exclusive mode")
-        writer.write(tasks * 5)
-        await wait_until_requests_block(root, 1)
+        async with connected(port) as (reader, writer):
+            writer.write(tasks * 5)
+            await wait_until_requests_block(root, 1)
 
-        process.send_signal(signal.SIGTERM)
-        statuses = [(await read_response(reader))[0] for _ in range(5)]
-        code, told = await end_of(process)
-        writer.close()
+            process.send_signal(signal.SIGTERM)
+            statuses = [(await read_response(reader))[0] for _ in range(5)]
+            code, told = await end_of(process)
         await blocking.rollback()
     await root.close()
 
@@ -201,16 +198,15 @@ async def test_a_second_signal_ends_it_at_once(own_hearth: Hearth) -> None:
     patient = {"lock_timeout_ms": 30_000, "drain_delay": 300, "request_timeout": 300}
     with serving(own_hearth, **patient) as (process, port):
         tasks = get("/v1/tasks", await token_at(port))
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
         await root.execute("begin; lock table app.tasks in access exclusive mode")
-        writer.write(tasks)
-        await wait_until_requests_block(root, 1)
+        async with connected(port) as (_, writer):
+            writer.write(tasks)
+            await wait_until_requests_block(root, 1)
 
-        process.send_signal(signal.SIGTERM)
-        await _drains(port)
-        process.send_signal(signal.SIGTERM)
-        code, told = await end_of(process)
-        writer.close()
+            process.send_signal(signal.SIGTERM)
+            await _drains(port)
+            process.send_signal(signal.SIGTERM)
+            code, told = await end_of(process)
         await root.execute("rollback")
     await root.close()
 

@@ -17,6 +17,7 @@ from tests.support.fixtures import (
     Serve,
     wait_until_requests_block,
 )
+from tests.support.load import connected
 
 pytestmark = pytest.mark.newest
 
@@ -104,14 +105,12 @@ async def test_a_body_that_never_ends_is_not_waited_for(
     with serve(own_hearth.settings(request_timeout=0.5)) as url:
         ann = await new_person(at=url)
         parts = urlsplit(url)
-        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         token = ann.client.headers["Authorization"]
         head = f"POST /v1/tasks HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\n"
         head += "Content-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
-        writer.write(head.encode())
-
-        response = await reader.readuntil(b"\r\n\r\n")
-        writer.close()
+        async with connected(parts.port or 0) as (reader, writer):
+            writer.write(head.encode())
+            response = await reader.readuntil(b"\r\n\r\n")
 
     assert response.startswith(b"HTTP/1.1 504 ")
 
@@ -128,11 +127,9 @@ async def test_headers_have_a_limit_together(ann: Person, headers: dict[str, str
 async def _send(url: str, request: str) -> bytes:
     """Send a request as it is and return the response."""
     parts = urlsplit(url)
-    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-    writer.write(request.replace("\n", "\r\n").encode())
-    response = await reader.read()
-    writer.close()
-    return response
+    async with connected(parts.port or 0) as (reader, writer):
+        writer.write(request.replace("\n", "\r\n").encode())
+        return await reader.read()
 
 
 async def test_a_trailer_is_no_header(service: str, ann: Person) -> None:

@@ -3,8 +3,8 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 
 
 async def read_response(reader: asyncio.StreamReader) -> tuple[int, bool, bytes]:
@@ -18,6 +18,20 @@ async def read_response(reader: asyncio.StreamReader) -> tuple[int, bool, bytes]
     length = re.search(rb"\ncontent-length: (\d+)", head)
     body = await reader.readexactly(int(length[1])) if length else b""
     return int(head.split()[1]), b"\nconnection: close" in head, body
+
+
+@asynccontextmanager
+async def connected(
+    port: int,
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Connect to a port of the loopback, for as long as the block runs."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 def get(path: str, token: str = "") -> bytes:
@@ -70,23 +84,15 @@ class Load:
     async def _client(self, client: int) -> None:
         while not self._is_over:
             try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._port())
+                async with connected(self._port()) as (reader, writer):
+                    await self._talk(client, reader, writer)
             except ConnectionRefusedError:
                 self.counts["refused"] += 1
                 return
-            except ConnectionError:
-                self.counts["reset"] += 1
-                continue
-            try:
-                await self._talk(client, reader, writer)
             except asyncio.IncompleteReadError:
                 self.counts["cut"] += 1
             except ConnectionError:
                 self.counts["reset"] += 1
-            finally:
-                writer.close()
-                with suppress(ConnectionError):
-                    await writer.wait_closed()
 
     async def _talk(
         self, client: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
