@@ -15,6 +15,7 @@ import structlog
 from prometheus_client import Histogram
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import logs
@@ -179,6 +180,8 @@ class _Client:
         serving = asyncio.current_task()
         assert serving is not None  # noqa: S101 - ASGI applications run in tasks
         self._serving = serving
+        self._timer: asyncio.TimerHandle
+        self._watch: asyncio.Task[None] | None = None
 
     def let_go(self) -> None:
         """Take the cancellation back: the task goes on, to the end of the request's log."""
@@ -196,31 +199,32 @@ class _Client:
     @contextmanager
     def attended(self) -> Iterator[None]:
         """Watch the connection while the block runs, from a moment after its beginning."""
-        loop = asyncio.get_running_loop()
-        watch: asyncio.Task[None] | None = None
-        timer: asyncio.TimerHandle
-
-        async def until_gone() -> None:
-            while (await self._receive())["type"] != "http.disconnect":
-                pass
-            # The server calls it a disconnect, too, when the response has been given.
-            if not self._is_answered:
-                self.is_gone = self._serving.cancel()
-
-        def begin() -> None:
-            nonlocal watch, timer
-            if self._is_heard_out:
-                watch = loop.create_task(until_gone())
-            else:
-                timer = loop.call_later(ATTENDED_AFTER, begin)
-
-        timer = loop.call_later(ATTENDED_AFTER, begin)
+        self._attend_later()
         try:
             yield
         finally:
-            timer.cancel()
-            if watch is not None:
-                watch.cancel()
+            self._timer.cancel()
+            if self._watch is not None:
+                self._watch.cancel()
+            # They point back here: what only the garbage collector can find stops everybody.
+            del self._timer, self._watch
+
+    def _attend_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(ATTENDED_AFTER, self._attend)
+
+    def _attend(self) -> None:
+        if self._is_heard_out:
+            self._watch = asyncio.create_task(self._until_gone())
+        else:
+            self._attend_later()
+
+    async def _until_gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        # The server calls it a disconnect, too, when the response has been given.
+        if not self._is_answered:
+            self.is_gone = self._serving.cancel()
 
 
 class ErrorHandler:
@@ -245,19 +249,25 @@ class ErrorHandler:
             await self._app(scope, receive, watch)
         except ClientDisconnect:
             return
-        except Exception as error:
-            problem = _problem(Request(scope), error)
-            if problem.type.status >= 500:
-                debug = scope["state"]["services"].settings.debug
-                logger.error(  # noqa: TRY400 - an exception's own text may hold values
-                    problem.type.code,
-                    error=type(error).__name__,
-                    where=logs.where(error),
-                    exc_info=error if debug else None,
-                )
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a response
+            response = _response(scope, error)
             if not started:
-                request_id = str(scope["state"]["request_id"])
-                await problem_response(problem, request_id)(scope, receive, send)
+                await response(scope, receive, send)
+
+
+def _response(scope: Scope, error: Exception) -> Response:
+    # Not where it is caught: there a variable that has the error keeps all of the request in a
+    # cycle, and the garbage collector stops everybody to find it.
+    problem = _problem(Request(scope), error)
+    if problem.type.status >= 500:
+        debug = scope["state"]["services"].settings.debug
+        logger.error(
+            problem.type.code,
+            error=type(error).__name__,
+            where=logs.where(error),  # an exception's own text may hold values
+            exc_info=error if debug else None,
+        )
+    return problem_response(problem, str(scope["state"]["request_id"]))
 
 
 def _request_id(offered: str | None) -> UUID:
