@@ -2398,7 +2398,15 @@ begin
         jsonb_strip_nulls(jsonb_build_object(
             'login', session_user,
             'database_role', coalesce(nullif(current_setting('role'), 'none'), session_user),
-            'application', nullif(current_setting('application_name'), ''),
+            -- The service puts the request's id there, which is said below.
+            'application', nullif(
+                rtrim(replace(
+                    current_setting('application_name'),
+                    coalesce(app.current_request_id()::text, ''),
+                    ''
+                )),
+                ''
+            ),
             'request_id', app.current_request_id()
         ))
     );

@@ -192,7 +192,7 @@ class Database:
             operation: Called with the open transaction; may be called a second time if the first
                 attempt was undone by a migration, a deadlock or a serialization failure.
             read_only: Whether the server should refuse writes.
-            request_id: Goes into the audit trail.
+            request_id: Goes into the audit trail, and into the connection's name meanwhile.
 
         Raises:
             asyncpg.PostgresError: The server refused; nothing was written.

@@ -102,7 +102,7 @@ def opening(
         read_only: Whether the server should refuse writes.
         role: The role to take; the login's own by default.
         limits: What `limiting` returns.
-        request_id: Goes into the audit trail.
+        request_id: Goes into the audit trail, and into the connection's name meanwhile.
     """
     parts = [
         "BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -113,7 +113,12 @@ def opening(
     if role is not None:
         parts.append(f"SET LOCAL ROLE {role};")
     if request_id is not None:
-        parts.append(f"SET LOCAL app.request_id = '{request_id.hex}';")
+        # By a select: of a SET, every id would be an entry of its own in pg_stat_statements before
+        # PostgreSQL 18. The name is seen in pg_stat_activity, and in the server's log as %a.
+        parts.append(
+            f"SELECT pg_catalog.set_config('app.request_id', '{request_id.hex}', true),"
+            f" pg_catalog.set_config('application_name', 'hearth {request_id}', true);"
+        )
     if context is not None:
         parts.append(_setting(context) + ASSERTION)
     return "".join(parts)

@@ -324,3 +324,31 @@ async def _failure(settings: Settings) -> str | None:
     finally:
         await database.disconnect()
     return None if error is None else str(error)
+
+
+async def test_a_request_is_seen_by_its_id_behind_it_and_leaves_it_to_nobody(
+    hearth: Hearth, settings: Settings, pooled: str
+) -> None:
+    names = "select application_name from pg_stat_activity where application_name like '%' || $1"
+    request_id = uuid4()
+    watcher = await asyncpg.connect(hearth.superuser_url)
+
+    async def look(_: Transaction) -> list[str]:
+        return [name for (name,) in await watcher.fetch(names, str(request_id))]
+
+    async with _connected(settings) as database:
+        during = await database.run(None, look, request_id=request_id)
+        # Each of the pooler's connections, in the hands of others of this service and of nobody.
+        others = await asyncio.gather(*(database.run(None, _name) for _ in range(8)))
+        with psycopg.connect(pooled, application_name="psql") as stranger:
+            row = stranger.execute("show application_name").fetchone()
+        left = await watcher.fetch(names, str(request_id))
+    await watcher.close()
+
+    assert during == [f"hearth {request_id}"]
+    assert set(others) == {"hearth"}
+    assert (row, left) == (("psql",), [])
+
+
+async def _name(transaction: Transaction) -> object:
+    return await transaction._connection.fetchval("show application_name")

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.newest
 async def _until_no_request_blocks(connection: asyncpg.Connection) -> None:
     query = (
         "select count(*) from pg_stat_activity where datname = current_database()"
-        " and application_name = 'hearth' and state <> 'idle'"
+        " and application_name ~ '^hearth( [-0-9a-f]{36})?$' and state <> 'idle'"
     )
     async with asyncio.timeout(10):
         while await connection.fetchval(query):

@@ -461,7 +461,8 @@ async def wait_until_requests_block(connection: asyncpg.Connection, requests: in
     """Wait until so many transactions of services on this database wait for a lock."""
     query = (
         "select count(*) from pg_stat_activity where datname = current_database()"
-        " and application_name = 'hearth' and cardinality(pg_blocking_pids(pid)) > 0"
+        " and application_name ~ '^hearth( [-0-9a-f]{36})?$'"
+        " and cardinality(pg_blocking_pids(pid)) > 0"
     )
     async with asyncio.timeout(10):
         while await connection.fetchval(query) < requests:
