@@ -10,9 +10,9 @@ from typing import Any
 
 import asyncpg
 
+from app.db.connecting import Way
 from app.db.errors import ERRORS, BusyError, DatabaseError
 from app.db.transaction import Role, Transaction, opening, transaction
-from app.db.url import for_asyncpg
 
 
 class Admin:
@@ -72,8 +72,7 @@ async def connect(url: str) -> AsyncIterator[Admin]:
         DatabaseError: The server cannot be reached, or the login is not the deployer's.
     """
     try:
-        dsn, timeout = for_asyncpg(url, timeout=10)
-        connection = await asyncpg.connect(dsn, timeout=timeout)
+        connection = await Way(lambda: url, timeout=10)()
         await Transaction(connection, slow=inf).rows("lift_limits", {})
     except ERRORS as error:
         raise DatabaseError(f"DIRECT_URL: cannot connect ({_reason(error)})") from None

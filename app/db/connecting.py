@@ -1,35 +1,170 @@
-"""The way to the database: where it is, with what options, and how long it is waited for."""
+"""The way to the database: to which host, with what password, and how long it is waited for."""
 
 import asyncio
+import random
+import socket
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
+import asyncpg
 import structlog
 
-from app.db.errors import ERRORS, DatabaseError, give_up, is_refusal
-from app.db.url import for_asyncpg
-from app.settings import Settings
+from app.db.errors import ERRORS, DatabaseError, give_up, is_lost, is_refusal
+from app.db.url import for_asyncpg, one_by_one, options, with_options
+from app.settings import Settings, SettingsError
 
 T = TypeVar("T")
 
 logger = structlog.get_logger("hearth.database")
 
+# Seconds that one host has to take a connection, unless the URL says `connect_timeout`.
+CONNECT_LIMIT = 5.0
 
-def connection_options(settings: Settings) -> tuple[str, dict[str, Any]]:
-    """Return the URL and the options of every connection of the service.
+# How a peer that has gone without a word is noticed while nobody asks it: looked for after so many
+# seconds of silence, every so many, given up after so many looks; and, in milliseconds, when what
+# was sent to it is not received. The names are libpq's, whose values in a URL are taken instead.
+_KEEPALIVES = {
+    "keepalives_idle": ("TCP_KEEPIDLE", 10),
+    "keepalives_interval": ("TCP_KEEPINTVL", 3),
+    "keepalives_count": ("TCP_KEEPCNT", 3),
+    "tcp_user_timeout": ("TCP_USER_TIMEOUT", 15_000),
+}
+
+
+class Connection(asyncpg.Connection):
+    """A connection that knows its age, and when the server last answered."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._born = self._heard = time.monotonic()
+        # So that those that were opened together do not end together.
+        self._share = random.uniform(0.8, 1.0)  # noqa: S311 - no secret
+
+    def note_answer(self) -> None:
+        """Note that the server has answered."""
+        self._heard = time.monotonic()
+
+    def may_be_used(self, *, max_age: float, heard_since: float) -> bool:
+        """Say whether it is younger than `max_age` seconds and was heard of since a moment."""
+        is_young = time.monotonic() < self._born + self._share * max_age
+        return is_young and self._heard >= heard_since
+
+
+class Way:
+    """Makes new connections: to the first host of a URL that serves, with the password of now.
+
+    asyncpg tries several hosts as well, but has one limit for all: a silent one uses it up.
+
+    Args:
+        url: Returns the URL, as libpq reads it, with the password that is valid now.
+        timeout: Seconds for each host, if the URL has no `connect_timeout`.
+        within: Seconds for all hosts together, where there are several.
+        options: asyncpg's, of each connection.
 
     Raises:
-        SettingsError: `DATABASE_URL` is not set.
+        SettingsError: There is no URL.
     """
-    url, timeout = for_asyncpg(settings.require("database_url"), timeout=5)
-    return url, {
-        "timeout": timeout,
-        # The server's own limits come first; this is for a server that is gone.
-        "command_timeout": 60 + (settings.statement_timeout_ms or 0) / 1000,
-        # A transaction pooler may hand each transaction to another server connection.
-        "statement_cache_size": 0 if settings.database_pooler != "none" else 256,
-    }
+
+    def __init__(
+        self,
+        url: Callable[[], str],
+        *,
+        timeout: float = CONNECT_LIMIT,
+        within: float | None = None,
+        **options: Any,
+    ) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._within = within
+        self._options = options
+        url()
+
+    async def __call__(self, *_: object, **further: Any) -> Any:
+        """Return a connection.
+
+        Raises:
+            DatabaseError: The password cannot be read, as the message says.
+            asyncpg.PostgresError: The server refused; or another one of `ERRORS`.
+        """
+        try:
+            url = self._url()
+        except SettingsError as error:
+            logger.error("no password for the database", reason=str(error))  # noqa: TRY400
+            raise DatabaseError(str(error)) from None
+        dsn, timeout = for_asyncpg(url, self._timeout)
+        hosts = _preferred(one_by_one(dsn))
+        if self._within is not None:
+            timeout = min(timeout, self._within / len(hosts))
+        while True:
+            try:
+                connection = await asyncpg.connect(
+                    hosts.pop(0),
+                    timeout=timeout,
+                    **{**self._options, **further, "connection_class": Connection},
+                )
+                break
+            except ERRORS as error:
+                if not hosts or not (isinstance(error, TimeoutError) or is_lost(error)):
+                    raise
+            except ValueError:  # asyncpg's own word of a port that is none
+                raise asyncpg.ClientConfigurationError("port") from None
+        _keep_alive(connection, url)
+        return connection
+
+
+def way(settings: Settings, **options: Any) -> Way:
+    """Return the way of the service.
+
+    Args:
+        settings: Where the database is, and through what.
+        options: What is different from all other connections.
+
+    Raises:
+        SettingsError: `DATABASE_URL` is not set, or its password cannot be read.
+    """
+    return Way(
+        lambda: settings.require("database_url"),
+        **{
+            "within": settings.pool_acquire_timeout,
+            # The server's own limits come first; this is for a server that is gone.
+            "command_timeout": 60 + (settings.statement_timeout_ms or 0) / 1000,
+            # A transaction pooler may hand each transaction to another server connection.
+            "statement_cache_size": 0 if settings.database_pooler != "none" else 256,
+            **options,
+        },
+    )
+
+
+def _preferred(urls: list[str]) -> list[str]:
+    """Return what is to be tried, where a standby is preferred: any host, if none is one."""
+    preference = ("target_session_attrs", "prefer-standby")
+    first = [
+        with_options(
+            url,
+            [
+                (name, "standby") if (name, value) == preference else (name, value)
+                for name, value in options(url)
+            ],
+        )
+        for url in urls
+        if preference in options(url)
+    ]
+    return [*first, *urls]
+
+
+def _keep_alive(connection: Any, url: str) -> None:
+    # asyncpg has no word for it. Sockets of this machine need none.
+    peer: socket.socket = connection._transport.get_extra_info("socket")
+    given = dict(options(url))
+    if peer.family not in (socket.AF_INET, socket.AF_INET6) or given.get("keepalives") == "0":
+        return
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, (constant, value) in _KEEPALIVES.items():
+        if hasattr(socket, constant):  # each system has some of them
+            said = given.get(name, "")
+            value = int(said) if said.isdecimal() and int(said) > 0 else value
+            peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, constant), value)
 
 
 async def patiently(attempt: Callable[[], Awaitable[T]], *, within: float) -> T:

@@ -39,8 +39,31 @@ class OverloadedError(DatabaseError):
     """Too many wait for a connection already; the same may succeed later."""
 
 
+class ConnectionLostError(DatabaseError):
+    """The connection broke or was silent before COMMIT was sent: nothing was written."""
+
+
 class OutcomeUnknownError(DatabaseError):
     """COMMIT was sent and not answered: what was written is there, or it is not."""
+
+
+# The server ended the connection and will be back (PostgreSQL documentation, appendix A): shut down
+# by somebody, after a crash, not ready yet, and a session that was idle for too long.
+_GOING = {"57P01", "57P02", "57P03", "57P05"}
+
+
+def is_lost(error: BaseException) -> bool:
+    """Say whether the connection is what failed, or that there is none: another one may do.
+
+    A `TimeoutError` says nothing of it: somebody waited no longer.
+    """
+    if isinstance(error, asyncpg.PostgresError):
+        state = error.sqlstate or ""
+        return state.startswith("08") or state in _GOING
+    if isinstance(error, asyncpg.InterfaceError):  # of a value or an option it is a ValueError, too
+        return not isinstance(error, ValueError)
+    is_broken = isinstance(error, OSError) and not isinstance(error, TimeoutError)
+    return is_broken or isinstance(error, asyncpg.InternalClientError)
 
 
 def tells_nothing(error: BaseException) -> bool:
@@ -49,10 +72,7 @@ def tells_nothing(error: BaseException) -> bool:
     So it is where the connection broke, the server went down, or nobody waited any longer. Every
     other error of the server undid the transaction.
     """
-    if not isinstance(error, asyncpg.PostgresError):
-        return True
-    state = error.sqlstate or ""
-    return state.startswith("08") or state in {"57P01", "57P02", "57P03"}
+    return not isinstance(error, asyncpg.PostgresError) or is_lost(error)
 
 
 def is_refusal(error: Exception) -> bool:
@@ -74,11 +94,11 @@ def give_up(error: Exception) -> NoReturn:
     """Say why `DATABASE_URL` leads nowhere.
 
     Raises:
-        SettingsError: It was that one.
+        SettingsError: It was one, which says why itself.
         DatabaseError: Else.
     """
     state = getattr(error, "sqlstate", None) or ""
-    if isinstance(error, SettingsError):
+    if isinstance(error, SettingsError) or type(error) is DatabaseError:
         raise error
     if state[:2] == "28" or state == "08P01":
         raise DatabaseError("DATABASE_URL: the server refuses this login") from None

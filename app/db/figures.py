@@ -1,6 +1,7 @@
 """What the pool knows of itself, asking nobody: who waits, and which writes were refused."""
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,9 +15,16 @@ _REMEMBERED = 60.0
 
 
 class Figures:
-    """Figures of one pool."""
+    """Figures of one pool.
+
+    Attributes:
+        counts: How often a transaction was `retried`, a wait for a connection ended in an
+            `acquire_timeout`, a connection was `replaced` because it was too old or likely to be
+            gone, and an `outcome_unknown`.
+    """
 
     def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
         self._waiting: dict[object, float] = {}
         self._longest_wait = 0.0
         self._refusal: str | None = None

@@ -1,29 +1,43 @@
 """The pool of the service, and its one way to a transaction."""
 
 import asyncio
+import logging
+import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from enum import StrEnum
+from math import inf
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from app.db.connecting import connection_options, patiently
+from app.db.connecting import CONNECT_LIMIT, patiently, way
 from app.db.context import Context
 from app.db.errors import (
     ERRORS,
     WRONG_POOLER,
     BusyError,
+    ConnectionLostError,
     DatabaseError,
     OutcomeUnknownError,
     OverloadedError,
     PoolTimeoutError,
+    is_lost,
     tells_nothing,
 )
 from app.db.figures import Figures
-from app.db.transaction import ROLLBACK, Transaction, limiting, opening, transaction
+from app.db.transaction import (
+    ROLLBACK,
+    Transaction,
+    close_at_once,
+    is_closed,
+    limiting,
+    opening,
+    transaction,
+)
 from app.fair_queue import FairQueue, QueueFullError
 from app.settings import Settings
 
@@ -57,6 +71,13 @@ _RETRIED = (
     asyncpg.DeadlockDetectedError,
     asyncpg.ReadOnlySQLTransactionError,
 )
+
+# Seconds that the first message may take; the same again on a new connection. It reads a few rows
+# and waits for a lock only where somebody changes their tables: longer than the server waits then.
+OPENING_LIMIT = 2.5
+
+# Seconds that COMMIT may take. The server has no limit for it: it may wait for a standby.
+COMMIT_LIMIT = 10.0
 
 # A connection whose rollback takes longer (seconds) is given up; the server rolls back by itself.
 ROLLBACK_LIMIT = 1.0
@@ -105,6 +126,9 @@ class Database:
             lock=settings.lock_timeout_ms,
             idle=settings.idle_in_transaction_timeout_ms,
         )
+        self._opening_limit = max(OPENING_LIMIT, (settings.lock_timeout_ms or 0) / 1000 + 0.5)
+        # Which connections may be gone without our knowing: who was not heard of since this moment.
+        self._lost_at = 0.0
         self.state = State.DISCONNECTED
         self.figures = Figures()
         self.constraints: Mapping[str, Mapping[str, Any]] = {}
@@ -125,20 +149,21 @@ class Database:
         self.state = State.CONNECTED
 
     async def _open(self) -> Any:
-        url, options = connection_options(self._settings)
+        # asyncpg tells, with a traceback, of each attempt to come back to POOL_MIN_SIZE.
+        logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)
+        connect: Any = way(self._settings, server_settings={"application_name": "hearth"})
         pool = await asyncpg.create_pool(
-            url,
-            **options,
+            connect=connect,
             min_size=self._settings.pool_min_size,
             max_size=self._settings.pool_max_size,
-            max_inactive_connection_lifetime=self._settings.pool_connection_lifetime,
+            max_inactive_connection_lifetime=self._settings.pool_connection_max_idle,
+            max_queries=sys.maxsize,  # it is the age that ends them
             # Everything we set is local to its transaction: there is nothing to reset.
             reset=_nothing,
-            server_settings={"application_name": "hearth"},
         )
         try:
             # A pool without a minimum has not connected yet.
-            async with pool.acquire(timeout=options["timeout"]) as connection:
+            async with pool.acquire(timeout=CONNECT_LIMIT) as connection:
                 first_message = opening(read_only=True, limits=self._limits)
                 async with transaction(connection, first_message) as asking:
                     self.constraints = await _constraints(asking)
@@ -190,7 +215,8 @@ class Database:
             context: For whom; it is asserted in the transaction's first message. `None` before
                 sign-in, when only the functions of app_auth can do anything.
             operation: Called with the open transaction; may be called a second time if the first
-                attempt was undone by a migration, a deadlock or a serialization failure.
+                attempt was undone by a migration, a deadlock or a serialization failure, or because
+                its connection broke before COMMIT was sent.
             read_only: Whether the server should refuse writes.
             request_id: Goes into the audit trail, and into the connection's name meanwhile.
 
@@ -198,8 +224,9 @@ class Database:
             asyncpg.PostgresError: The server refused; nothing was written.
             PoolTimeoutError: No connection became free in time.
             OverloadedError: Too many wait for one already.
+            ConnectionLostError: The server is away; nothing was written.
             OutcomeUnknownError: Something was written, and whether it is there nobody knows.
-            DatabaseError: There is no pool.
+            DatabaseError: There is no pool, or the schema changed twice meanwhile.
         """
         first_message = opening(
             context, read_only=read_only, limits=self._limits, request_id=request_id
@@ -233,12 +260,18 @@ class Database:
     async def _attempts(self, first_message: str, operation: Operation[T], *, read_only: bool) -> T:
         try:
             return await self._attempt(first_message, operation, read_only=read_only)
-        except _RETRIED as error:
+        except (*_RETRIED, ConnectionLostError) as error:
+            if self._pool is None:
+                raise
             logger.info("transaction runs again", reason=type(error).__name__)
+            self.figures.counts["retried"] += 1
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
                 # The others were opened when this one was; a new one may find another server.
                 await self._pool.expire_connections()
-        return await self._attempt(first_message, operation, read_only=read_only)
+        try:
+            return await self._attempt(first_message, operation, read_only=read_only)
+        except (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError) as error:
+            raise DatabaseError("the schema changes faster than it can be learnt") from error
 
     async def _attempt(self, first_message: str, operation: Operation[T], *, read_only: bool) -> T:
         is_committing = False
@@ -252,25 +285,54 @@ class Database:
             if isinstance(error, _RETRIED):
                 raise
             if is_committing and tells_nothing(error):
+                self.figures.counts["outcome_unknown"] += 1
                 raise OutcomeUnknownError("COMMIT was not answered") from error
-            if not isinstance(error, asyncpg.InternalClientError):
+            if not is_lost(error):
                 raise
-            raise DatabaseError("the connection to the database broke") from error
+            # What ended this connection may have ended all others, which do not know it yet.
+            self._lost_at = time.monotonic()
+            raise ConnectionLostError("the connection to the database broke") from error
         if not read_only:
             self.figures.wrote()
         return result
 
+    async def _acquire(self, pool: Any) -> Any:
+        """Return a connection that is not too old, and that is not likely to be gone."""
+        limit, max_age = self._settings.pool_acquire_timeout, self._settings.pool_connection_max_age
+        over = time.monotonic() + limit
+        with self.figures.wait():
+            while True:
+                try:
+                    left = max(over - time.monotonic(), 0.001)
+                    connection = await pool.acquire(timeout=left)
+                except TimeoutError:
+                    self.figures.counts["acquire_timeout"] += 1
+                    raise PoolTimeoutError("no database connection became free in time") from None
+                if connection.may_be_used(max_age=max_age, heard_since=self._lost_at):
+                    return connection
+                self.figures.counts["replaced"] += 1
+                close_at_once(connection)
+                await pool.release(connection)
+
     @asynccontextmanager
     async def _transaction(self, first_message: str) -> AsyncIterator[Transaction]:
         pool = self._pool
+        connection = await self._acquire(pool)
+        asked = time.monotonic()
         try:
-            # One is free for whoever has a place, but it may have to be opened first.
-            connection = await pool.acquire(timeout=self._settings.pool_acquire_timeout)
-        except TimeoutError:
-            raise PoolTimeoutError("no database connection became free in time") from None
-        try:
-            async with transaction(connection, first_message) as opened:
+            async with transaction(
+                connection,
+                first_message,
+                opening_limit=self._opening_limit,
+                commit_limit=COMMIT_LIMIT,
+            ) as opened:
+                connection.note_answer()
+                asked = inf
                 yield opened
+        except ConnectionLostError:
+            # Whoever has answered since this one was asked is there.
+            self._lost_at = max(self._lost_at, min(asked, time.monotonic()))
+            raise
         except BaseException:
             await _roll_back(connection)
             raise
@@ -280,19 +342,14 @@ class Database:
 
 async def _roll_back(connection: Any) -> None:
     try:
-        if not connection.is_closed():
+        if not is_closed(connection):
             async with asyncio.timeout(ROLLBACK_LIMIT):
                 await connection.execute(ROLLBACK)
     except asyncio.CancelledError:
-        _give_back_closed(connection)
+        close_at_once(connection)
         raise
     except Exception:  # noqa: BLE001 - whatever happened: not this connection again
-        _give_back_closed(connection)
-
-
-def _give_back_closed(connection: Any) -> None:
-    with suppress(asyncpg.InterfaceError):  # the pool took it away when it broke
-        connection.terminate()
+        close_at_once(connection)
 
 
 def _half(number: int) -> int:

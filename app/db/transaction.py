@@ -6,14 +6,15 @@ put into it are numbers, UUIDs and members of enums that were parsed before, nev
 
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
+import asyncpg
 import structlog
 
 from app.db.context import Context, MemberRole
-from app.db.errors import DatabaseError
+from app.db.errors import ConnectionLostError, DatabaseError
 from app.db.queries import load_queries
 from app.db.session import pins
 
@@ -143,7 +144,12 @@ def limiting(
 
 @asynccontextmanager
 async def transaction(
-    connection: Any, first_message: str, *, slow: float = SLOW
+    connection: Any,
+    first_message: str,
+    *,
+    slow: float = SLOW,
+    opening_limit: float | None = None,
+    commit_limit: float | None = None,
 ) -> AsyncIterator[Transaction]:
     """Open a transaction, and commit it at the end of the block.
 
@@ -153,15 +159,40 @@ async def transaction(
         connection: Where.
         first_message: What `opening` returns.
         slow: Milliseconds from which on a query is logged as slow.
+        opening_limit: Seconds for the first message; the connection is given up afterwards.
+        commit_limit: Seconds for the COMMIT; what has become of it is not known afterwards.
 
     Raises:
+        ConnectionLostError: The first message was not answered, or the connection has broken before
+            COMMIT was sent.
         DatabaseError: An error in it was passed over; nothing was written.
     """
-    await connection.execute(first_message)
+    try:
+        await connection.execute(first_message, timeout=opening_limit)
+    except TimeoutError:
+        # Not even a rollback: whoever is silent would not hear it.
+        close_at_once(connection)
+        raise ConnectionLostError("the server did not answer") from None
     yield Transaction(connection, slow=slow)
+    if is_closed(connection):
+        raise ConnectionLostError("the connection to the database broke")
     # PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK.
-    if await connection.execute("COMMIT") != "COMMIT":
+    if await connection.execute("COMMIT", timeout=commit_limit) != "COMMIT":
         raise DatabaseError("the transaction could not be committed")
+
+
+def is_closed(connection: Any) -> bool:
+    """Say whether a connection is closed, or was taken away by its pool because it had broken."""
+    try:
+        return bool(connection.is_closed())
+    except asyncpg.InterfaceError:
+        return True
+
+
+def close_at_once(connection: Any) -> None:
+    """Close a connection without a word; nothing, where its pool took it away when it broke."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 def _setting(context: Context | None) -> str:

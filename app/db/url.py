@@ -29,6 +29,46 @@ def with_options(url: str, given: list[tuple[str, str]]) -> str:
     return f"{head}?{query}" if query else head
 
 
+def one_by_one(url: str) -> list[str]:
+    """Return a URL for each host that a URL names, in their order, as asyncpg reads it.
+
+    As libpq has it, a host among the options goes before one in front of them, and one port is for
+    all hosts. A URL that names no host is what comes of it.
+    """
+    given = options(url)
+    parts = urlsplit(url)
+    login, at, place = parts.netloc.rpartition("@")
+    ports: list[str] = []
+    hosts = [part for part in place.split(",") if part]
+    for index, host in enumerate(hosts):
+        name, _, port = host.rpartition("]")[2].partition(":")
+        hosts[index] = unquote(host[1:].partition("]")[0] if host[0] == "[" else name)
+        ports.append(port)
+    for name, value in given:
+        if name == "host" and value:
+            hosts = value.split(",")
+            ports = ports if len(ports) == len(hosts) else [""] * len(hosts)
+    for name, value in given:
+        if name == "port" and value:
+            ports = value.split(",")
+    if not hosts:
+        return [url]
+    ports = ports * len(hosts) if len(ports) == 1 else ports
+    rest = [pair for pair in given if pair[0] not in ("host", "port")]
+    head = f"{parts.scheme}://{login}{at}{parts.path}"
+    return [
+        with_options(
+            head,
+            [
+                ("host", f"[{host}]" if ":" in host else host),
+                *([("port", port)] if port else []),
+                *rest,
+            ],
+        )
+        for host, port in zip(hosts, ports, strict=False)
+    ]
+
+
 def for_asyncpg(url: str, timeout: float) -> tuple[str, float]:
     """Return a URL that asyncpg understands, and the seconds to wait for a connection.
 

@@ -5,9 +5,7 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any
 
-import asyncpg
-
-from app.db.connecting import connection_options
+from app.db.connecting import way
 from app.db.errors import ERRORS
 from app.db.transaction import limiting, opening, transaction
 from app.settings import Settings
@@ -28,15 +26,13 @@ class Watch:
     """
 
     def __init__(self, settings: Settings) -> None:
-        url, options = connection_options(settings)
         # What it sends has no name: so it gets on with every pooler, and finds what others named.
-        self._options = {
-            **options,
-            "dsn": url,
-            "timeout": LIMIT,
-            "statement_cache_size": 0,
-            "server_settings": {"application_name": "hearth health"},
-        }
+        self._connect = way(
+            settings,
+            within=LIMIT,
+            statement_cache_size=0,
+            server_settings={"application_name": "hearth health"},
+        )
         self._connection: Any = None
 
     async def value(self, name: str, values: Mapping[str, object]) -> Any:
@@ -59,7 +55,7 @@ class Watch:
         try:
             async with asyncio.timeout(LIMIT):
                 if self._connection is None:
-                    self._connection = await asyncpg.connect(**self._options)
+                    self._connection = await self._connect()
                 async with transaction(self._connection, _OPENING, slow=inf) as opened:
                     value = await opened.value(name, values)
         except BaseException:

@@ -133,7 +133,8 @@ async def test_a_commit_that_nobody_answered_is_no_failure_to_be_repeated(
         assert advice in response.json()["detail"]
         assert "Retry-After" not in response.headers
     assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
-    assert read.json()["code"] in {"unavailable", "timeout"}
+    # Nothing was written: over a new connection it is read again, if there is time.
+    assert read.status_code == (200 if closes else 504)
     assert sorted(task["title"] for task in tasks) == ["Once", "Twice"]
 
 
@@ -150,10 +151,10 @@ async def test_a_commit_that_the_server_refused_was_not_done(
     refusal = asyncpg.PostgresError.new({"C": state, "M": "no"})
     execute = asyncpg.Connection.execute
 
-    async def refuse(connection: asyncpg.Connection, query: str, *args: object) -> object:
+    async def refuse(connection: asyncpg.Connection, query: str, **limit: float) -> object:
         if query == "COMMIT":
             raise refusal
-        return await execute(connection, query, *args)
+        return await execute(connection, query, **limit)
 
     async with _connected(hearth) as database:
         monkeypatch.setattr(asyncpg.Connection, "execute", refuse)
