@@ -4,14 +4,16 @@ import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 EXAMPLES = {
     "DATABASE_URL": "postgresql://app_api:…@db.example/hearth",
+    "DATABASE_PASSWORD_FILE": "/run/secrets/api_password",
     "DIRECT_URL": "postgresql://hearth_deployer:…@db.example/hearth",
+    "DIRECT_PASSWORD_FILE": "/run/secrets/deployer_password",
     "DATABASE_POOLER": "none or transaction",
     "POOL_MIN_SIZE": "2",
     "POOL_MAX_SIZE": "10",
@@ -52,7 +54,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     database_url: SecretStr | None = None
+    database_password_file: Path | None = None
     direct_url: SecretStr | None = None
+    direct_password_file: Path | None = None
     database_pooler: Literal["none", "transaction"] = "none"
     pool_min_size: int = Field(default=2, ge=0, le=1000)
     pool_max_size: int = Field(default=10, ge=1, le=1000)
@@ -138,6 +142,12 @@ class Settings(BaseSettings):
     def _fits_together(self) -> Self:
         if self.pool_min_size > self.pool_max_size:
             raise ValueError("POOL_MIN_SIZE is larger than POOL_MAX_SIZE")
+        for url, file, name in (
+            (self.database_url, self.database_password_file, "DATABASE"),
+            (self.direct_url, self.direct_password_file, "DIRECT"),
+        ):
+            if url is not None and file is not None and _has_password(url.get_secret_value()):
+                raise ValueError(f"{name}_PASSWORD_FILE: {name}_URL has a password already")
         if self.environment == "production":
             if self.debug:
                 raise ValueError("DEBUG must be off in production")
@@ -158,16 +168,40 @@ class Settings(BaseSettings):
         return timedelta(days=self.refresh_token_days)
 
     def require(self, name: Literal["database_url", "direct_url", "jwt_secret"]) -> str:
-        """Return a secret setting as text.
+        """Return a secret setting as text; a URL with its password, as the file has it now.
 
         Raises:
-            SettingsError: It is not set.
+            SettingsError: It is not set, or the file cannot be read.
         """
         value: SecretStr | None = getattr(self, name)
         if value is None:
             variable = name.upper()
             raise SettingsError(f"{variable}: is not set (for example: {EXAMPLES[variable]})")
-        return value.get_secret_value()
+        file: Path | None = getattr(self, name.replace("_url", "_password_file"), None)
+        if name == "jwt_secret" or file is None:
+            return value.get_secret_value()
+        url = value.get_secret_value().partition("#")[0]
+        password = quote(_read_password(name.replace("_url", "_password_file").upper(), file), "")
+        return f"{url}{'&' if '?' in url else '?'}password={password}"
+
+
+def _has_password(url: str) -> bool:
+    parts = urlsplit(url)
+    given = (pair.partition("=")[0] for pair in parts.query.split("&"))
+    return parts.password is not None or "password" in given
+
+
+def _read_password(variable: str, file: Path) -> str:
+    try:
+        lines = file.read_text("utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise SettingsError(f"{variable}: {file} is not UTF-8") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise SettingsError(f"{variable}: {file} cannot be read ({why})") from None
+    if len(lines) != 1 or not lines[0]:
+        raise SettingsError(f"{variable}: {file} must have one line, the password")
+    return lines[0]
 
 
 def load(**overrides: object) -> Settings:

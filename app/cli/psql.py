@@ -38,6 +38,8 @@ def psql(
         program = shutil.which("psql") or _embedded_psql(data)
         url, password = _without_password(url)
         environment = {**os.environ, "PSQLRC": str(sql_directory() / "psqlrc.sql"), **person}
+        # A silent host must not keep psql from the next one.
+        environment.setdefault("PGCONNECT_TIMEOUT", "10")
         if password is not None:
             environment["PGPASSWORD"] = password
         sys.stdout.flush()

@@ -11,7 +11,7 @@ from typing import Any
 import asyncpg
 
 from app.db.connecting import Way
-from app.db.errors import ERRORS, BusyError, DatabaseError
+from app.db.errors import ERRORS, BusyError, ConnectionLostError, DatabaseError
 from app.db.transaction import Role, Transaction, opening, transaction
 
 
@@ -39,7 +39,7 @@ class Admin:
                 yield opened
         except asyncpg.LockNotAvailableError as error:
             raise BusyError(f"DIRECT_URL: {_reason(error)}") from None
-        except ERRORS as error:
+        except (*ERRORS, ConnectionLostError) as error:
             raise DatabaseError(f"DIRECT_URL: {_reason(error)}") from None
 
     async def rows(self, name: str, values: Mapping[str, object]) -> Sequence[Mapping[str, Any]]:

@@ -6,7 +6,7 @@ from math import inf
 from typing import Any
 
 from app.db.connecting import way
-from app.db.errors import ERRORS
+from app.db.errors import ERRORS, ConnectionLostError
 from app.db.transaction import limiting, opening, transaction
 from app.settings import Settings
 
@@ -43,11 +43,12 @@ class Watch:
 
         Raises:
             asyncpg.PostgresError: The server refused; or another one of `ERRORS`: it is not there.
+            DatabaseError: The password cannot be read, or the connection broke.
         """
         if self._connection is not None:
             try:
                 return await self._ask(name, values)
-            except ERRORS:
+            except (*ERRORS, ConnectionLostError):
                 pass
         return await self._ask(name, values)
 

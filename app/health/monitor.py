@@ -139,6 +139,8 @@ class Monitor:
             seen = await self._look()
         except ERRORS as error:
             seen = {"database": (f"it could not be asked ({_name(error)})", {})}
+        except DatabaseError as error:
+            seen = {"database": (str(error), {})}
         except Exception as error:  # noqa: BLE001 - a monitor that ended would say nothing any more
             seen = {"monitor": (f"the look failed ({_name(error)})", {})}
         self._take(seen)

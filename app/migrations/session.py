@@ -1,16 +1,22 @@
 """A deployer's session, and what the server says in it, told in one line."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from yoyo.exceptions import LockTimeout
 
 from app.db.session import ENCODING, pins
 from app.migrations import statements
 from app.migrations.sources import MigrationError
 from app.migrations.statements import Connection, fetch_value
+
+# Seconds that one host has to take a connection, unless the URL or the environment says otherwise:
+# a silent one must not keep us from the next.
+CONNECT_LIMIT = 10
 
 # SQLSTATE: what to do about it.
 ADVICE = {
@@ -26,6 +32,9 @@ def connect(url: str, **parts: Any) -> Connection:
     parts.update(autocommit=True, prepare_threshold=None, application_name="hearth-migrate")
     parts.update(client_encoding=ENCODING)
     try:
+        if "PGCONNECT_TIMEOUT" not in os.environ and "connect_timeout" not in parts:
+            said = conninfo_to_dict(url).get("connect_timeout")
+            parts["connect_timeout"] = CONNECT_LIMIT if said is None else said
         connection = psycopg.connect(url, **parts)
     except psycopg.ProgrammingError:
         example = "postgresql://user:password@host:5432/database"

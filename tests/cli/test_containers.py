@@ -265,7 +265,10 @@ def _values(service: Mapping[str, Any]) -> list[str]:
 
 def test_every_setting_reaches_the_service() -> None:
     settings = {name.upper() for name in Settings.model_fields}
-    of_the_container = {"HOST", "PORT", "DIRECT_URL"}
+    # Its password is PGPASSWORD.
+    of_the_container = {"HOST", "PORT", "DIRECT_URL"} | {
+        name for name in settings if name.endswith("_PASSWORD_FILE")
+    }
 
     given = set(SERVICES["app"]["environment"])
     assert given == settings - of_the_container | {"PGPASSWORD"}
