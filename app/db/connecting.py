@@ -94,7 +94,7 @@ class Way:
             raise DatabaseError(str(error)) from None
         dsn, timeout = for_asyncpg(url, self._timeout)
         hosts = _preferred(one_by_one(dsn))
-        if self._within is not None:
+        if self._within is not None and len(hosts) > 1:
             timeout = min(timeout, self._within / len(hosts))
         while True:
             try:

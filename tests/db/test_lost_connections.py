@@ -12,8 +12,9 @@ import psycopg
 import pytest
 
 from app import embedded, migrations
+from app.db.context import Context, MemberRole
 from app.db.errors import ConnectionLostError, is_lost
-from app.db.pool import Database, Transaction
+from app.db.pool import Database, OutcomeUnknownError, Transaction
 from app.settings import sql_directory
 from tests.conftest import Cluster, temporary_server
 from tests.support.fixtures import (
@@ -191,6 +192,44 @@ async def _busy(hearth: Hearth, pids: list[int]) -> int:
     (row,) = await root.fetch(query, pids)
     await root.close()
     return int(row["pid"])
+
+
+async def test_an_opening_waits_for_a_lock_for_as_long_as_the_server_does(
+    hearth: Hearth, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.db.pool.OPENING_LIMIT", 0.01)
+    holder = await asyncpg.connect(hearth.superuser_url)
+    who = Context(ann.user_id, None, ann.family_id, MemberRole(ann.role))
+    async with _connected(hearth, lock_timeout_ms=100) as database:
+        await holder.execute("begin; lock table app.users in access exclusive mode")
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await database.run(who, _pid)
+        await holder.close()
+        counts = dict(database.figures.counts)
+
+    assert counts == {}
+
+
+async def test_a_commit_that_is_not_answered_in_time_is_not_sent_again(
+    hearth: Hearth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.db.pool.COMMIT_LIMIT", 0.3)
+    calls: list[int] = []
+
+    async def work(transaction: Transaction) -> None:
+        calls.append(await _pid(transaction))
+        os.kill(calls[-1], signal.SIGSTOP)
+
+    async with _connected(hearth) as database:
+        try:
+            with pytest.raises(OutcomeUnknownError):
+                await database.run(None, work)
+        finally:
+            os.kill(calls[0], signal.SIGCONT)
+        counts = dict(database.figures.counts)
+
+    assert len(calls) == 1
+    assert counts == {"outcome_unknown": 1}
 
 
 async def test_a_connection_is_used_until_it_is_old(hearth: Hearth) -> None:
