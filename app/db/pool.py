@@ -194,6 +194,11 @@ class Database:
         self._pool = None
         self.state = State.DISCONNECTED
 
+    async def replace_connections(self) -> None:
+        """Have each replaced when it is taken next: a new one may find another server."""
+        if self._pool is not None:
+            await self._pool.expire_connections()
+
     @property
     def pool_use(self) -> tuple[int, int]:
         """Connections in use, and the most there may be."""
@@ -266,8 +271,8 @@ class Database:
             logger.info("transaction runs again", reason=type(error).__name__)
             self.figures.counts["retried"] += 1
             if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
-                # The others were opened when this one was; a new one may find another server.
-                await self._pool.expire_connections()
+                # The others were opened when this one was.
+                await self.replace_connections()
         try:
             return await self._attempt(first_message, operation, read_only=read_only)
         except (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError) as error:

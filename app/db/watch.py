@@ -6,7 +6,7 @@ from math import inf
 from typing import Any
 
 from app.db.connecting import way
-from app.db.errors import ERRORS, ConnectionLostError
+from app.db.errors import ERRORS, ConnectionLostError, DatabaseError
 from app.db.transaction import limiting, opening, transaction
 from app.settings import Settings
 
@@ -63,6 +63,16 @@ class Watch:
             self.close()
             raise
         return value
+
+    async def renew(self) -> None:
+        """Go on with a new connection, if there is one: it may lead to another server."""
+        try:
+            async with asyncio.timeout(LIMIT):
+                connection = await self._connect()
+        except (*ERRORS, DatabaseError):
+            return
+        self.close()
+        self._connection = connection
 
     def close(self) -> None:
         """Let the connection go, at once."""

@@ -68,6 +68,7 @@ class Monitor:
         files = {f"{file.kind}/{file.name}": file.sha256 for file in read}
         self._values = {"files": json.dumps(files), "deployers_lock": lock.KEY}
         self._waits: deque[float] = deque(maxlen=LOOKS_OF_POOL)
+        self._was_writable = True
         self._errors = ErrorRate()
         self._hysteresis = Hysteresis()
         self._kept: dict[str, Check] = {}
@@ -152,8 +153,18 @@ class Monitor:
         saw["database"]["milliseconds"] = milliseconds
         is_wrong = saw.pop("finds_statements") and self._settings.database_pooler == "none"
         saw["pooler"] = {"reason": WRONG_POOLER if is_wrong else None}
+        await self._follow(is_writable=saw["writable"]["reason"] is None)
         saw["writable"]["reason"] = saw["writable"]["reason"] or self._database.figures.refusal
         return {name: (part.pop("reason"), part) for name, part in saw.items()}
+
+    async def _follow(self, *, is_writable: bool) -> None:
+        # Of a server that takes no writes another connection may know better: of what is true of
+        # this session alone, or of another host that takes them now. The pool goes there as well.
+        if not is_writable:
+            await self._watch.renew()
+        elif not self._was_writable:
+            await self._database.replace_connections()
+        self._was_writable = is_writable
 
     def _take(self, seen: Seen) -> None:
         seen = {**seen, "pool": self._pool(), "errors": self._errors.look(time.monotonic())}

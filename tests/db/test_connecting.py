@@ -21,6 +21,7 @@ from app import embedded, migrations
 from app.db.connecting import Way
 from app.db.pool import Database, DatabaseError, Transaction
 from app.db.url import one_by_one
+from app.health.monitor import Monitor
 from app.settings import Settings, SettingsError, sql_directory
 from tests.conftest import Cluster, temporary_server
 from tests.support.fixtures import Hearth, Serve, bootstrap
@@ -107,6 +108,47 @@ async def test_every_command_finds_the_host_that_serves(
     assert [(one.returncode, one.stderr) for one in done] == [(0, "")] * len(done)
     assert explained.stderr == "hearth: --as: no active account has the address nobody@x\n"
     assert ready.status_code == 200
+
+
+async def test_reads_leave_a_server_that_takes_no_writes_any_more(
+    own_hearth: Hearth, second: embedded.Server
+) -> None:
+    former = Hearth(Cluster(str(second.socket), 5432, "postgres"), own_hearth.name)
+    bootstrap(former.cluster, former.name)
+    migrations.migrate(former.url("hearth_deployer"), sql_directory())
+    hosts = ",".join(quote(each.cluster.host, safe="") for each in (former, own_hearth))
+    url = f"postgresql://app_api@{hosts}/{former.name}?target_session_attrs=read-write"
+    settings = own_hearth.settings(database_url=url)
+    database = Database(settings)
+    await database.connect()
+    monitor = Monitor(settings, database)
+    await monitor.look()
+
+    async def server(transaction: Transaction) -> Any:
+        query = "select system_identifier from pg_control_system()"
+        return await transaction._connection.fetchval(query)
+
+    before = await database.run(None, server, read_only=True)
+    try:
+        _root(former, "alter system set default_transaction_read_only = on")
+        _root(former, "select pg_reload_conf()")
+        while await database.run(None, _is_writable, read_only=True):
+            pass  # each look is a round trip
+        for _ in range(2):
+            await monitor.look()
+        after = await database.run(None, server, read_only=True)
+        monitor._watch.close()
+        await database.disconnect()
+    finally:
+        _root(former, "alter system reset default_transaction_read_only")
+        _root(former, "select pg_reload_conf()")
+
+    assert before != after
+
+
+async def _is_writable(transaction: Transaction) -> bool:
+    query = "select current_setting('default_transaction_read_only') = 'off'"
+    return bool(await transaction._connection.fetchval(query))
 
 
 async def test_where_no_host_serves_the_last_reason_is_told(own_hearth: Hearth) -> None:
