@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli.shared import out, plain_errors
+from app.cli.shared import announce, plain_errors
 from app.settings import Settings, SettingsError, load
 
 
@@ -26,7 +26,7 @@ def serve(
         with listening(settings.host, settings.port) as listener:
             ready = f"Hearth serves on http://{settings.host}:{settings.port}"
             if settings.workers == 1:
-                serve_until_stopped(settings, listener, on_ready=lambda: out.print(ready))
+                serve_until_stopped(settings, listener, on_ready=lambda: announce(ready))
                 return
             _supervise(settings, listener, f"{ready} with {settings.workers} workers")
 
@@ -38,7 +38,7 @@ def _supervise(settings: Settings, listener: socket.socket, ready: str) -> None:
     from app.cli.workers import supervise
 
     logs.configure(settings.log_level)
-    if code := supervise(settings, listener, on_ready=lambda: out.print(ready)):
+    if code := supervise(settings, listener, on_ready=lambda: announce(ready)):
         raise typer.Exit(code)
 
 

@@ -1,12 +1,15 @@
 """What the commands share: two consoles, options, errors in a line, the way to the database."""
 
+import os
 import shlex
 import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from io import StringIO
 from pathlib import Path
+from threading import Thread
 from typing import Annotated
 
 import typer
@@ -14,7 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-from app import embedded
+from app import embedded, logs
 from app.db.pool import DatabaseError
 from app.migrations import MigrationError
 from app.settings import Settings, SettingsError, load
@@ -38,7 +41,27 @@ err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 def fail(reason: str) -> None:
     """Print why a command failed."""
-    err.print(f"[red]hearth:[/red] {escape(reason)}")
+    logs.write(_rendered(err, f"[red]hearth:[/red] {escape(reason)}"))
+
+
+def announce(text: str) -> None:
+    """Print a text, but wait for no reader, and go on where it cannot be written."""
+    if sys.stdout is not None:
+        content, descriptor = _rendered(out, text).encode(), sys.stdout.fileno()
+        Thread(target=_write, args=(descriptor, content), daemon=True).start()
+
+
+def _rendered(console: Console, text: str) -> str:
+    # Whatever a console does ends in its file, its captures too.
+    page = StringIO()
+    like = Console(file=page, force_terminal=console.is_terminal, highlight=False, soft_wrap=True)
+    like.print(text)
+    return page.getvalue()
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    with suppress(OSError):
+        os.write(descriptor, content)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from app.cli.serve import listening, serve_until_stopped
 from app.cli.shared import (
     DEFAULT_DATA,
     DataOption,
+    announce,
     err,
     out,
     plain_errors,
@@ -46,7 +47,7 @@ def up(
                     )
                     migrate.bring_up_to_date(settings, progress=progress)
                 greeting = _greeting(url, server)
-                serve_until_stopped(settings, listener, on_ready=lambda: out.print(greeting))
+                serve_until_stopped(settings, listener, on_ready=lambda: announce(greeting))
             finally:
                 embedded.stop(server)
         out.control(Control(ControlType.CARRIAGE_RETURN))  # over the ^C that a terminal shows

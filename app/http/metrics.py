@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from app import logs
 from app.db.pool import Database
 
 if sys.platform != "win32":
@@ -30,9 +31,12 @@ POOL = Gauge(
     multiprocess_mode="livesum",
 )
 
+LOG_DROPS = Counter("hearth_log_lines_dropped", "Lines of the log that could not be written.")
+
 
 def measure(database: Database) -> None:
-    """Note how the pool of this process is."""
+    """Note how the pool and the log of this process are."""
+    LOG_DROPS.inc(logs.take_dropped())
     in_use, most = database.pool_use
     POOL.labels("in_use").set(in_use)
     POOL.labels("max").set(most)
