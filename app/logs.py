@@ -162,15 +162,21 @@ def configure(level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(_writer),  # type: ignore[arg-type]
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(name)s: %(message)s",
-        stream=_writer,
-    )
+    logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()])
     # asyncio reports what we handle ourselves, messages of the server included.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     # uvicorn writes lines of its own form, which a client can provoke, and tracebacks.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+
+
+class _Libraries(logging.Handler):
+    """Turns what libraries say into lines as ours are, without tracebacks."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a record."""
+        log = structlog.get_logger(record.name)
+        tell = log.error if record.levelno >= logging.ERROR else log.warning
+        tell(record.getMessage(), library=record.name)
 
 
 def _readable(_: object, level: str, event: MutableMapping[str, Any]) -> str:

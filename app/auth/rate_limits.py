@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Literal
+from typing import Literal, get_args
 
+from prometheus_client import Counter
 from starlette.requests import Request
 
 from app.db.pool import Transaction
@@ -19,6 +20,12 @@ from app.http.requests import request_id, services
 
 # As in the type `app.rate_limit`.
 RateLimit = Literal["sign_in", "sign_up", "password_change"]
+
+REFUSALS = Counter(
+    "hearth_rate_limit_refusals", "Attempts that a rate limit refused.", ("rate_limit",)
+)
+for _one in get_args(RateLimit):
+    REFUSALS.labels(_one)  # there before the first one, so that a rate sees that, too
 
 QUARTER = timedelta(minutes=15)
 HOUR = timedelta(hours=1)
@@ -121,6 +128,7 @@ async def count(request: Request, *limits: Limit) -> Sequence[Limit]:
 
     wait, counted = await services(request).database.run(None, work, request_id=request_id(request))
     if wait is not None:
+        REFUSALS.labels(limits[0].rate_limit).inc()
         raise Problem(problems.RATE_LIMIT_EXCEEDED, headers={"Retry-After": wait})
     return counted
 

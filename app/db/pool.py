@@ -28,7 +28,7 @@ from app.db.errors import (
     is_lost,
     tells_nothing,
 )
-from app.db.figures import Figures
+from app.db.figures import Figures, Observed, Outcome, Step, tell_end
 from app.db.transaction import (
     ROLLBACK,
     Transaction,
@@ -254,12 +254,14 @@ class Database:
 
     async def _enter(self, line: UUID | None) -> None:
         try:
-            with self.figures.wait():
+            with self.figures.wait(Step.QUEUE):
                 async with asyncio.timeout(self._settings.pool_acquire_timeout):
                     await self._queue.enter(line)
         except TimeoutError:
+            self.figures.counts["acquire_timeout"] += 1
             raise PoolTimeoutError("no database connection became free in time") from None
         except QueueFullError:
+            self.figures.counts["overloaded"] += 1
             raise OverloadedError("too many wait for a database connection") from None
 
     async def _attempts(self, first_message: str, operation: Operation[T], *, read_only: bool) -> T:
@@ -280,10 +282,13 @@ class Database:
 
     async def _attempt(self, first_message: str, operation: Operation[T], *, read_only: bool) -> T:
         is_committing = False
+        outcome: Outcome | None = None
         try:
             async with self._transaction(first_message) as opened:
+                outcome = Outcome.ROLLED_BACK
                 result = await operation(opened)
                 is_committing = not read_only
+            outcome = Outcome.COMMITTED
         except (*ERRORS, asyncio.CancelledError) as error:
             if isinstance(error, asyncpg.PostgresError) and not read_only:
                 self.figures.refused(error.sqlstate or "")
@@ -291,12 +296,15 @@ class Database:
                 raise
             if is_committing and tells_nothing(error):
                 self.figures.counts["outcome_unknown"] += 1
+                outcome = Outcome.UNKNOWN
                 raise OutcomeUnknownError("COMMIT was not answered") from error
             if not is_lost(error):
                 raise
             # What ended this connection may have ended all others, which do not know it yet.
             self._lost_at = time.monotonic()
             raise ConnectionLostError("the connection to the database broke") from error
+        finally:
+            tell_end(outcome)
         if not read_only:
             self.figures.wrote()
         return result
@@ -305,7 +313,7 @@ class Database:
         """Return a connection that is not too old, and that is not likely to be gone."""
         limit, max_age = self._settings.pool_acquire_timeout, self._settings.pool_connection_max_age
         over = time.monotonic() + limit
-        with self.figures.wait():
+        with self.figures.wait(Step.ACQUIRE):
             while True:
                 try:
                     left = max(over - time.monotonic(), 0.001)
@@ -349,7 +357,8 @@ async def _roll_back(connection: Any) -> None:
     try:
         if not is_closed(connection):
             async with asyncio.timeout(ROLLBACK_LIMIT):
-                await connection.execute(ROLLBACK)
+                with Observed(Step.ROLLBACK):
+                    await connection.execute(ROLLBACK)
     except asyncio.CancelledError:
         close_at_once(connection)
         raise

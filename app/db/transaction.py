@@ -4,7 +4,6 @@ All SQL text of the service and of the command line is here, and it is transacti
 put into it are numbers, UUIDs and members of enums that were parsed before, never a client's text.
 """
 
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal, TypeAlias
@@ -15,6 +14,7 @@ import structlog
 
 from app.db.context import Context, MemberRole
 from app.db.errors import ConnectionLostError, DatabaseError
+from app.db.figures import Observed, Step
 from app.db.queries import load_queries
 from app.db.session import pins
 
@@ -80,9 +80,9 @@ class Transaction:
 
     async def _send(self, fetch: Any, name: str, values: Mapping[str, object]) -> Any:
         query = self._queries[name]
-        started = time.perf_counter()
-        result = await fetch(query.text, *query.arguments(values))
-        milliseconds = (time.perf_counter() - started) * 1000
+        with Observed(Step.QUERY, name) as observed:
+            result = await fetch(query.text, *query.arguments(values))
+        milliseconds = observed.seconds * 1000
         if milliseconds > self._slow:
             logger.warning("slow query", query=name, milliseconds=round(milliseconds, 1))
         return result
@@ -168,7 +168,8 @@ async def transaction(
         DatabaseError: An error in it was passed over; nothing was written.
     """
     try:
-        await connection.execute(first_message, timeout=opening_limit)
+        with Observed(Step.BEGIN):
+            await connection.execute(first_message, timeout=opening_limit)
     except TimeoutError:
         # Not even a rollback: whoever is silent would not hear it.
         close_at_once(connection)
@@ -176,9 +177,10 @@ async def transaction(
     yield Transaction(connection, slow=slow)
     if is_closed(connection):
         raise ConnectionLostError("the connection to the database broke")
-    # PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK.
-    if await connection.execute("COMMIT", timeout=commit_limit) != "COMMIT":
-        raise DatabaseError("the transaction could not be committed")
+    with Observed(Step.COMMIT):
+        # PostgreSQL answers the COMMIT of a failed transaction with ROLLBACK.
+        if await connection.execute("COMMIT", timeout=commit_limit) != "COMMIT":
+            raise DatabaseError("the transaction could not be committed")
 
 
 def is_closed(connection: Any) -> bool:

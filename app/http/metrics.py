@@ -12,7 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -21,6 +28,9 @@ from app.db.pool import Database
 
 if sys.platform != "win32":
     import fcntl
+
+# When a series began says nothing that its own history does not, and doubles their number.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
@@ -31,12 +41,39 @@ POOL = Gauge(
     multiprocess_mode="livesum",
 )
 
+WAITING = Gauge(
+    "hearth_pool_waiting_requests",
+    "Requests that wait for a connection of the pool.",
+    multiprocess_mode="livesum",
+)
+
 LOG_DROPS = Counter("hearth_log_lines_dropped", "Lines of the log that could not be written.")
+
+# What the pool counts, by its own names.
+COUNTS = {
+    "acquire_timeout": Counter(
+        "hearth_pool_acquire_timeouts", "How often no connection became free in time."
+    ),
+    "overloaded": Counter(
+        "hearth_pool_refusals", "Transactions refused at once, because too many waited."
+    ),
+    "replaced": Counter(
+        "hearth_pool_connections_replaced",
+        "Connections that were too old, or likely to be gone.",
+    ),
+    "retried": Counter(
+        "hearth_transaction_retries", "Transactions that were undone and ran again."
+    ),
+}
 
 
 def measure(database: Database) -> None:
     """Note how the pool and the log of this process are."""
     LOG_DROPS.inc(logs.take_dropped())
+    WAITING.set(database.figures.waiting)
+    for name, number in database.figures.take_counts().items():
+        if name in COUNTS:
+            COUNTS[name].inc(number)
     in_use, most = database.pool_use
     POOL.labels("in_use").set(in_use)
     POOL.labels("max").set(most)

@@ -72,6 +72,10 @@ HEADERS: Mapping[str, Json] = {
         "required": True,
         "schema": {"type": "string", "const": "no-store"},
     },
+    "Server-Timing": {
+        "description": "What it took, in milliseconds; where somebody is signed in.",
+        "schema": {"type": "string"},
+    },
     "ETag": {
         "description": "The version of the thing.",
         "required": True,
@@ -375,7 +379,7 @@ def _problem_example(type_: ProblemType) -> Json:
 
 
 def _headers(status: int, *names: str) -> Json:
-    every = ("X-Request-Id", "Cache-Control")
+    every = ("X-Request-Id", "Cache-Control", "Server-Timing")
     return {
         name: _ref("headers", name)
         for name in (*names, *_HEADERS_OF_STATUS.get(status, ()), *every)

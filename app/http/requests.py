@@ -63,7 +63,7 @@ async def authenticate(request: Request) -> Context:
     if scheme.lower() != "bearer" or not token:
         raise Problem(problems.UNAUTHENTICATED)
     try:
-        return await services(request).tokens.verify(token.strip())
+        context = await services(request).tokens.verify(token.strip())
     except KeysUnavailableError:
         raise Problem(problems.UNAVAILABLE, "The token's issuer does not answer.") from None
     except InvalidTokenError:
@@ -72,6 +72,8 @@ async def authenticate(request: Request) -> Context:
             "The access token is not valid.",
             headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
         ) from None
+    request.state.context = context  # for the log
+    return context
 
 
 async def read_content(request: Request, model: type[RequestModel]) -> bytes:

@@ -1,8 +1,14 @@
-"""What the pool knows of itself: who waits, and which writes were refused."""
+"""What the pool knows of itself, and what it tells whoever observes a request."""
 
+from collections.abc import Iterator
+from itertools import count
+
+import asyncpg
 import pytest
 
-from app.db.figures import Figures
+from app.db.figures import Figures, Outcome, Step, observer
+from app.db.pool import Database, DatabaseError, Transaction
+from tests.support.fixtures import Hearth
 
 
 class _Clock:
@@ -66,3 +72,59 @@ def test_a_refusal_is_over_after_a_minute_without_another(clock: _Clock) -> None
     clock.now += 1
 
     assert (before is None, figures.refusal is None) == (False, True)
+
+
+class _Observer:
+    """Remembers what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def took(
+        self, step: Step, name: str, started: float, seconds: float, error: str | None
+    ) -> None:
+        self.told.append(f"{name} {error}" if error else name)
+
+    def ended(self, outcome: Outcome) -> None:
+        self.told.append(f"-> {outcome}")
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """Return what an observer is told from now on."""
+    who = _Observer()
+    token = observer.set(who)
+    yield who.told
+    observer.reset(token)
+
+
+async def test_an_observer_is_told_of_each_step_and_each_end(
+    hearth: Hearth, told: list[str]
+) -> None:
+    database = Database(hearth.settings())
+    await database.connect()
+    del told[:]
+    attempts = count(1)
+
+    async def work(transaction: Transaction) -> None:
+        await transaction.rows("list_constraints", {})
+        if next(attempts) == 1:
+            raise asyncpg.DeadlockDetectedError("as the server says")
+
+    async def fail(_: Transaction) -> None:
+        raise ValueError("no")
+
+    await database.run(None, work)
+    with pytest.raises(ValueError, match="no"):
+        await database.run(None, fail)
+    await database.disconnect()
+    with pytest.raises(DatabaseError):
+        await database.run(None, work)
+
+    assert told == [
+        *("queue", "acquire", "begin", "list_constraints", "rollback", "-> rolled_back"),
+        *("acquire", "begin", "list_constraints", "commit", "-> committed"),
+        *("queue", "acquire", "begin", "rollback", "-> rolled_back"),
+    ]
+    assert database.figures.take_counts() == {"retried": 1}
+    assert database.figures.take_counts() == {}
