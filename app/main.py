@@ -24,6 +24,7 @@ from app.http.middleware import ErrorHandler, RequestLog, RequestTimeout
 from app.http.problems import Problem, problem_response
 from app.http.requests import Services, request_id
 from app.http.server import Drain
+from app.http.tracing import Trace
 from app.resources import ENDPOINTS, RESOURCES
 from app.settings import Settings
 
@@ -39,6 +40,7 @@ def create_app(
     drain: Drain,
     *,
     operators: socket.socket | None = None,
+    trace: Trace | None = None,
     is_patient: bool = False,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[Exception], None] = lambda error: None,
@@ -53,6 +55,7 @@ def create_app(
         drain: Says whether the server that serves it is about to end.
         operators: A listening socket for whoever may see the health in full and the figures; where
             there is one, the figures are nowhere else.
+        trace: Makes spans of requests, if somebody wants them.
         is_patient: Whether it takes no requests before it can serve them: another process does.
         on_ready: Called once the database is connected, right before requests are served.
         on_failure: Called if that can never be, with the reason: a `DatabaseError`, or whatever
@@ -101,7 +104,7 @@ def create_app(
             Route("/", _front_door),
         ],
         middleware=[
-            Middleware(RequestLog),
+            Middleware(RequestLog, trace=trace),
             Middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,

@@ -83,7 +83,7 @@ def serve_until_stopped(
     import uvicorn
 
     from app import logs, main
-    from app.http import metrics
+    from app.http import metrics, tracing
     from app.http.protocol import Protocol
     from app.http.server import Drain, Server
 
@@ -105,11 +105,15 @@ def serve_until_stopped(
     failures: list[Exception] = []
     logs.configure(settings.log_level)
     drain = Drain()
-    with _listening_for_operators(settings, is_shared=is_worker) as operators:
+    with (
+        _listening_for_operators(settings, is_shared=is_worker) as operators,
+        tracing.exporting() as trace,
+    ):
         app = main.create_app(
             settings,
             drain,
             operators=operators,
+            trace=trace,
             is_patient=is_worker,
             on_ready=take_requests,
             on_failure=stop,

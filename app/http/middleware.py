@@ -26,6 +26,7 @@ from app.http import problems
 from app.http.observation import Observation
 from app.http.problems import Problem, problem_response
 from app.http.server import Drain
+from app.http.tracing import Trace
 
 logger = structlog.get_logger("hearth.requests")
 
@@ -69,10 +70,15 @@ class RequestLog:
 
     A client's own id is taken over if it is a UUID: so it finds its requests in the audit trail.
     The path is logged as the route's pattern: what a client writes into it is not repeated.
+
+    Args:
+        app: What serves.
+        trace: Makes spans of the requests to the API; `None` if nobody wants them.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, trace: Trace | None = None) -> None:
         self._app = app
+        self._trace = trace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request."""
@@ -81,7 +87,8 @@ class RequestLog:
             return
         request_id = _request_id(Headers(scope=scope).get("X-Request-Id"))
         scope.setdefault("state", {})["request_id"] = request_id
-        observation = Observation(keeps_steps=False)
+        trace = self._trace if scope["path"].startswith("/v1/") else None
+        observation = Observation(keeps_steps=trace is not None)
         status = 499  # as nginx has it: the client went away before there was a response
 
         async def send_with_id(message: Message) -> None:
@@ -102,12 +109,13 @@ class RequestLog:
                 try:
                     await self._app(scope, receive, send_with_id)
                 finally:
-                    _tell(scope, status, observation)
+                    trace_id = trace and trace(scope, status, observation)
+                    _tell(scope, status, observation, trace_id)
         finally:
             observer.reset(token)
 
 
-def _tell(scope: Scope, status: int, observation: Observation) -> None:
+def _tell(scope: Scope, status: int, observation: Observation, trace_id: str | None) -> None:
     """Measure and log a request that is over."""
     route = getattr(scope.get("route"), "path", None)
     took = observation.seconds
@@ -120,6 +128,7 @@ def _tell(scope: Scope, status: int, observation: Observation) -> None:
         "user_id": context and str(context.user_id),
         "family_id": context and context.family_id and str(context.family_id),
         "slow": observation.slow,
+        "trace_id": trace_id,
     }
     logger.info(
         "request",
