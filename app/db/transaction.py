@@ -80,12 +80,14 @@ class Transaction:
 
     async def _send(self, fetch: Any, name: str, values: Mapping[str, object]) -> Any:
         query = self._queries[name]
-        with Observed(Step.QUERY, name) as observed:
-            result = await fetch(query.text, *query.arguments(values))
-        milliseconds = observed.seconds * 1000
-        if milliseconds > self._slow:
-            logger.warning("slow query", query=name, milliseconds=round(milliseconds, 1))
-        return result
+        observed = Observed(Step.QUERY, name)
+        try:
+            with observed:
+                return await fetch(query.text, *query.arguments(values))
+        finally:
+            milliseconds = observed.seconds * 1000
+            if milliseconds > self._slow:
+                logger.warning("slow query", query=name, milliseconds=round(milliseconds, 1))
 
 
 def opening(

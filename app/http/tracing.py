@@ -24,7 +24,7 @@ _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT
 _PROTOCOLS = ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
 
 # Seconds that the end of the process waits for the spans that have not been sent.
-END_LIMIT = 2.0
+END_LIMIT = 1.0
 
 # Makes the spans of a request: its scope, its status and what was observed; returns the trace's id.
 Trace: TypeAlias = Callable[[Scope, int, Observation], str]

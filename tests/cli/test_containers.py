@@ -27,11 +27,13 @@ import typer
 import yaml
 from dotenv import dotenv_values
 
-from app import embedded
+from app import embedded, logs
+from app.cli import workers
 from app.cli.commands import cli
 from app.db.pool import CLOSE_LIMIT, ROLLBACK_LIMIT
 from app.embedded import cluster
 from app.embedded.system_user import user_for
+from app.http import tracing
 from app.settings import Settings
 from tests.conftest import Cluster
 from tests.db.test_pgbouncer import PROGRAM as PGBOUNCER
@@ -295,11 +297,11 @@ def test_services_start_in_order() -> None:
 
 def test_the_service_has_the_time_to_end_that_it_takes() -> None:
     settings = Settings(_env_file=None)
-    closing = ROLLBACK_LIMIT + 0.5 + 2 * CLOSE_LIMIT
+    closing = ROLLBACK_LIMIT + 0.5 + 2 * CLOSE_LIMIT + tracing.END_LIMIT + logs.END_LIMIT
     grace = float(SERVICES["app"]["stop_grace_period"].removesuffix("s"))
 
-    assert closing <= 7
-    assert settings.drain_delay + settings.request_timeout + 7 < grace
+    assert closing <= 9 < workers.PATIENCE
+    assert settings.drain_delay + settings.request_timeout + workers.PATIENCE < grace
 
 
 def test_only_the_service_can_be_reached() -> None:

@@ -111,6 +111,23 @@ async def test_the_line_of_a_request_says_who_and_what_was_slow(
     assert ann.email not in str(logged)
 
 
+async def test_a_query_that_was_given_up_is_named_as_slow(
+    ann: Person, hearth: Hearth, serve: Serve, as_role: AsRole, logged: list[EventDict]
+) -> None:
+    holder = await as_role("app_api", **as_role.of(ann))
+    await holder.execute("update app.families set name = 'The house'")
+
+    with serve(hearth.settings(lock_timeout_ms=100)) as url:
+        response = await ann.client.patch(f"{url}/v1/family", json={"name": "The cabin"})
+
+    lines = {line["event"]: line for line in logged if line.get("method") != "GET"}
+    assert response.status_code == 503
+    assert lines["slow query"]["query"] == "update_family"
+    assert lines["slow query"]["milliseconds"] >= 100
+    assert lines["request"]["slow"] == ["update_family"]
+    assert lines["slow query"]["request_id"] == lines["request"]["request_id"]
+
+
 async def test_a_response_says_what_it_took(ann: Person) -> None:
     tasks = (await ann.client.get("/v1/tasks")).headers["Server-Timing"]
     live = (await ann.client.get("/health/live")).headers["Server-Timing"]
