@@ -7,12 +7,12 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from app.logs import MAX_WAITING
+from app.logs import MAX_WAITING, Writer
 from tests.cli.test_shutdown import SERVE, ask, end_of, free_port, serving, token_at
 from tests.support.fixtures import JWT_SECRET, Hearth
 from tests.support.load import Load, get
@@ -168,3 +168,22 @@ async def test_without_a_stderr_nothing_is_written_anywhere(own_hearth: Hearth) 
 
     assert set(counts) == {"200"}
     assert code == 0
+
+
+def test_a_pipe_that_others_made_non_blocking_is_waited_for() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"." * 4096)
+    writer = Writer(writing, str)
+
+    writer.write("the line\n")
+    read = b""
+    while not read.endswith(b"the line\n"):
+        read += os.read(reading, 65_536)
+    writer.close()
+
+    assert writer.take_dropped() == 0
+    os.close(reading)
+    os.close(writing)
