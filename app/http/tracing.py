@@ -93,7 +93,7 @@ def exporting() -> Iterator[Trace | None]:
         )
         inside = trace.set_span_in_context(request, parent)
         for taken in observation.steps if request.is_recording() else ():
-            is_local = taken.step is Step.ACQUIRE
+            is_local = taken.step in {Step.QUEUE, Step.ACQUIRE}
             span = tracer.start_span(
                 taken.name,
                 inside,
