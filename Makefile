@@ -47,6 +47,9 @@ new: .venv/installed ## write a new table: NAME=errands FIELDS='title:text:200 d
 	    $(if $(RETIRED),--retired '$(RETIRED)') $(if $(PARENT),--parent '$(PARENT)')
 	@$(if $(GENERATED),$(MAKE) --no-print-directory $(GENERATED))
 
+schemathesis: .venv/installed ## send the service at URL whatever its document admits, and what not
+	@PYTHONPATH=. .venv/bin/schemathesis --config-file tests/http/schemathesis.toml run $(URL)/openapi.json --checks all $(ARGS)
+
 rehearse: .venv/installed ## migrations up, down, up, on the empty database DIRECT_URL
 	@sh tests/migrations/rehearse.sh
 

@@ -53,7 +53,7 @@ PARAMETERS: Mapping[str, Json] = {
     },
     "If-Match": {
         "description": 'The `ETag` that was seen, such as `"1"`: 412 if it is another by now.',
-        "schema": {"type": "string", "pattern": fields.ENTITY_TAGS},
+        "schema": {"type": "string", "format": "entity-tags", "pattern": fields.ENTITY_TAGS},
     },
     "Idempotency-Key": {
         "description": "Any text that is new for every new request: sent again, it is done once.",
