@@ -33,7 +33,7 @@ def one_by_one(url: str) -> list[str]:
     """Return a URL for each host that a URL names, in their order, as asyncpg reads it.
 
     As libpq has it, a host among the options goes before one in front of them, and one port is for
-    all hosts. A URL that names no host is what comes of it.
+    all hosts. A URL that names no host, or too few ports, is what comes of it: asyncpg tells.
     """
     given = options(url)
     parts = urlsplit(url)
@@ -51,9 +51,9 @@ def one_by_one(url: str) -> list[str]:
     for name, value in given:
         if name == "port" and value:
             ports = value.split(",")
-    if not hosts:
-        return [url]
     ports = ports * len(hosts) if len(ports) == 1 else ports
+    if not hosts or len(ports) != len(hosts):
+        return [url]
     rest = [pair for pair in given if pair[0] not in ("host", "port")]
     head = f"{parts.scheme}://{login}{at}{parts.path}"
     return [
@@ -65,7 +65,7 @@ def one_by_one(url: str) -> list[str]:
                 *rest,
             ],
         )
-        for host, port in zip(hosts, ports, strict=False)
+        for host, port in zip(hosts, ports, strict=True)
     ]
 
 

@@ -18,7 +18,7 @@ import pytest
 import uvloop
 
 from app import embedded, migrations
-from app.db.connecting import Way
+from app.db.connecting import CONNECT_LIMIT, Way, way
 from app.db.pool import Database, DatabaseError, Transaction
 from app.db.url import one_by_one
 from app.health.monitor import Monitor
@@ -110,6 +110,21 @@ async def test_every_command_finds_the_host_that_serves(
     assert ready.status_code == 200
 
 
+async def test_a_silent_host_leaves_time_for_the_next_one(own_hearth: Hearth) -> None:
+    host = quote(own_hearth.cluster.host, safe="")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        hosts = f"127.0.0.1:{listener.getsockname()[1]},{host}:{own_hearth.cluster.port}"
+        url = f"postgresql://app_api@{hosts}/{own_hearth.name}"
+        settings = own_hearth.settings(database_url=url, pool_acquire_timeout=1)
+
+        # Less than one host has where there is no other.
+        async with asyncio.timeout(CONNECT_LIMIT - 1):
+            connection = await way(settings)()
+        await connection.close()
+
+
 async def test_reads_leave_a_server_that_takes_no_writes_any_more(
     own_hearth: Hearth, second: embedded.Server
 ) -> None:
@@ -156,6 +171,17 @@ async def test_where_no_host_serves_the_last_reason_is_told(own_hearth: Hearth) 
 
     with pytest.raises(OSError, match="No such file"):
         await Way(lambda: nowhere)()
+
+
+@pytest.mark.parametrize("options", ["host=a&port=b", "host=a,b,c&port=1,2", "sslmode=perhaps"])
+async def test_what_is_no_url_is_told_at_once_and_in_a_line(options: str) -> None:
+    url = f"postgresql://u@/d?{options}"
+
+    with pytest.raises(asyncpg.ClientConfigurationError):
+        await Way(lambda: url)()
+    done = _run("purge", "--older-than", "30d", DIRECT_URL=url)
+
+    assert done.stderr == "hearth: DIRECT_URL: cannot connect (ClientConfigurationError)\n"
 
 
 async def test_a_standby_is_preferred_and_not_needed(own_hearth: Hearth) -> None:
