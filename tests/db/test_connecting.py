@@ -74,7 +74,8 @@ def useless(
         bootstrap(Cluster(str(second.socket), 5432, "postgres"), name)
         with psycopg.connect(second.url("postgres", "postgres"), autocommit=True) as root:
             root.execute(f'alter database "{name}" set default_transaction_read_only = on')
-        yield f"{here}:5432"
+            yield f"{here}:5432"
+            root.execute(f'alter database "{name}" reset default_transaction_read_only')
     else:
         yield "[::1]:9"
 

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count
+from uuid import UUID
 
 import asyncpg
 import psycopg
@@ -302,12 +303,13 @@ async def test_faults_lose_nothing_double_nothing_and_are_no_errors_of_ours(
             people = [await new_person(at=url) for _ in range(4)]
             crowd = _Crowd(people)
             async with asyncio.TaskGroup() as tasks:
-                writing = [tasks.create_task(crowd.write(person, 120)) for person in people]
-                await crowd.until(40)
+                for person in people:
+                    tasks.create_task(crowd.write(person))
+                await crowd.more(40)
                 await asyncio.to_thread(_end_all, hearth)
-                await crowd.until(120)
+                await crowd.more(80)
                 await asyncio.to_thread(_crash, hearth)
-                await crowd.until(240)
+                await crowd.more(80)
                 await asyncio.to_thread(embedded.stop, server)
                 await asyncio.to_thread(
                     embedded.start,
@@ -316,10 +318,11 @@ async def test_faults_lose_nothing_double_nothing_and_are_no_errors_of_ours(
                     durable=False,
                     binaries=server.binaries,
                 )
-                await asyncio.gather(*writing)
+                await crowd.more(80)
+                crowd.may_end = True
             kept = [await _titles(person) for person in people]
 
-    assert kept == [sorted(f"Task {number:03}" for number in range(120))] * 4
+    assert kept == [crowd.acknowledged[person.user_id] for person in people]
     assert crowd.statuses <= {201, 503, 504}
     assert crowd.codes <= {"unavailable", "outcome-unknown"}
 
@@ -328,29 +331,35 @@ class _Crowd:
     """People who write, and send again what was not acknowledged, under the same key."""
 
     def __init__(self, people: list[Person]) -> None:
-        self.people = people
         self.statuses: set[int] = set()
         self.codes: set[str] = set()
-        self._done = 0
+        self.acknowledged: dict[UUID, list[str]] = {person.user_id: [] for person in people}
+        self.may_end = False
         self._more = asyncio.Condition()
 
-    async def until(self, number: int) -> None:
-        async with self._more:
-            await self._more.wait_for(lambda: self._done >= number)
+    def _done(self) -> int:
+        return sum(map(len, self.acknowledged.values()))
 
-    async def write(self, person: Person, number: int) -> None:
-        for index in range(number):
+    async def more(self, number: int) -> None:
+        """Wait until so many more writes were acknowledged."""
+        wanted = self._done() + number
+        async with self._more:
+            await self._more.wait_for(lambda: self._done() >= wanted)
+
+    async def write(self, person: Person) -> None:
+        for index in count():
+            if self.may_end:
+                return
             key = {"Idempotency-Key": f'"{person.user_id}-{index}"'}
-            body = {"title": f"Task {index:03}"}
-            for attempt in count():
+            body = {"title": f"Task {index:05}"}
+            while True:
                 answer = await person.client.post("/v1/tasks", json=body, headers=key)
                 self.statuses.add(answer.status_code)
                 if answer.status_code == 201:
                     break
                 self.codes.add(answer.json()["code"])
-                assert attempt < 10_000
             async with self._more:
-                self._done += 1
+                self.acknowledged[person.user_id].append(body["title"])
                 self._more.notify_all()
 
 
