@@ -142,7 +142,7 @@ async def test_of_silent_connections_one_is_found_and_the_others_are_replaced(
     hearth: Hearth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.db.pool.OPENING_LIMIT", 0.3)
-    async with _connected(hearth, pool_min_size=3, pool_max_size=3) as database:
+    async with _connected(hearth, pool_min_size=3, pool_max_size=6) as database:
         before = await _pids(database, 3)
         with _stopped(before):
             first = await database.run(None, _pid)
@@ -167,7 +167,7 @@ async def test_who_has_answered_since_is_not_replaced(
         await may_end.wait()
         return pid
 
-    async with _connected(hearth, pool_min_size=2, pool_max_size=2) as database:
+    async with _connected(hearth, pool_min_size=2, pool_max_size=4) as database:
         both = await _pids(database, 2)
         holder = asyncio.create_task(database.run(None, hold))
         await holding.wait()
