@@ -19,7 +19,7 @@ up: .venv/installed ## start PostgreSQL, migrate, serve on 127.0.0.1:8000 (PORT=
 
 test: lint types test-18 ## lint, types, the tests on PostgreSQL 18
 
-test-all: test squawk mutations whole $(OLDER:%=test-%) ## all that CI runs: test, what may differ on 15 to 17, the mutants
+test-all: test test-pooler squawk mutations whole $(OLDER:%=test-%) ## all that CI runs: test, PgBouncer, what may differ on 15 to 17, the mutants
 
 lint: .venv/installed ## ruff: rules and format
 	@$(RUN) ruff check
@@ -34,6 +34,14 @@ squawk: .venv/installed ## lint the migrations
 test-%: .venv/installed
 	@echo "tests on PostgreSQL $*"
 	@HEARTH_TEST_PG=$* $(RUN) pytest --numprocesses logical --dist loadfile --no-loadscope-reorder --durations 10 $(ARGS)
+
+test-pooler: .venv/installed ## the tests that have a service, through PgBouncer
+	@echo "tests through PgBouncer"
+	@HEARTH_TEST_POOLER=transaction $(RUN) pytest --numprocesses logical --dist loadfile \
+	    --no-loadscope-reorder --durations 10 $(ARGS)
+
+faults: .venv/installed ## break things under load and see what was lost (ARGS=--help)
+	@$(RUN) tests.faults $(if $(filter faults,$(MAKECMDGOALS)),$(ARGS))
 
 whole: .venv/installed ## try `make new` in a copy of the checkout, with the sweeps there
 	@$(RUN) pytest -m whole tests/scaffold
@@ -97,4 +105,4 @@ install: .venv/installed ## make or refresh .venv
 	    --constraint constraints.txt --editable '.[dev]'
 	@touch .venv/installed
 
-.PHONY: help up test test-all lint types squawk whole mutations new rehearse compare rules judges format schema matrix plans lock clean install
+.PHONY: help up test test-all test-pooler lint types squawk faults whole mutations new rehearse compare rules judges format schema matrix plans lock clean install

@@ -36,10 +36,10 @@ from app.embedded.system_user import user_for
 from app.http import tracing
 from app.settings import Settings
 from tests.conftest import Cluster
-from tests.db.test_pgbouncer import PROGRAM as PGBOUNCER
-from tests.db.test_pgbouncer import follows_prepared_statements, pooler
 from tests.support.deployers import until
 from tests.support.fixtures import bootstrap
+from tests.support.pooler import PROGRAM as PGBOUNCER
+from tests.support.pooler import follows_prepared_statements, pooler
 
 pytestmark = pytest.mark.newest
 

@@ -1,23 +1,15 @@
 """Through PgBouncer: many clients take turns on two connections, and nothing stays behind.
 
-It runs as docker-compose.yml runs it, with deploy/pgbouncer.sh and deploy/pgbouncer.ini, but on a
-Unix socket. From 1.21 on it follows prepared statements; before that, the service is told so.
+From 1.21 on it follows prepared statements; before that, the service is told so. `make test-pooler`
+sends the tests of the API through it as well.
 """
 
 import asyncio
-import os
 import random
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping
-from configparser import ConfigParser
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import astuple, dataclass, field
-from pathlib import Path
-from urllib.parse import quote
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -26,105 +18,34 @@ import jwt
 import psycopg
 import pytest
 
-from app import migrations
+from app import embedded, migrations
 from app.db.context import Context, MemberRole
 from app.db.pool import WRONG_POOLER, Database, Transaction
 from app.embedded.cluster import PORT
-from app.embedded.system_user import user_for
 from app.health.monitor import Monitor
 from app.migrations import MigrationError
 from app.settings import Settings, sql_directory
-from tests.support.deployers import until
-from tests.support.fixtures import Hearth, NewPerson, Person, Serve
+from tests.conftest import Cluster, temporary_server
+from tests.support.fixtures import Hearth, NewPerson, Person, Serve, bootstrap
+from tests.support.pooler import (
+    API_PASSWORD,
+    follows_prepared_statements,
+    pooled_url,
+    pooler,
+    requires_pgbouncer,
+)
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
-PATH = f"{os.environ['PATH']}:/usr/sbin"
-PROGRAM = shutil.which("pgbouncer", path=PATH)
-API_PASSWORD = """p@ss "w/o'rd" %41 ;#"""
-
-requires_pgbouncer = pytest.mark.skipif(PROGRAM is None, reason="pgbouncer is not installed")
-pytestmark = [requires_pgbouncer, pytest.mark.newest, pytest.mark.no_judge]
+pytestmark = [
+    requires_pgbouncer,
+    pytest.mark.newest,
+    pytest.mark.no_judge,
+    pytest.mark.straight("it has poolers of its own"),
+]
 
 CONTEXT = ("user_id", "session_id", "family_id", "member_role", "request_id")
 READ_CONTEXT = "select " + ", ".join(
     f"nullif(pg_catalog.current_setting('app.{name}', true), '') as {name}" for name in CONTEXT
 )
-
-
-def follows_prepared_statements() -> bool:
-    """Tell whether this PgBouncer is 1.21 or later."""
-    assert PROGRAM is not None
-    said = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout
-    major, minor = said.split()[1].split(".")[:2]
-    return (int(major), int(minor)) >= (1, 21)
-
-
-@contextmanager
-def pooler(name: str, where: str, password: str, **changes: object) -> Iterator[Path]:
-    """Run PgBouncer for one database; yield the directory of its socket.
-
-    Args:
-        name: Of the database.
-        where: How PgBouncer reaches its server, in libpq's words.
-        password: Of app_api, here and on the server.
-        changes: Of settings in the section `pgbouncer`.
-    """
-    with tempfile.TemporaryDirectory(prefix="hearth-pooler-") as place:
-        # Like PostgreSQL, it refuses to run as root; and it must reach the server's socket.
-        user = user_for(Path(place, "data"))
-        home = Path(place, "home")
-        user.let_through(home)
-        user.own_directory(home)
-
-        ini = ConfigParser(interpolation=None, delimiters="=", comment_prefixes=";")
-        ini.read(DEPLOY / "pgbouncer.ini", encoding="utf-8")
-        ini["databases"] = {name: where}
-        ini["pgbouncer"].update(
-            listen_addr="",
-            listen_port=str(PORT),
-            unix_socket_dir=str(home),
-            auth_file=str(home / "userlist.txt"),
-            **{key: str(value) for key, value in changes.items()},
-        )
-        if not follows_prepared_statements():
-            del ini["pgbouncer"]["max_prepared_statements"]
-        with (home / "pgbouncer.ini").open("w", encoding="utf-8") as file:
-            ini.write(file)
-        shutil.copy(DEPLOY / "pgbouncer.sh", home)
-
-        with (
-            (home / "log").open("w+", encoding="utf-8") as log,
-            subprocess.Popen(
-                ["/bin/sh", home / "pgbouncer.sh"],
-                cwd="/",
-                env={"PATH": PATH, "TMPDIR": str(home), "API_PASSWORD": password},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                user=user.uid if user.is_other else None,
-                group=user.gid if user.is_other else None,
-                extra_groups=[] if user.is_other else None,
-            ) as process,
-        ):
-            try:
-                until(lambda: _listens(home, process, log.name))
-                yield home
-            finally:
-                process.kill()
-
-
-def _listens(home: Path, process: subprocess.Popen[bytes], log: str) -> bool:
-    assert process.poll() is None, Path(log).read_text(encoding="utf-8")
-    with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
-        client.connect(f"{home}/.s.PGSQL.{PORT}")
-        return True
-    return False
-
-
-def pooled_url(home: Path, database: str, user: str = "app_api") -> str:
-    """Return the URL of a login through the pooler."""
-    login = f"{user}:{quote(API_PASSWORD, safe='')}"
-    return f"postgresql://{login}@/{database}?host={quote(str(home))}&port={PORT}"
 
 
 def _server(hearth: Hearth) -> str:
@@ -352,3 +273,36 @@ async def test_a_request_is_seen_by_its_id_behind_it_and_leaves_it_to_nobody(
 
 async def _name(transaction: Transaction) -> object:
     return await transaction._connection.fetchval("show application_name")
+
+
+async def test_a_restart_of_the_server_behind_it_is_over_when_the_server_is_back(
+    serve: Serve,
+) -> None:
+    with temporary_server() as server:
+        hearth = Hearth(Cluster(str(server.socket), PORT, "postgres"), "hearth")
+        bootstrap(hearth.cluster, hearth.name)
+        migrations.migrate(hearth.url("hearth_deployer"), sql_directory())
+        with (
+            pooler(hearth.name, _server(hearth), API_PASSWORD, default_pool_size=2) as home,
+            serve(
+                hearth.settings(
+                    database_url=pooled_url(home, hearth.name), database_pooler="transaction"
+                )
+            ) as url,
+        ):
+            async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+                headers = await _sign_up(client)
+                embedded.stop(server)
+                # So PgBouncer knows that it was gone, and asks again after server_login_retry.
+                gone = await client.get("/v1/tasks", headers=headers)
+                again = embedded.start(server.data, version=server.version, durable=False)
+                try:
+                    answers = [gone]
+                    while answers[-1].status_code == 503 and len(answers) < 4:
+                        await asyncio.sleep(int(answers[-1].headers["Retry-After"]))
+                        answers.append(await client.get("/v1/tasks", headers=headers))
+                finally:
+                    embedded.stop(again)
+
+    assert gone.status_code == 503
+    assert answers[-1].status_code == 200

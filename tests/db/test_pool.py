@@ -15,6 +15,7 @@ from app.db.errors import ConnectionLostError
 from app.db.pool import Database, DatabaseError, PoolTimeoutError, State, Transaction
 from app.db.queries import Query, load_queries
 from app.db.session import PINNED
+from tests.conftest import POOLER
 from tests.support.fixtures import Hearth, NewPerson, Person, wait_until_blocked
 
 # Queries of the tests' own, beside those of sql/queries.
@@ -114,7 +115,9 @@ async def test_ten_thousand_mixed_transactions_leak_neither_connection_nor_setti
     assert database.pool_use == (0, 4)
     for _ in range(8):
         assert await _ask(database, None, "who") == "/"
-        assert await _ask(database, None, "settings") is None
+        left = await _ask(database, None, "settings")
+        # asyncpg turns it off to look up a type and on again, and a pooler's connections differ.
+        assert left is None or (POOLER and left in {"jit=off", "jit=on"})
 
 
 async def test_an_error_undoes_the_whole_transaction(database: Database, ann: Person) -> None:

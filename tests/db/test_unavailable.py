@@ -23,6 +23,11 @@ ATTEMPT = {
 }
 
 
+keeps_what_it_opened = pytest.mark.straight(
+    "a pooler keeps connections that it opened read-only, until server_lifetime or RECONNECT"
+)
+
+
 @asynccontextmanager
 async def _connected(hearth: Hearth) -> AsyncIterator[Database]:
     database = Database(hearth.settings(pool_min_size=2, pool_max_size=2))
@@ -54,6 +59,7 @@ def _read_only(hearth: Hearth) -> Iterator[None]:
         _by_root(hearth, f"{ours} reset default_transaction_read_only")
 
 
+@keeps_what_it_opened
 async def test_connections_that_were_opened_read_only_are_not_kept(own_hearth: Hearth) -> None:
     with _read_only(own_hearth):
         async with _connected(own_hearth) as database:
@@ -66,6 +72,7 @@ async def test_connections_that_were_opened_read_only_are_not_kept(own_hearth: H
     assert len(written) == 6
 
 
+@keeps_what_it_opened
 async def test_a_read_only_database_is_unavailable_to_who_writes(
     own_hearth: Hearth, serve: Serve, new_person: NewPerson
 ) -> None:
@@ -81,6 +88,7 @@ async def test_a_read_only_database_is_unavailable_to_who_writes(
     assert write.headers["Retry-After"] == "1"
 
 
+@pytest.mark.straight("a pooler tries a login again only after its server_login_retry")
 async def test_a_login_that_is_refused_meanwhile_is_unavailable(
     own_hearth: Hearth, serve: Serve, new_person: NewPerson
 ) -> None:

@@ -19,7 +19,11 @@ from app.http.problems import PROBLEM_TYPES
 from tests.support.documented import DOCUMENT
 from tests.support.fixtures import PASSWORD, Person
 
-pytestmark = [pytest.mark.newest, pytest.mark.no_judge]
+pytestmark = [
+    pytest.mark.newest,
+    pytest.mark.no_judge,
+    pytest.mark.straight("it is about pages, which do not come from the database"),
+]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 PAGES = ("/docs", "/problems", *(kind.uri for kind in PROBLEM_TYPES))

@@ -205,6 +205,7 @@ async def _open(hearth: Hearth) -> None:
         await root.execute(f'alter database "{hearth.name}" with allow_connections true')
 
 
+@pytest.mark.straight("it counts the tries, and a pooler lets them wait")
 async def test_it_is_starting_from_the_first_moment_until_the_database_is_there(
     whole: Hearth, serve: Serve, logged: list[EventDict]
 ) -> None:

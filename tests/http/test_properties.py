@@ -26,7 +26,12 @@ from tests.support.examples import BODIES, DAY, creating, id_from, path_to
 from tests.support.fixtures import PASSWORD, NewHearth, Serve
 from tests.support.tally import tally
 
-pytestmark = [pytest.mark.newest, pytest.mark.no_judge, pytest.mark.first]
+pytestmark = [
+    pytest.mark.newest,
+    pytest.mark.no_judge,
+    pytest.mark.first,
+    pytest.mark.straight("it is about the document; what each operation does is tested elsewhere"),
+]
 
 SETTINGS = hypothesis.settings(
     max_examples=50,

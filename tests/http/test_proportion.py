@@ -44,7 +44,11 @@ from tests.support.tally import tally
 from re import _constants as kinds  # isort: skip
 from re import _parser as parser  # isort: skip
 
-pytestmark = [pytest.mark.newest, pytest.mark.no_judge]
+pytestmark = [
+    pytest.mark.newest,
+    pytest.mark.no_judge,
+    pytest.mark.straight("it counts what Python does with a request"),
+]
 
 LENGTHS = (24, 48)  # repetitions of what is repeated
 ENOUGH = 20_000  # steps: whoever takes so many for so little would take them for ever

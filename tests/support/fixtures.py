@@ -38,6 +38,7 @@ from app.settings import Settings, sql_directory
 from tests.conftest import Cluster
 from tests.support.documented import is_documented
 from tests.support.households import Household, make_household
+from tests.support.pooler import pooled_url
 
 JWT_SECRET = "a secret that only the tests know, 32 bytes and more"
 PASSWORD = "correct horse battery"
@@ -61,13 +62,16 @@ class Hearth:
         return self.url(self.cluster.user)
 
     def settings(self, **changes: object) -> Settings:
-        """Return settings for a service on this database."""
+        """Return settings for a service on this database, through the pooler if there is one."""
         given: dict[str, object] = {
             "database_url": self.url("app_api"),
             "direct_url": self.url("hearth_deployer"),
             "jwt_secret": JWT_SECRET,
             "sign_up_rate_limit": 1_000_000,  # browsers and fuzzers come from one network
         }
+        if self.cluster.pooler is not None and "database_url" not in changes:
+            url = pooled_url(self.cluster.pooler, self.name)
+            given |= {"database_url": url, "database_pooler": "transaction"}
         return Settings(**{**given, **changes})  # type: ignore[arg-type]
 
 
