@@ -1,0 +1,1 @@
+"""What becomes of acknowledged writes when something breaks: `make faults`."""

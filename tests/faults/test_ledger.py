@@ -1,0 +1,56 @@
+"""What compares the clients' ledger with the table finds what is lost and what is doubled."""
+
+import pytest
+
+from tests.faults.__main__ import Outcome
+from tests.faults.clients import Ledger
+from tests.faults.stage import REQUEST_TIMEOUT
+
+pytestmark = [pytest.mark.newest, pytest.mark.no_judge]
+
+
+def _ledger() -> Ledger:
+    ledger = Ledger(sent={"acknowledged", "unknown", "refused"}, acknowledged={"acknowledged"})
+    ledger.note("201", 0.1, is_failure=False)
+    return ledger
+
+
+def test_what_was_acknowledged_is_there_once_and_what_is_unknown_may_be() -> None:
+    for there in (["acknowledged"], ["acknowledged", "unknown", "of others", "of others"]):
+        assert _ledger().compare(there) == ([], [])
+
+
+def test_what_was_acknowledged_and_is_not_there_is_lost() -> None:
+    assert _ledger().compare(["unknown"]) == (["acknowledged"], [])
+
+
+def test_what_was_acknowledged_and_could_not_be_read_is_lost_although_it_came_back() -> None:
+    ledger = _ledger()
+    ledger.missed.add("acknowledged")
+
+    assert ledger.compare(["acknowledged"]) == (["acknowledged"], [])
+
+
+def test_what_is_there_twice_is_doubled_whether_it_was_acknowledged_or_not() -> None:
+    there = ["acknowledged", "acknowledged", "unknown", "unknown", "refused"]
+
+    assert _ledger().compare(there) == ([], ["acknowledged", "unknown"])
+
+
+def test_each_promise_that_is_broken_is_told() -> None:
+    ledger = _ledger()
+    ledger.note("500 internal", REQUEST_TIMEOUT + 1.1, is_failure=True)
+    outcome = Outcome("fault", ledger, ["one"], ["two"], recovery=5.1, is_silent=True)
+    outcome.judge()
+    kept = Outcome("fault", _ledger())
+    kept.judge()
+
+    assert outcome.failures == [
+        "1 lost",
+        "1 doubled",
+        "500",
+        "slowest 6.1 s",
+        "recovery 5.1 s",
+        "the service was silent",
+    ]
+    assert kept.failures == []
