@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,8 +154,13 @@ def run_all(names: Sequence[str], *, seconds: float | None, keep: Path | None) -
         if fault.needs_root and os.geteuid():
             print(f"{name}: not tried; only root may mount a small file system")  # noqa: T201
             continue
-        with migrated_server(disk=fault.disk) as (server, hearth):
-            outcome = asyncio.run(run(fault, hearth, server, hold=hold))
+        try:
+            with migrated_server(disk=fault.disk) as (server, hearth):
+                outcome = asyncio.run(run(fault, hearth, server, hold=hold))
+        except Exception:  # noqa: BLE001 - the others are still to be tried
+            print(f"{name}: FAILED\n{traceback.format_exc()}", flush=True)  # noqa: T201
+            failed += 1
+            continue
         tell(outcome)
         failed += bool(outcome.failures)
         if keep is not None:

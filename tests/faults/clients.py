@@ -99,6 +99,7 @@ class Client:
     def __init__(self, port: int, ledger: Ledger) -> None:
         self.email = f"{uuid4().hex}@example.com"
         self.tokens: dict[str, str] = {}
+        self.is_to_refresh = False  # set to have it take new tokens next
         self._port = port
         self._ledger = ledger
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -122,6 +123,9 @@ class Client:
     async def work(self, over: asyncio.Event) -> None:
         """Create and read until it is over; what is under way then is brought to its end."""
         while not over.is_set():
+            if self.is_to_refresh:
+                self.is_to_refresh = False
+                await self.sign_in_again()
             task_id = await self.create()
             if task_id is not None:
                 await self.read(*task_id)

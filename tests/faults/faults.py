@@ -510,40 +510,40 @@ def _with_clock_of_server(stage: Stage) -> Iterator[None]:
         embedded.stop(stage.server)
 
 
-async def _set_clock(stage: Stage, to: str) -> None:
+def _set_clock(stage: Stage, to: str) -> None:
     assert stage.clock is not None
     stage.clock.write_text(f"{to}\n")
     for person in stage.people:
-        await person.sign_in_again()
+        person.is_to_refresh = True
 
 
 @fault(prepare=_with_clock_of_service)
 async def clock_of_service_ahead(stage: Stage) -> AsyncIterator[None]:
     """The clock of the service is 31 days ahead, and is set right."""
-    await _set_clock(stage, "+31d")
+    _set_clock(stage, "+31d")
     yield
-    await _set_clock(stage, "+0")
+    _set_clock(stage, "+0")
 
 
 @fault(prepare=_with_clock_of_service)
 async def clock_of_service_behind(stage: Stage) -> AsyncIterator[None]:
     """The clock of the service is 31 days behind, and is set right."""
-    await _set_clock(stage, "-31d")
+    _set_clock(stage, "-31d")
     yield
-    await _set_clock(stage, "+0")
+    _set_clock(stage, "+0")
 
 
 @fault(prepare=_with_clock_of_server)
 async def clock_of_server_behind(stage: Stage) -> AsyncIterator[None]:
     """The clock of the server is 31 days behind, and is set right."""
-    await _set_clock(stage, "-31d")
+    _set_clock(stage, "-31d")
     yield
-    await _set_clock(stage, "+0")
+    _set_clock(stage, "+0")
 
 
 @fault(prepare=_with_clock_of_server)
 async def clock_of_server_ahead(stage: Stage) -> AsyncIterator[None]:
     """The clock of the server is 31 days ahead, and is set right."""
-    await _set_clock(stage, "+31d")
+    _set_clock(stage, "+31d")
     yield
-    await _set_clock(stage, "+0")
+    _set_clock(stage, "+0")
