@@ -12,7 +12,7 @@ MIGRATIONS = $(filter-out %.rollback.sql,$(sort $(wildcard sql/migrations/*.sql)
 OLDER := 16 $(if $(filter Linux,$(shell uname)),17) $(if $(wildcard /usr/lib/postgresql/15/bin/initdb),15)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 up: .venv/installed ## start PostgreSQL, migrate, serve on 127.0.0.1:8000 (PORT=…)
 	@exec $(RUN) app.cli up --port $(PORT)

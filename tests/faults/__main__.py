@@ -128,7 +128,7 @@ async def _quiet(ledger: Ledger, health: Health, mended: float) -> None:
 
 
 HEAD = ["fault", "requests", "acked", "lost", "doubled", "slowest", "recovery"]
-ROW = "{:<29} {:>8} {:>6} {:>5} {:>7} {:>7} {:>8}"
+ROW = "{:<49} {:>8} {:>6} {:>5} {:>7} {:>7} {:>8}"
 
 
 def tell(outcome: Outcome) -> None:

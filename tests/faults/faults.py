@@ -236,6 +236,17 @@ async def service_terminated(stage: Stage) -> AsyncIterator[None]:
     yield
 
 
+@fault(ends_service=True)
+async def service_started_without_server(stage: Stage) -> AsyncIterator[None]:
+    """The service is started while there is no server, which comes later."""
+    await asyncio.to_thread(stage.service.end, signal.SIGKILL)
+    await asyncio.to_thread(embedded.stop, stage.server)
+    stage.service.launch()
+    yield
+    await asyncio.to_thread(stage.start_server)
+    await asyncio.to_thread(stage.service.until_ready)
+
+
 # What the server refuses
 
 
@@ -444,6 +455,13 @@ async def server_restarted_behind_pgbouncer(stage: Stage) -> AsyncIterator[None]
     await asyncio.sleep(1)  # so long that somebody has tried to get through
     await asyncio.to_thread(stage.start_server)
     yield
+
+
+@fault(through="pooler", hold=8, ends_service=True)
+async def service_started_without_server_behind_pgbouncer(stage: Stage) -> AsyncIterator[None]:
+    """The same, where PgBouncer is there already."""
+    async with service_started_without_server(stage):
+        yield
 
 
 @fault(through="pooler", hold=1)

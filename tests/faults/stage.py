@@ -66,6 +66,11 @@ class Service:
 
     def start(self) -> None:
         """Start it, and wait until it serves."""
+        self.launch()
+        self.until_ready()
+
+    def launch(self) -> None:
+        """Start it."""
         environment = {name: str(value) for name, value in self.settings.items()}
         with self.errors.open("a") as errors:
             self.process = subprocess.Popen(
@@ -80,6 +85,9 @@ class Service:
                 stderr=errors if self.log_target is None else self.log_target,
                 text=True,
             )
+
+    def until_ready(self) -> None:
+        """Wait until it serves."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line.startswith("Hearth serves on"), self.errors.read_text()[-2000:]
