@@ -33,6 +33,9 @@ PATIENCE = 30.0
 # Seconds within which it has to be as before.
 RECOVERY = 5.0
 
+# Seconds within which the health has to tell of a fault.
+NOTICED = 5.0
+
 
 @dataclass
 class Outcome:
@@ -42,6 +45,8 @@ class Outcome:
         recovery: Seconds from the mending to the last failure.
         health: The states that were told, with seconds since the fault.
         is_silent: Whether nobody told the health, although the service was there.
+        noticed: Seconds until the health told of it, where it has to.
+        flaps: How many times it was worse again after it had been healthy again.
         log: What the service logged.
         failures: What is not as it should be.
     """
@@ -53,6 +58,8 @@ class Outcome:
     recovery: float = 0.0
     health: str = ""
     is_silent: bool = False
+    noticed: float = 0.0
+    flaps: int = 0
     log: str = ""
     failures: list[str] = field(default_factory=list)
 
@@ -67,6 +74,8 @@ class Outcome:
             f"recovery {self.recovery:.1f} s": self.recovery > RECOVERY,
             "nothing acknowledged": not ledger.acknowledged,
             "the service was silent": self.is_silent,
+            f"health told it after {self.noticed:.1f} s": self.noticed > NOTICED,
+            f"health flapped {self.flaps} times": self.flaps > 1,
         }
         self.failures += [what for what, is_so in wrong.items() if is_so]
 
@@ -111,6 +120,8 @@ async def run(fault: Fault, hearth: Hearth, server: embedded.Server, *, hold: fl
             max(later, default=0.0),
             health.told(began),
             not fault.ends_service and "silent" in health.told(began),
+            health.noticed(began) if fault.is_told else 0.0,
+            health.flaps,
             log,
         )
         outcome.judge()

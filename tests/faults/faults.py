@@ -49,6 +49,7 @@ class Fault:
         prepare: What surrounds the service, from before its start to after its end.
         disk: MiB of a file system of its own for the data of the server; 0 for the usual one.
         ends_service: Whether the service is gone for a while.
+        is_told: Whether the health has to say so.
         needs_root: Whether it mounts a file system, which only root may.
     """
 
@@ -61,6 +62,7 @@ class Fault:
     disk: int = 0
     needs_root: bool = False
     ends_service: bool = False
+    is_told: bool = False
 
 
 FAULTS: dict[str, Fault] = {}
@@ -75,6 +77,7 @@ def fault(
     disk: int = 0,
     needs_root: bool = False,
     ends_service: bool = False,
+    is_told: bool = False,
 ) -> Callable[[Callable[[Stage], AsyncIterator[None]]], Inject]:
     """Register a fault under the name of its function."""
 
@@ -91,6 +94,7 @@ def fault(
             disk,
             needs_root or disk > 0,
             ends_service,
+            is_told,
         )
         return inject
 
@@ -152,7 +156,7 @@ async def server_restarted_immediately(stage: Stage) -> AsyncIterator[None]:
     yield
 
 
-@fault()
+@fault(is_told=True)
 async def postmaster_killed(stage: Stage) -> AsyncIterator[None]:
     """The server's first process is killed, and nobody starts it for a while."""
     os.kill(stage.postmaster(), signal.SIGKILL)
@@ -167,7 +171,7 @@ async def backend_killed(stage: Stage) -> AsyncIterator[None]:
     yield
 
 
-@fault(hold=REQUEST_TIMEOUT + 2)
+@fault(hold=REQUEST_TIMEOUT + 2, is_told=True)
 async def server_frozen(stage: Stage) -> AsyncIterator[None]:
     """All processes of the server stand still, and go on as if nothing had been."""
     frozen = stage.processes()
@@ -184,7 +188,7 @@ async def server_frozen(stage: Stage) -> AsyncIterator[None]:
 # The network
 
 
-@fault(through="wire", hold=REQUEST_TIMEOUT + 2)
+@fault(through="wire", hold=REQUEST_TIMEOUT + 2, is_told=True)
 async def network_silent(stage: Stage) -> AsyncIterator[None]:
     """Nothing is carried any more, and nobody is told."""
     assert stage.wire is not None
@@ -250,7 +254,7 @@ async def service_started_without_server(stage: Stage) -> AsyncIterator[None]:
 # What the server refuses
 
 
-@fault(hold=5)
+@fault(hold=5, is_told=True)
 async def read_only(stage: Stage) -> AsyncIterator[None]:
     """The server takes no writes."""
     setting = "default_transaction_read_only"
@@ -262,7 +266,7 @@ async def read_only(stage: Stage) -> AsyncIterator[None]:
     await asyncio.to_thread(stage.root, mine, f"alter system reset {setting}", reload)
 
 
-@fault(hold=5)
+@fault(hold=5, is_told=True)
 async def table_locked(stage: Stage) -> AsyncIterator[None]:
     """Somebody holds a lock that shuts everybody out of the tasks."""
     with psycopg.connect(stage.hearth.superuser_url) as root:
@@ -271,7 +275,7 @@ async def table_locked(stage: Stage) -> AsyncIterator[None]:
         root.rollback()
 
 
-@fault(hold=5)
+@fault(hold=5, is_told=True)
 async def connections_exhausted(stage: Stage) -> AsyncIterator[None]:
     """The server has no connection left for the service (53300), as when others hold them all."""
     ours = f"where datname = '{stage.hearth.name}' and usename = 'app_api'"
@@ -365,7 +369,7 @@ def _fill(directory: Path) -> Path:
     return filler
 
 
-@fault(hold=5, needs_root=True)
+@fault(hold=5, needs_root=True, is_told=True)
 async def tablespace_full(stage: Stage) -> AsyncIterator[None]:
     """The tasks are in a tablespace that has no room left."""
     owner = stage.server.data.stat()
@@ -388,7 +392,7 @@ async def tablespace_full(stage: Stage) -> AsyncIterator[None]:
         )
 
 
-@fault(hold=5, disk=400)
+@fault(hold=5, disk=400, is_told=True)
 async def disk_full(stage: Stage) -> AsyncIterator[None]:
     """The server's file system has no room left, for its log of writes neither."""
     filler = await asyncio.to_thread(_fill, stage.server.data.parent)
@@ -472,7 +476,7 @@ async def pgbouncer_restarted(stage: Stage) -> AsyncIterator[None]:
     await asyncio.to_thread(stage.start_pooler)
 
 
-@fault(through="pooler", hold=REQUEST_TIMEOUT + 2)
+@fault(through="pooler", hold=REQUEST_TIMEOUT + 2, is_told=True)
 async def pgbouncer_paused(stage: Stage) -> AsyncIterator[None]:
     """PgBouncer lets nobody through until it is told to go on."""
     assert stage.pooler is not None

@@ -20,6 +20,8 @@ from contextlib import (
     suppress,
 )
 from dataclasses import dataclass, field
+from itertools import pairwise
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -291,6 +293,20 @@ class Health:
     def state(self) -> str:
         """The last one that was seen."""
         return self.seen[-1][1] if self.seen else "none"
+
+    @property
+    def flaps(self) -> int:
+        """How many times it was worse again after it had been healthy again."""
+        left = [was for (_, was), _ in pairwise(self.seen) if was == "healthy"]
+        return max(len(left) - 1, 0)
+
+    def noticed(self, since: float) -> float:
+        """Return the seconds from `since` until it was not healthy, 0 if it was not by then."""
+        before = [state for at, state in self.seen if at <= since]
+        if before and before[-1] != "healthy":
+            return 0.0
+        later = (at - since for at, state in self.seen if at > since and state != "healthy")
+        return next(later, inf)
 
     def told(self, since: float) -> str:
         """Return the states, each with its seconds from `since` on."""
