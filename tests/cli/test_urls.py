@@ -19,6 +19,8 @@ from app.settings import SettingsError
 from tests.support.deployers import sessions, until
 from tests.support.fixtures import Hearth
 
+pytestmark = pytest.mark.straight("it is about URLs that lead to the server itself")
+
 HARMLESS = [
     "connect_timeout=10",
     "application_name=nightly",

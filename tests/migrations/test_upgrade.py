@@ -22,7 +22,7 @@ from tests.support.households import make_household
 from tests.support.rows import all_rows
 
 # Starts servers of 16 and 18 itself.
-pytestmark = pytest.mark.newest
+pytestmark = [pytest.mark.newest, pytest.mark.straight("the servers are others")]
 
 
 @pytest.fixture
