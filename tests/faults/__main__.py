@@ -70,7 +70,7 @@ class Outcome:
             f"{len(self.lost)} lost": bool(self.lost),
             f"{len(self.doubled)} doubled": bool(self.doubled),
             "500": any(status.startswith("500") for status in ledger.statuses),
-            f"slowest {ledger.slowest:.1f} s": ledger.slowest > REQUEST_TIMEOUT + 1,
+            f"slowest {ledger.slowest:.2f} s": ledger.slowest > REQUEST_TIMEOUT + 1,
             f"recovery {self.recovery:.1f} s": self.recovery > RECOVERY,
             "nothing acknowledged": not ledger.acknowledged,
             "the service was silent": self.is_silent,
@@ -146,7 +146,7 @@ def tell(outcome: Outcome) -> None:
     """Print the lines of a fault."""
     ledger = outcome.ledger
     figures = [len(ledger.acknowledged), len(outcome.lost), len(outcome.doubled)]
-    times = [f"{ledger.slowest:.1f}", f"{outcome.recovery:.1f}"]
+    times = [f"{ledger.slowest:.2f}", f"{outcome.recovery:.2f}"]
     statuses = ", ".join(f"{what}: {count}" for what, count in sorted(ledger.statuses.items()))
     print(ROW.format(outcome.fault, ledger.requests, *figures, *times))  # noqa: T201
     print(f"    statuses  {statuses}")  # noqa: T201

@@ -53,7 +53,7 @@ def test_each_promise_that_is_broken_is_told() -> None:
         "1 lost",
         "1 doubled",
         "500",
-        "slowest 6.1 s",
+        "slowest 6.10 s",
         "recovery 5.1 s",
         "the service was silent",
         "health told it after 5.1 s",
