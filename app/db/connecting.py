@@ -168,7 +168,7 @@ def _keep_alive(connection: Any, url: str) -> None:
 
 
 async def patiently(attempt: Callable[[], Awaitable[T]], *, within: float) -> T:
-    """Return what an attempt does once the database is there; pauses grow from 0.1 to 5 s.
+    """Return what an attempt does once the database is there; pauses grow from 0.1 to 1 s.
 
     Args:
         attempt: What is tried.
@@ -192,4 +192,4 @@ async def patiently(attempt: Callable[[], Awaitable[T]], *, within: float) -> T:
                 seconds_left=round(left, 1),
             )
         await asyncio.sleep(pause)  # a server that is away tells nobody when it is back
-        pause = min(pause * 2, 5.0)
+        pause = min(pause * 2, 1.0)

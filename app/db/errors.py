@@ -23,6 +23,16 @@ WRONG_POOLER = (
 )
 
 
+# PgBouncer has one SQLSTATE, 08P01, for all it says, and one language. The rest of it passes: a
+# server that it waits for, a database that it holds up.
+_POOLERS_REFUSALS = (
+    "authentication failed",
+    "no such user",
+    "no such database",
+    "unsupported startup parameter",
+)
+
+
 class DatabaseError(Exception):
     """The database cannot be used; one line that says why, without secrets."""
 
@@ -77,9 +87,11 @@ def tells_nothing(error: BaseException) -> bool:
 
 def is_refusal(error: Exception) -> bool:
     """Say whether the server, or what leads there, will not have us: waiting helps nobody then."""
-    # 28: wrong login, which PgBouncer calls 08P01. 3D: no such database. 3F, 42: not the schema we
-    # know, or a pooler that we do not. 26: such a pooler as well.
-    if isinstance(error, asyncpg.ProtocolViolationError | asyncpg.ClientConfigurationError):
+    # 28: wrong login. 3D: no such database. 3F, 42: not the schema we know, or a pooler that we do
+    # not. 26: such a pooler as well.
+    if isinstance(error, asyncpg.ProtocolViolationError):
+        return any(part in str(error) for part in _POOLERS_REFUSALS)
+    if isinstance(error, asyncpg.ClientConfigurationError):
         return True
     return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "")[:2] in {
         "26",
@@ -100,10 +112,10 @@ def give_up(error: Exception) -> NoReturn:
     state = getattr(error, "sqlstate", None) or ""
     if isinstance(error, SettingsError) or type(error) is DatabaseError:
         raise error
-    if state[:2] == "28" or state == "08P01":
-        raise DatabaseError("DATABASE_URL: the server refuses this login") from None
-    if state[:2] == "3D":
+    if state[:2] == "3D" or "no such database" in str(error):
         raise DatabaseError("DATABASE_URL: the server has no such database") from None
+    if state[:2] == "28" or (state == "08P01" and is_refusal(error)):
+        raise DatabaseError("DATABASE_URL: the server refuses this login") from None
     if state in {"42P01", "42883", "3F000"}:
         raise DatabaseError("the database is not migrated; run: hearth migrate") from None
     if state == "42501":

@@ -80,7 +80,7 @@ OPENING_LIMIT = 2.5
 COMMIT_LIMIT = 10.0
 
 # A connection whose rollback takes longer (seconds) is given up; the server rolls back by itself.
-ROLLBACK_LIMIT = 1.0
+ROLLBACK_LIMIT = 0.5
 
 # Seconds that `disconnect` waits for transactions under way, and as many again for connections to
 # say goodbye. Requests have ended by then; what is left is a rollback, or a server that is gone.

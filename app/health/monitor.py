@@ -147,8 +147,9 @@ class Monitor:
         self._take(seen)
 
     async def _look(self) -> Seen:
+        values = {**self._values, "service_time": datetime.now(UTC)}
         started = time.perf_counter()
-        saw: dict[str, Any] = json.loads(await self._watch.value("get_health", self._values))
+        saw: dict[str, Any] = json.loads(await self._watch.value("get_health", values))
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
         saw["database"]["milliseconds"] = milliseconds
         is_wrong = saw.pop("finds_statements") and self._settings.database_pooler == "none"

@@ -167,8 +167,18 @@ _SEEN = f"[^{_BLANK}{_UNSEEN}]"
 _NO_NUL = _UNSEEN.replace(r"\u0000", r"\u0001")
 _LINE = rf"^([{_NO_NUL}][{_BLANK}{_NO_NUL}]*)?{_SEEN}([{_BLANK}]*[^\u0000{_BLANK}])*$"
 
-# No other @, in any width: app.text_key makes one of each.
-_ADDRESS = rf"^[^@\ufe6b\uff20{_BLANK}{_UNSEEN}]+@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*$"
+# No other @, in any width, and no accent by itself: app.text_key makes an @ of the one, and of the
+# other an accent on a blank.
+_OTHER_AT = r"\ufe6b\uff20"
+_BARE_ACCENT = (
+    r"\u00a8\u00af\u00b4\u00b8\u02d8-\u02dd\u037a\u0384\u0385\u1fbd\u1fbf-\u1fc1\u1fcd-\u1fcf\u1fdd-\u1fdf"
+    r"\u1fed\u1fee\u1ffd\u1ffe\u2017\u203e\u309b\u309c\ufc5e-\ufc63\ufdfa\ufdfb\ufe49-\ufe4c\ufe70\ufe72"
+    r"\ufe74\ufe76\ufe78\ufe7a\ufe7c\ufe7e\uffe3"
+)
+_ADDRESS = (
+    rf"^[^@{_OTHER_AT}{_BARE_ACCENT}{_BLANK}{_UNSEEN}]+"
+    r"@[A-Za-z0-9-]+([.][A-Za-z0-9-]+)*$"
+)
 
 
 def matching(pattern: str) -> Any:

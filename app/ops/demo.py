@@ -5,7 +5,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -146,7 +146,7 @@ async def _sign_up(
         "password_hash": password_hash,
         "invitation_hash": invitation,
         "token_hash": secrets.token_bytes(32),
-        "expires_at": datetime.now(UTC),
+        "lifetime": timedelta(0),
         "network_hash": None,
     }
     made = json.loads(await transaction.value("sign_up", values))

@@ -5,7 +5,7 @@ These differ from other resources in that passwords are verified and tokens made
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -99,7 +99,7 @@ async def refresh(request: HttpRequest) -> HttpResponse:
     values = {
         "token_hash": hash_token(body.refresh_token),
         "new_token_hash": new["token_hash"],
-        "expires_at": new["expires_at"],
+        "lifetime": new["lifetime"],
     }
     session = await run_query(request, None, "refresh_session", values)
     if session is None:
@@ -158,9 +158,12 @@ async def find_credentials(
 
 
 def token_values(request: HttpRequest, token: str) -> Mapping[str, object]:
-    """Return what the database keeps of a new refresh token: its hash and its end."""
+    """Return what the database has to know of a new refresh token: its hash, how long it lasts.
+
+    Until when that is, the database says: it is its clock that ends the session.
+    """
     lifetime = services(request).settings.refresh_token_lifetime
-    return {"token_hash": hash_token(token), "expires_at": datetime.now(UTC) + lifetime}
+    return {"token_hash": hash_token(token), "lifetime": lifetime}
 
 
 def signed_in(

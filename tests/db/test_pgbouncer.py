@@ -234,6 +234,21 @@ async def test_a_pooler_that_does_not_follow_what_is_prepared_is_found_at_the_st
     assert fits is None
 
 
+async def test_a_server_that_is_away_behind_it_is_waited_for_and_a_wrong_login_is_not(
+    hearth: Hearth,
+) -> None:
+    brief = {"database_pooler": "transaction", "connect_timeout": 2}
+    with pooler(hearth.name, "host=/nowhere", API_PASSWORD, query_wait_timeout=1) as home:
+        away = hearth.settings(database_url=pooled_url(home, hearth.name), **brief)
+        stranger = hearth.settings(database_url=pooled_url(home, hearth.name, "app_ops"), **brief)
+        told = [await _failure(settings) for settings in (away, stranger)]
+
+    assert told == [
+        "DATABASE_URL: cannot reach the server (ProtocolViolationError)",
+        "DATABASE_URL: the server refuses this login",
+    ]
+
+
 async def _failure(settings: Settings) -> str | None:
     """Return why a service cannot start, or `None` if it can."""
     end: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()

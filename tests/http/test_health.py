@@ -7,7 +7,8 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, Self
 
 import asyncpg
 import httpx
@@ -126,7 +127,7 @@ async def test_all_is_well_when_it_is_and_operators_are_told_all_of_it(
     newer = int(version.split(".")[0]) >= 18
     checks = report["checks"]
     assert list(checks) == [
-        *("database", "role", "writable", "migrations", "trail", "replication"),
+        *("database", "role", "writable", "clock", "migrations", "trail", "replication"),
         *("pooler", "pool", "errors"),
     ]
     assert all(one["ok"] and one["reason"] is None and one["since"] for one in checks.values())
@@ -383,6 +384,25 @@ async def test_a_database_that_takes_no_writes_is_degraded(
         ("healthy", "degraded"),
         ("degraded", "healthy"),
     ]
+
+
+@pytest.mark.parametrize(("days", "direction"), [(31, " ahead of "), (-31, " behind ")])
+async def test_a_clock_that_is_not_the_databases_is_told(
+    whole: Hearth, serve: Serve, monkeypatch: pytest.MonkeyPatch, days: int, direction: str
+) -> None:
+    class Wrong(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> Self:
+            return super().now(tz) + timedelta(days=days * 1.00001)
+
+    with _served(serve, whole.settings()) as served:
+        await served.until_is("healthy")
+        monkeypatch.setattr("app.health.monitor.datetime", Wrong)
+        wrong = await served.until(_is("degraded", clock="the clock of the service is 31 days"))
+        monkeypatch.undo()
+        await served.until_is("healthy")
+
+    assert direction in wrong["checks"]["clock"]["reason"]
 
 
 async def test_writes_that_the_server_has_no_space_for_are_told_until_they_are_taken(

@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from hashlib import sha256
@@ -59,6 +59,7 @@ TYPES = {
     int: "int4",
     date: "date",
     datetime: "timestamptz",
+    timedelta: "interval",
     Decimal: "numeric",
     bytes: "bytea",
     dict: "jsonb",
@@ -85,6 +86,7 @@ class Looked(Response):
     role: dict[str, Any]
     finds_statements: bool
     writable: dict[str, Any]
+    clock: dict[str, Any]
     migrations: dict[str, Any]
     trail: dict[str, Any]
     replication: dict[str, Any]
@@ -121,7 +123,7 @@ class Contract:
     gives: type[Response] | Row | type[Done] | type[Nothing] | type[dict[str, str]]
 
 
-_TOKEN: Mapping[str, type] = {"token_hash": bytes, "expires_at": datetime}
+_TOKEN: Mapping[str, type] = {"token_hash": bytes, "lifetime": timedelta}
 _CREDENTIALS = Row(user_id="uuid", password_hash="text")
 
 _DEMO: Mapping[str, type | Kind] = {
@@ -163,7 +165,9 @@ OTHERS: Mapping[str, Contract] = {
     "own_credentials": Contract({}, _CREDENTIALS),
     "change_password": Contract({"old_hash": str, "new_hash": str}, Done),
     "switch_family": Contract({"to_family_id": UUID}, Standing),
-    "get_health": Contract({"files": dict, "deployers_lock": int}, Looked),
+    "get_health": Contract(
+        {"files": dict, "deployers_lock": int, "service_time": datetime}, Looked
+    ),
     "list_constraints": Contract({}, Row(name="name", comment="text", fields="text[]")),
     "lift_limits": Contract({}, Row(set_config="text")),
     "ensure_audit_partitions": Contract({"months_ahead": int}, Row(made="text")),

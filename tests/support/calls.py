@@ -41,7 +41,7 @@ EXISTENCE_CHECKS = {row.existence_check for row in ENDPOINTS if row.existence_ch
 
 _NEW_TOKEN = {
     "token_hash": sha256(b"a new token").digest(),
-    "expires_at": datetime.now(UTC) + timedelta(days=30),
+    "lifetime": timedelta(days=30),
 }
 
 # As in the crowd, of its reader (tests/examples/sessions.py).
@@ -70,14 +70,14 @@ _GIVEN: Mapping[str, Mapping[str, object]] = {
     "knows_network": _NETWORK,
     "refresh_session": {
         "new_token_hash": _NEW_TOKEN["token_hash"],
-        "expires_at": _NEW_TOKEN["expires_at"],
+        "lifetime": _NEW_TOKEN["lifetime"],
     },
     "close_session": {},
     "own_credentials": {},
     "change_password": {"new_hash": "$argon2id$new"},
     "switch_family": {},
     **{name: {"may_create": True} for name in EXISTENCE_CHECKS},
-    "get_health": {"files": "{}", "deployers_lock": 1},
+    "get_health": {"files": "{}", "deployers_lock": 1, "service_time": datetime.now(UTC)},
     "list_constraints": {},
     "lift_limits": {},
     "ensure_audit_partitions": {"months_ahead": 1},

@@ -14,7 +14,7 @@ select app.knows_network(:network_hash);
 -- name: sign_up
 select app.sign_up(
     :email, :password_hash, :full_name, :family_name, :time_zone, :invitation_hash, :token_hash,
-    :expires_at, :network_hash
+    now() + :lifetime, :network_hash
 )::text;
 
 -- name: get_email_key
@@ -27,11 +27,11 @@ from app.find_credentials(:email);
 
 -- name: open_session
 select app.open_session(
-    :user_id, :password_hash, :token_hash, :expires_at, :network_hash
+    :user_id, :password_hash, :token_hash, now() + :lifetime, :network_hash
 )::text;
 
 -- name: refresh_session
-select app.refresh_session(:token_hash, :new_token_hash, :expires_at)::text;
+select app.refresh_session(:token_hash, :new_token_hash, now() + :lifetime)::text;
 
 -- name: close_session
 select nullif(app.close_session(), false)::text;

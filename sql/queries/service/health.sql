@@ -125,6 +125,10 @@ trail as (
     cross join work as w
 ),
 
+clock as (
+    select date_trunc('second', :service_time::timestamptz - clock_timestamp()) as ahead
+),
+
 standbys as (
     select
         (select count(*) from pg_catalog.pg_stat_replication) as standbys,
@@ -163,6 +167,15 @@ select
                 when current_setting('transaction_read_only') = 'on'
                     then 'transactions are read-only'
                 when s.is_read_only then 'new connections are read-only'
+            end
+        ),
+        -- It dates access tokens by its own clock, and asks the database when sessions end.
+        'clock', json_build_object(
+            'reason', case
+                when c.ahead > interval '30 s'
+                    then concat('the clock of the service is ', c.ahead, ' ahead of the database''s')
+                when c.ahead < interval '-30 s'
+                    then concat('the clock of the service is ', -c.ahead, ' behind the database''s')
             end
         ),
         'migrations', json_build_object(
@@ -212,7 +225,8 @@ cross join work as w
 cross join new_session as s
 cross join files as f
 cross join trail as t
-cross join standbys as r;
+cross join standbys as r
+cross join clock as c;
 
 -- name: list_constraints
 -- The sentence for a broken constraint is the comment on it, or on its index where it is only one.
