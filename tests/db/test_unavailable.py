@@ -116,23 +116,23 @@ async def _served(serve: Serve, settings: Settings) -> AsyncIterator[str]:
         await asyncio.to_thread(server.__exit__)
 
 
-@pytest.mark.parametrize("closes", [True, False], ids=["broken", "silent"])
+@pytest.mark.parametrize("is_reset", [True, False], ids=["broken", "silent"])
 async def test_a_commit_that_nobody_answered_is_no_failure_to_be_repeated(
-    hearth: Hearth, serve: Serve, new_person: NewPerson, *, closes: bool
+    hearth: Hearth, serve: Serve, new_person: NewPerson, *, is_reset: bool
 ) -> None:
-    async with Wire(hearth.cluster, closes=closes) as wire:
+    async with Wire(hearth.cluster, is_reset=is_reset) as wire:
         settings = hearth.settings(
             database_url=wire.url(hearth.name), pool_min_size=1, pool_max_size=1, request_timeout=1
         )
         async with _served(serve, settings) as url:
             ann = await new_person(at=url)
             key = {"Idempotency-Key": f'"{ann.user_id}"'}
-            wire.armed = True
+            wire.loses_commits = 1
             lost = await ann.client.post("/v1/tasks", json={"title": "Once"})
-            wire.armed = True
+            wire.loses_commits = 1
             kept = await ann.client.post("/v1/tasks", json={"title": "Twice"}, headers=key)
             again = await ann.client.post("/v1/tasks", json={"title": "Twice"}, headers=key)
-            wire.armed = True
+            wire.loses_commits = 1
             read = await ann.client.get("/v1/tasks")
             tasks = (await ann.client.get("/v1/tasks")).json()["items"]
 
@@ -142,7 +142,7 @@ async def test_a_commit_that_nobody_answered_is_no_failure_to_be_repeated(
         assert "Retry-After" not in response.headers
     assert (again.status_code, again.headers["Idempotency-Replayed"]) == (201, "true")
     # Nothing was written: over a new connection it is read again, if there is time.
-    assert read.status_code == (200 if closes else 504)
+    assert read.status_code == (200 if is_reset else 504)
     assert sorted(task["title"] for task in tasks) == ["Once", "Twice"]
 
 

@@ -32,9 +32,9 @@ from app.db.admin import run_as_ops
 from app.settings import sql_directory
 from tests.conftest import Cluster, temporary_server
 from tests.faults.clients import Client, Gone, Ledger
-from tests.faults.wire import Wire
 from tests.support.fixtures import JWT_SECRET, Hearth, bootstrap
 from tests.support.pooler import API_PASSWORD, Pooler, configured, pooled_url
+from tests.support.wire import Wire
 
 # Seconds: what a request may take, and how many connections there are.
 REQUEST_TIMEOUT = 5.0
@@ -231,8 +231,8 @@ async def staged(
     async with AsyncExitStack() as stack:
         url, more, wire, pooler = hearth.url("app_api"), {}, None, None
         if through == "wire":
-            wire = await stack.enter_async_context(Wire(f"{server.socket}/.s.PGSQL.5432"))
-            url = f"postgresql://app_api@/{hearth.name}?host=127.0.0.1&port={wire.port}"
+            wire = await stack.enter_async_context(Wire(hearth.cluster))
+            url = wire.url(hearth.name)
         if through == "pooler":
             where = f"host={server.socket} port=5432"
             ways = {"admin_users": "app_api"}

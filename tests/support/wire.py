@@ -1,77 +1,125 @@
-"""A way to the server, in between, that can lose what goes through it."""
+"""A way to the server, in between, that breaks as networks break."""
 
 import asyncio
-from dataclasses import replace
+import socket
+import struct
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from tests.conftest import Cluster
 
 
+@dataclass(eq=False)
+class _Way:
+    """One connection, from here to there."""
+
+    here: asyncio.StreamWriter
+    there: asyncio.StreamWriter
+    is_lost: bool = False  # whether nothing comes back any more
+
+    def reset(self) -> None:
+        """Throw away whatever is under way, and tell both sides so."""
+        for writer in (self.here, self.there):
+            with suppress(OSError):
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, linger
+                )
+            writer.transport.abort()
+
+
+@dataclass
 class Wire:
-    """A way to the server that loses the answer of one COMMIT, once it is `armed`.
+    """Carries bytes between a service and a server, for as long as it does.
 
     Args:
-        cluster: Where it leads.
-        closes: Whether the connection is closed then; else it is silent from then on.
+        cluster: The server.
+        loses_commits: Of so many the answers are lost.
+        is_reset: Whether their connections are reset then; else they are silent from then on.
     """
 
-    def __init__(self, cluster: Cluster, *, closes: bool) -> None:
-        self._cluster = cluster
-        self._closes = closes
-        self._joined: set[asyncio.Task[None]] = set()
-        self.armed = False
+    cluster: Cluster
+    loses_commits: int = 0
+    is_reset: bool = True
+    _is_open: asyncio.Event = field(default_factory=asyncio.Event)
+    _ways: set[_Way] = field(default_factory=set)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def __aenter__(self) -> "Wire":
+        self._is_open.set()
         self._server = await asyncio.start_server(self._join, "127.0.0.1", 0)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
-        for joined in self._joined:
-            joined.cancel()
-        await asyncio.gather(*self._joined, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
     def url(self, database: str) -> str:
         """Return the URL of a database of the server, by this way, as app_api."""
         port = self._server.sockets[0].getsockname()[1]
-        return replace(self._cluster, host="127.0.0.1", port=port).url("app_api", database)
+        return replace(self.cluster, host="127.0.0.1", port=port).url("app_api", database)
+
+    def silence(self) -> None:
+        """Carry nothing any more, on connections that are there and on new ones."""
+        self._is_open.clear()
+
+    def carry(self) -> None:
+        """Carry on, where nobody has given up meanwhile."""
+        self._is_open.set()
+
+    def reset(self) -> None:
+        """Reset all connections."""
+        for way in list(self._ways):
+            way.reset()
 
     def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._joined.add(asyncio.ensure_future(self._carry(reader, writer)))
+        task = asyncio.ensure_future(self._carry(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        host, port = self._cluster.host, self._cluster.port
-        answers, server = await (
-            asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
-            if host.startswith("/")
-            else asyncio.open_connection(host, port)
-        )
-        lost = asyncio.Event()
+        host, port = self.cluster.host, self.cluster.port
+        way = None
         try:
-            async with asyncio.TaskGroup() as ways:
-                ways.create_task(self._ask(reader, server, lost))
-                ways.create_task(self._answer(answers, writer, lost))
+            await self._is_open.wait()
+            answers, there = await (
+                asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+                if host.startswith("/")
+                else asyncio.open_connection(host, port)
+            )
+            way = _Way(writer, there)
+            self._ways.add(way)
+            await asyncio.gather(self._ask(reader, way), self._answer(answers, way))
+        except OSError:
+            writer.transport.abort()
         finally:
-            for end in (server, writer):
+            ends = (writer,) if way is None else (writer, way.there)
+            for end in ends:
                 end.close()
-            await asyncio.gather(server.wait_closed(), writer.wait_closed(), return_exceptions=True)
+            if way is not None:
+                self._ways.discard(way)
+            await asyncio.gather(*(end.wait_closed() for end in ends), return_exceptions=True)
 
-    async def _ask(
-        self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, lost: asyncio.Event
-    ) -> None:
+    async def _ask(self, reader: asyncio.StreamReader, way: _Way) -> None:
         while content := await reader.read(65_536):
-            if self.armed and b"COMMIT\0" in content:
-                self.armed = False
-                lost.set()
-            server.write(content)
-        server.close()
+            await self._is_open.wait()
+            if self.loses_commits and b"COMMIT\0" in content:
+                self.loses_commits -= 1
+                way.is_lost = True
+            way.there.write(content)
+            await way.there.drain()
+        way.there.close()
 
-    async def _answer(
-        self, server: asyncio.StreamReader, writer: asyncio.StreamWriter, lost: asyncio.Event
-    ) -> None:
-        while content := await server.read(65_536):
-            if not lost.is_set():
-                writer.write(content)
-            elif self._closes:
-                break
-        writer.close()
+    async def _answer(self, reader: asyncio.StreamReader, way: _Way) -> None:
+        while content := await reader.read(65_536):
+            await self._is_open.wait()
+            if not way.is_lost:
+                way.here.write(content)
+                await way.here.drain()
+            elif self.is_reset:
+                way.reset()
+                return
+        way.here.close()
