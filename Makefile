@@ -19,7 +19,7 @@ up: .venv/installed ## start PostgreSQL, migrate, serve on 127.0.0.1:8000 (PORT=
 
 test: lint types test-18 ## lint, types, the tests on PostgreSQL 18
 
-test-all: test test-pooler squawk mutations whole $(OLDER:%=test-%) ## all that CI runs: test, PgBouncer, what may differ on 15 to 17, the mutants
+test-all: test test-pooler squawk mutations whole faults $(OLDER:%=test-%) ## all that CI runs: test, PgBouncer, faults, what may differ on 15 to 17, the mutants
 
 lint: .venv/installed ## ruff: rules and format
 	@$(RUN) ruff check
@@ -41,7 +41,7 @@ test-pooler: .venv/installed ## the tests that have a service, through PgBouncer
 	    --no-loadscope-reorder --durations 10 $(ARGS)
 
 faults: .venv/installed ## break things under load and see what was lost (ARGS=--help)
-	@$(RUN) tests.faults $(if $(filter faults,$(MAKECMDGOALS)),$(ARGS))
+	@$(RUN) tests.faults $(if $(filter faults,$(MAKECMDGOALS)),$(ARGS),--short --at-leisure)
 
 whole: .venv/installed ## try `make new` in a copy of the checkout, with the sweeps there
 	@$(RUN) pytest -m whole tests/scaffold
