@@ -173,9 +173,9 @@ select
         'clock', json_build_object(
             'reason', case
                 when c.ahead > interval '30 s'
-                    then concat('the clock of the service is ', c.ahead, ' ahead of the database''s')
+                    then concat('the service is ', c.ahead, ' ahead of the database''s clock')
                 when c.ahead < interval '-30 s'
-                    then concat('the clock of the service is ', -c.ahead, ' behind the database''s')
+                    then concat('the service is ', -c.ahead, ' behind the database''s clock')
             end
         ),
         'migrations', json_build_object(
