@@ -5,8 +5,6 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from itertools import count
-from uuid import UUID
 
 import asyncpg
 import psycopg
@@ -18,6 +16,7 @@ from app.db.errors import ConnectionLostError, is_lost
 from app.db.pool import Database, OutcomeUnknownError, Transaction
 from app.settings import sql_directory
 from tests.conftest import Cluster, temporary_server
+from tests.support.crowd import Crowd, titles
 from tests.support.fixtures import (
     Hearth,
     NewPerson,
@@ -301,7 +300,7 @@ async def test_faults_lose_nothing_double_nothing_and_are_no_errors_of_ours(
             root.execute("alter database hearth set synchronous_commit = on")
         with serve(hearth.settings(pool_max_size=4)) as url:
             people = [await new_person(at=url) for _ in range(4)]
-            crowd = _Crowd(people)
+            crowd = Crowd(people)
             async with asyncio.TaskGroup() as tasks:
                 for person in people:
                     tasks.create_task(crowd.write(person))
@@ -320,57 +319,11 @@ async def test_faults_lose_nothing_double_nothing_and_are_no_errors_of_ours(
                 )
                 await crowd.more(80)
                 crowd.may_end = True
-            kept = [await _titles(person) for person in people]
+            kept = [await titles(person) for person in people]
 
     assert kept == [crowd.acknowledged[person.user_id] for person in people]
     assert crowd.statuses <= {201, 503, 504}
     assert crowd.codes <= {"unavailable", "outcome-unknown"}
-
-
-class _Crowd:
-    """People who write, and send again what was not acknowledged, under the same key."""
-
-    def __init__(self, people: list[Person]) -> None:
-        self.statuses: set[int] = set()
-        self.codes: set[str] = set()
-        self.acknowledged: dict[UUID, list[str]] = {person.user_id: [] for person in people}
-        self.may_end = False
-        self._more = asyncio.Condition()
-
-    def _done(self) -> int:
-        return sum(map(len, self.acknowledged.values()))
-
-    async def more(self, number: int) -> None:
-        """Wait until so many more writes were acknowledged."""
-        wanted = self._done() + number
-        async with self._more:
-            await self._more.wait_for(lambda: self._done() >= wanted)
-
-    async def write(self, person: Person) -> None:
-        for index in count():
-            if self.may_end:
-                return
-            key = {"Idempotency-Key": f'"{person.user_id}-{index}"'}
-            body = {"title": f"Task {index:05}"}
-            while True:
-                answer = await person.client.post("/v1/tasks", json=body, headers=key)
-                self.statuses.add(answer.status_code)
-                if answer.status_code == 201:
-                    break
-                self.codes.add(answer.json()["code"])
-            async with self._more:
-                self.acknowledged[person.user_id].append(body["title"])
-                self._more.notify_all()
-
-
-async def _titles(person: Person) -> list[str]:
-    titles: list[str] = []
-    path: str | None = "/v1/tasks?limit=100"
-    while path:
-        page = (await person.client.get(path)).json()
-        titles += [item["title"] for item in page["items"]]
-        path = f"/v1/tasks?limit=100&cursor={page['next']}" if page["next"] else None
-    return sorted(titles)
 
 
 def _end_all(hearth: Hearth) -> None:
