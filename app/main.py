@@ -17,6 +17,7 @@ from starlette.routing import Route
 from app.auth import passwords
 from app.auth.tokens import Tokens
 from app.db.pool import Database
+from app.db.replica import ReplicatedDatabase
 from app.health.monitor import Monitor
 from app.http import docs, health, openapi, problems
 from app.http.handler import routes
@@ -64,7 +65,8 @@ def create_app(
     Raises:
         SettingsError: `DATABASE_URL` or `JWT_SECRET` is not set.
     """
-    tokens, database = Tokens(settings), Database(settings)
+    tokens = Tokens(settings)
+    database = (ReplicatedDatabase if settings.replica_url else Database)(settings)
     monitor = Monitor(settings, database)
 
     decided = asyncio.Event()

@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 EXAMPLES = {
     "DATABASE_URL": "postgresql://app_api:…@db.example/hearth",
     "DATABASE_PASSWORD_FILE": "/run/secrets/api_password",
+    "REPLICA_URL": "postgresql://app_api:…@replica.example/hearth",
+    "REPLICA_PASSWORD_FILE": "/run/secrets/api_password",
     "DIRECT_URL": "postgresql://hearth_deployer:…@db.example/hearth",
     "DIRECT_PASSWORD_FILE": "/run/secrets/deployer_password",
     "DATABASE_POOLER": "none or transaction",
@@ -27,6 +29,9 @@ EXAMPLES = {
     "UUIDV7": "auto or off",
     "DEBUG": "true or false",
 }
+
+
+UrlName: TypeAlias = Literal["database_url", "direct_url", "replica_url"]
 
 
 class SettingsError(Exception):
@@ -55,6 +60,8 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = None
     database_password_file: Path | None = None
+    replica_url: SecretStr | None = None
+    replica_password_file: Path | None = None
     direct_url: SecretStr | None = None
     direct_password_file: Path | None = None
     database_pooler: Literal["none", "transaction"] = "none"
@@ -90,7 +97,7 @@ class Settings(BaseSettings):
     sign_in_rate_limit: int = Field(default=10, ge=1, le=1_000_000)
     sign_up_rate_limit: int = Field(default=20, ge=1, le=1_000_000)
 
-    @field_validator("database_url", "direct_url")
+    @field_validator("database_url", "replica_url", "direct_url")
     @classmethod
     def _is_a_postgresql_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
@@ -144,6 +151,7 @@ class Settings(BaseSettings):
             raise ValueError("POOL_MIN_SIZE is larger than POOL_MAX_SIZE")
         for url, file, name in (
             (self.database_url, self.database_password_file, "DATABASE"),
+            (self.replica_url, self.replica_password_file, "REPLICA"),
             (self.direct_url, self.direct_password_file, "DIRECT"),
         ):
             if url is not None and file is not None and _has_password(url.get_secret_value()):
@@ -167,7 +175,7 @@ class Settings(BaseSettings):
         """How long a session lasts without being refreshed."""
         return timedelta(days=self.refresh_token_days)
 
-    def require(self, name: Literal["database_url", "direct_url", "jwt_secret"]) -> str:
+    def require(self, name: UrlName | Literal["jwt_secret"]) -> str:
         """Return a secret setting as text; a URL with its password, as the file has it now.
 
         Raises:

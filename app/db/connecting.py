@@ -12,7 +12,7 @@ import structlog
 
 from app.db.errors import ERRORS, DatabaseError, give_up, is_lost, is_refusal
 from app.db.url import for_asyncpg, one_by_one, options, with_options
-from app.settings import Settings, SettingsError
+from app.settings import Settings, SettingsError, UrlName
 
 T = TypeVar("T")
 
@@ -113,18 +113,19 @@ class Way:
         return connection
 
 
-def way(settings: Settings, **options: Any) -> Way:
+def way(settings: Settings, *, url: UrlName = "database_url", **options: Any) -> Way:
     """Return the way of the service.
 
     Args:
         settings: Where the database is, and through what.
+        url: The setting that says where.
         options: What is different from all other connections.
 
     Raises:
-        SettingsError: `DATABASE_URL` is not set, or its password cannot be read.
+        SettingsError: The URL is not set, or its password cannot be read.
     """
     return Way(
-        lambda: settings.require("database_url"),
+        lambda: settings.require(url),
         **{
             "within": settings.pool_acquire_timeout,
             # The server's own limits come first; this is for a server that is gone.
@@ -167,12 +168,15 @@ def _keep_alive(connection: Any, url: str) -> None:
             peer.setsockopt(socket.IPPROTO_TCP, getattr(socket, constant), value)
 
 
-async def patiently(attempt: Callable[[], Awaitable[T]], *, within: float) -> T:
+async def patiently(
+    attempt: Callable[[], Awaitable[T]], *, within: float, variable: str = "DATABASE_URL"
+) -> T:
     """Return what an attempt does once the database is there; pauses grow from 0.1 to 1 s.
 
     Args:
         attempt: What is tried.
         within: Seconds after which it is given up.
+        variable: The name of the setting that says where it is.
 
     Raises:
         DatabaseError: The database is not there in time, or refuses us: then at once.
@@ -185,9 +189,9 @@ async def patiently(attempt: Callable[[], Awaitable[T]], *, within: float) -> T:
         except (*ERRORS, DatabaseError) as error:
             left = deadline - time.monotonic()
             if is_refusal(error) or pause > left:
-                give_up(error)
+                give_up(error, variable)
             logger.warning(
-                "waiting for the database of DATABASE_URL",
+                f"waiting for the database of {variable}",
                 reason=type(error).__name__,
                 seconds_left=round(left, 1),
             )

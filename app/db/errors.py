@@ -102,8 +102,12 @@ def is_refusal(error: Exception) -> bool:
     }
 
 
-def give_up(error: Exception) -> NoReturn:
-    """Say why `DATABASE_URL` leads nowhere.
+def give_up(error: Exception, variable: str = "DATABASE_URL") -> NoReturn:
+    """Say why a URL leads nowhere.
+
+    Args:
+        error: What came of it.
+        variable: The name of the setting.
 
     Raises:
         SettingsError: It was one, which says why itself.
@@ -113,17 +117,17 @@ def give_up(error: Exception) -> NoReturn:
     if isinstance(error, SettingsError) or type(error) is DatabaseError:
         raise error
     if state[:2] == "3D" or "no such database" in str(error):
-        raise DatabaseError("DATABASE_URL: the server has no such database") from None
+        raise DatabaseError(f"{variable}: the server has no such database") from None
     if state[:2] == "28" or (state == "08P01" and is_refusal(error)):
-        raise DatabaseError("DATABASE_URL: the server refuses this login") from None
+        raise DatabaseError(f"{variable}: the server refuses this login") from None
     if state in {"42P01", "42883", "3F000"}:
         raise DatabaseError("the database is not migrated; run: hearth migrate") from None
     if state == "42501":
         raise DatabaseError(
-            "DATABASE_URL: this login may not use schema app; it should be app_api"
+            f"{variable}: this login may not use schema app; it should be app_api"
         ) from None
     if state in {"26000", "42P05"}:
         raise DatabaseError(f"DATABASE_POOLER: {WRONG_POOLER}") from None
     if state[:2] == "42" or isinstance(error, asyncpg.ClientConfigurationError):
-        raise DatabaseError("DATABASE_URL: has an option that is not understood") from None
-    raise DatabaseError(f"DATABASE_URL: cannot reach the server ({type(error).__name__})") from None
+        raise DatabaseError(f"{variable}: has an option that is not understood") from None
+    raise DatabaseError(f"{variable}: cannot reach the server ({type(error).__name__})") from None

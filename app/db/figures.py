@@ -108,7 +108,8 @@ class Figures:
     Attributes:
         counts: How often a transaction was `retried`, a wait for a connection ended in an
             `acquire_timeout`, nobody was let wait (`overloaded`), a connection was `replaced`
-            because it was too old or likely to be gone, and an `outcome_unknown`.
+            because it was too old or likely to be gone, an `outcome_unknown`, and, where there is
+            a replica, a `read_primary` or `read_replica`.
     """
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ from app.db.transaction import (
     transaction,
 )
 from app.fair_queue import FairQueue, QueueFullError
-from app.settings import Settings
+from app.settings import Settings, UrlName
 
 # With what the rest of the service needs to use it.
 __all__ = [
@@ -105,10 +105,21 @@ class Database:
 
     Args:
         settings: Where the database is and how to pool it.
+        url: The setting that says where.
+        opening_limit: Seconds that the first message may take, twice.
+        figures: Those that are kept; by default its own.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        url: UrlName = "database_url",
+        opening_limit: float | None = None,
+        figures: Figures | None = None,
+    ) -> None:
         self._settings = settings
+        self._url = url
         self._pool: Any = None
         # Whatever a family does or waits for, half of the connections and of the places to wait in
         # are for the others.
@@ -126,23 +137,31 @@ class Database:
             lock=settings.lock_timeout_ms,
             idle=settings.idle_in_transaction_timeout_ms,
         )
-        self._opening_limit = max(OPENING_LIMIT, (settings.lock_timeout_ms or 0) / 1000 + 0.5)
+        patience = max(OPENING_LIMIT, (settings.lock_timeout_ms or 0) / 1000 + 0.5)
+        self._opening_limit = opening_limit or patience
         # Which connections may be gone without our knowing: who was not heard of since this moment.
         self._lost_at = 0.0
         self.state = State.DISCONNECTED
-        self.figures = Figures()
+        self.figures = figures or Figures()
         self.constraints: Mapping[str, Mapping[str, Any]] = {}
 
-    async def connect(self) -> None:
-        """Open the pool; if need be, wait for the server until `CONNECT_TIMEOUT` has passed.
+    async def connect(self, *, within: float | None = None) -> None:
+        """Open the pool; if need be, wait for the server.
+
+        Args:
+            within: Seconds; `CONNECT_TIMEOUT` by default.
 
         Raises:
-            SettingsError: `DATABASE_URL` is not set.
+            SettingsError: There is no URL.
             DatabaseError: The server cannot be reached, or refuses us.
         """
         self.state = State.CONNECTING
         try:
-            self._pool = await patiently(self._open, within=self._settings.connect_timeout)
+            self._pool = await patiently(
+                self._open,
+                within=self._settings.connect_timeout if within is None else within,
+                variable=self._url.upper(),
+            )
         except BaseException:
             self.state = State.DISCONNECTED
             raise
@@ -151,7 +170,9 @@ class Database:
     async def _open(self) -> Any:
         # asyncpg tells, with a traceback, of each attempt to come back to POOL_MIN_SIZE.
         logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)
-        connect: Any = way(self._settings, server_settings={"application_name": "hearth"})
+        connect: Any = way(
+            self._settings, url=self._url, server_settings={"application_name": "hearth"}
+        )
         pool = await asyncpg.create_pool(
             connect=connect,
             min_size=self._settings.pool_min_size,
@@ -199,6 +220,10 @@ class Database:
         if self._pool is not None:
             await self._pool.expire_connections()
 
+    async def look_at_replica(self) -> tuple[str | None, Mapping[str, object]] | None:
+        """Return `None`: there is none."""
+        return None
+
     @property
     def pool_use(self) -> tuple[int, int]:
         """Connections in use, and the most there may be."""
@@ -236,10 +261,28 @@ class Database:
         first_message = opening(
             context, read_only=read_only, limits=self._limits, request_id=request_id
         )
+        return await self.run_after(
+            first_message, operation, line=line_of(context), read_only=read_only
+        )
+
+    async def run_after(
+        self,
+        first_message: str,
+        operation: Operation[T],
+        *,
+        line: UUID | None,
+        read_only: bool,
+    ) -> T:
+        """Run an operation in a transaction that begins with a certain message, as `run` does.
+
+        Args:
+            first_message: What `opening` returns.
+            operation: As in `run`.
+            line: Where to wait for a connection.
+            read_only: Whether the message says so.
+        """
         if self.state is not State.CONNECTED:
             raise DatabaseError("the database is not connected")
-        # Who has no family stands alone, whom nobody knows yet with all of them.
-        line = None if context is None else context.family_id or context.user_id
         self._under_way += 1
         try:
             await self._enter(line)
@@ -364,6 +407,14 @@ async def _roll_back(connection: Any) -> None:
         raise
     except Exception:  # noqa: BLE001 - whatever happened: not this connection again
         close_at_once(connection)
+
+
+def line_of(context: Context | None) -> UUID | None:
+    """Return with whom somebody waits: with the family; with nobody, where there is none.
+
+    Whom nobody knows yet waits with all of them.
+    """
+    return None if context is None else context.family_id or context.user_id
 
 
 def _half(number: int) -> int:

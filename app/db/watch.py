@@ -7,8 +7,8 @@ from typing import Any
 
 from app.db.connecting import way
 from app.db.errors import ERRORS, ConnectionLostError, DatabaseError
-from app.db.transaction import limiting, opening, transaction
-from app.settings import Settings
+from app.db.transaction import Transaction, limiting, opening, transaction
+from app.settings import Settings, UrlName
 
 # Seconds that one look may take, its connection included. Together with a second look on another
 # connection, and a second between looks, a server that is gone is noticed within five.
@@ -23,14 +23,21 @@ class Watch:
 
     Args:
         settings: Where the database is, and through what.
+        url: The setting that says where.
+        is_bare: Whether it asks often, and what depends on nothing that is set: then each query is
+            one message, and prepared where it can be.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, *, url: UrlName = "database_url", is_bare: bool = False
+    ) -> None:
+        self._is_bare = is_bare
         # What it sends has no name: so it gets on with every pooler, and finds what others named.
         self._connect = way(
             settings,
+            url=url,
             within=LIMIT,
-            statement_cache_size=0,
+            **({} if is_bare else {"statement_cache_size": 0}),
             server_settings={"application_name": "hearth health"},
         )
         self._connection: Any = None
@@ -57,6 +64,8 @@ class Watch:
             async with asyncio.timeout(LIMIT):
                 if self._connection is None:
                     self._connection = await self._connect()
+                if self._is_bare:
+                    return await Transaction(self._connection, slow=inf).value(name, values)
                 async with transaction(self._connection, _OPENING, slow=inf) as opened:
                     value = await opened.value(name, values)
         except BaseException:

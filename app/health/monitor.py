@@ -136,15 +136,25 @@ class Monitor:
 
     async def look(self) -> None:
         """Look once, and keep the report."""
+        seen, replica = await asyncio.gather(self._look_safely(), self._look_at_replica())
+        self._take({**seen, **replica})
+
+    async def _look_safely(self) -> Seen:
         try:
-            seen = await self._look()
+            return await self._look()
         except ERRORS as error:
-            seen = {"database": (f"it could not be asked ({_name(error)})", {})}
+            return {"database": (f"it could not be asked ({_name(error)})", {})}
         except DatabaseError as error:
-            seen = {"database": (str(error), {})}
+            return {"database": (str(error), {})}
         except Exception as error:  # noqa: BLE001 - a monitor that ended would say nothing any more
-            seen = {"monitor": (f"the look failed ({_name(error)})", {})}
-        self._take(seen)
+            return {"monitor": (f"the look failed ({_name(error)})", {})}
+
+    async def _look_at_replica(self) -> Seen:
+        try:
+            seen = await self._database.look_at_replica()
+        except Exception as error:  # noqa: BLE001 - as above
+            seen = f"the look failed ({_name(error)})", {}
+        return {} if seen is None else {"replica": seen}
 
     async def _look(self) -> Seen:
         values = {**self._values, "service_time": datetime.now(UTC)}

@@ -66,6 +66,11 @@ COUNTS = {
     ),
 }
 
+READS = Counter(
+    "hearth_reads", "Reads of people signed in, where there is a replica, by server.", ("server",)
+)
+COUNTS |= {f"read_{server}": READS.labels(server) for server in ("primary", "replica")}
+
 
 def measure(database: Database) -> None:
     """Note how the pool and the log of this process are."""

@@ -21,6 +21,8 @@ URL = "postgresql://app_api:swordfish@db.example/hearth"
         ("DATABASE_URL", "postgresql://u:swordfish@h", "names no database"),
         ("DATABASE_URL", "postgresql://u:swordfish@h:port/d", "is not a URL"),
         ("DATABASE_URL", "postgresql://u:p@swordfish@h/d", "has a bare @ in its password"),
+        ("REPLICA_URL", "mysql://u:swordfish@h/d", "must begin with postgresql://"),
+        ("REPLICA_URL", "postgresql://u:swordfish@h", "names no database"),
         ("DIRECT_URL", "postgresql://u:sword fish@h/d", "has a blank in it"),
         ("DATABASE_URL", "postgresql://u:swordfish@h/d\npostgresql://", "has a blank in it"),
         ("DIRECT_URL", "u:swordfish@h/d", "must begin with postgresql://"),

@@ -374,10 +374,14 @@ def test_a_file_that_holds_no_password_is_named(
     file = tmp_path / "password"
     if content is not None:
         file.write_bytes(content)
-    settings = hearth.settings(database_password_file=file, direct_password_file=file)
+    settings = hearth.settings(
+        replica_url=hearth.url("app_api"),
+        **{f"{name}_password_file": file for name in ("database", "replica", "direct")},
+    )
 
     for name, variable in (
         ("database_url", "DATABASE_PASSWORD_FILE"),
+        ("replica_url", "REPLICA_PASSWORD_FILE"),
         ("direct_url", "DIRECT_PASSWORD_FILE"),
     ):
         with pytest.raises(SettingsError) as raised:
@@ -387,7 +391,7 @@ def test_a_file_that_holds_no_password_is_named(
 
 @pytest.mark.parametrize("url", ["postgresql://u:p@h/d", "postgresql://u@h/d?a=b&password=p"])
 def test_a_password_stands_in_one_place(tmp_path: Path, url: str) -> None:
-    for name in ("database", "direct"):
+    for name in ("database", "replica", "direct"):
         given = {f"{name}_url": url, f"{name}_password_file": tmp_path}
         with pytest.raises(ValueError, match=f"{name.upper()}_PASSWORD_FILE: {name.upper()}_URL"):
             Settings(**given)  # type: ignore[arg-type]

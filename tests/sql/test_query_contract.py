@@ -169,6 +169,8 @@ OTHERS: Mapping[str, Contract] = {
         {"files": dict, "deployers_lock": int, "service_time": datetime}, Looked
     ),
     "list_constraints": Contract({}, Row(name="name", comment="text", fields="text[]")),
+    "get_position": Contract({}, Row(position="text")),
+    "get_replica_fault": Contract({"position": dict}, Row(fault="text")),
     "lift_limits": Contract({}, Row(set_config="text")),
     "ensure_audit_partitions": Contract({"months_ahead": int}, Row(made="text")),
     "get_audit_months": Contract({}, Row(has_waiting_rows="bool", months_ahead="int8")),

@@ -26,7 +26,7 @@ OF_ENDPOINTS: Mapping[str, Endpoint] = {row.query: row for row in ENDPOINTS if r
 OUTSIDE = {
     *("sign_up", "find_credentials", "open_session", "refresh_session"),
     *("get_email_key", "hit_rate_limit", "reset_rate_limit", "knows_network"),
-    *("get_health", "list_constraints"),
+    *("get_health", "list_constraints", "get_position", "get_replica_fault"),
 }
 
 # Run by people at the command line, as app_ops; what makes a demo is run as app_api.
@@ -79,6 +79,8 @@ _GIVEN: Mapping[str, Mapping[str, object]] = {
     **{name: {"may_create": True} for name in EXISTENCE_CHECKS},
     "get_health": {"files": "{}", "deployers_lock": 1, "service_time": datetime.now(UTC)},
     "list_constraints": {},
+    "get_position": {},
+    "get_replica_fault": {"position": "{}"},
     "lift_limits": {},
     "ensure_audit_partitions": {"months_ahead": 1},
     "get_audit_months": {},

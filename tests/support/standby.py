@@ -33,6 +33,12 @@ class Standby:
 
     def catch_up(self) -> None:
         """Wait until it has replayed all that the primary has written by now."""
+        # What has only been inserted is sent with the next commit that is durable.
+        _execute(
+            self.primary,
+            "set synchronous_commit = local",
+            "select pg_logical_emit_message(true, 'tests', 'all until here')",
+        )
         position = ask(self.primary, "select pg_current_wal_flush_lsn()")
         _wait(self.server, f"select pg_last_wal_replay_lsn() >= '{position}'")
 
@@ -62,9 +68,10 @@ def standby_of(primary: embedded.Server) -> Iterator[Standby]:
         user = user_for(data)
         user.let_through(data)
         user.own_directory(data)
-        where = ["-D", data, "-h", primary.socket, "-p", "5432", "-U", "postgres"]
+        program, source = primary.binary("pg_basebackup"), str(primary.socket)
+        where = ["-D", str(data), "-h", source, "-p", "5432", "-U", "postgres"]
         how = ["--checkpoint=fast", "--write-recovery-conf", "--no-sync"]
-        done = user.run([primary.binary("pg_basebackup"), *where, *how])
+        done = user.run([program, *where, *how])
         assert done.returncode == 0, done.stderr
         standby = Standby(_start(data, primary), primary)
         try:
