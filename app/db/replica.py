@@ -105,6 +105,7 @@ class ReplicatedDatabase(Database):
         self._watch = Watch(settings, url="replica_url")
         self._positions = Positions(Watch(settings, is_bare=True))
         self._position: str | None = None
+        self._patience = settings.request_timeout / 2
         self._is_near = False
 
     async def connect(self, *, within: float | None = None) -> None:
@@ -158,7 +159,8 @@ class ReplicatedDatabase(Database):
                 await _wait_for(position, opened)
                 # Each statement sees what was there when it began: also who is a member.
                 await opened.enter(context)
-                limit.reschedule(None)
+                # By then its server has ended every statement; one that is silent ends nothing.
+                limit.reschedule(asyncio.get_running_loop().time() + self._patience)
                 return await operation(opened)
 
             return await self._replica.run_after(

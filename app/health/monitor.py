@@ -32,6 +32,9 @@ INTERVAL = 1.0
 # A report that is older (seconds) says nothing: a look takes four at most.
 MAX_AGE = 10.0
 
+# Seconds that a look waits for what there is to say of the replica.
+REPLICA_LIMIT = 0.5
+
 # Who waits longer for a connection (seconds) is one too many; of the last so many looks.
 LONG_WAIT = 1.0
 LOOKS_OF_POOL = 10
@@ -63,6 +66,7 @@ class Monitor:
         self._settings = settings
         self._database = database
         self._watch = Watch(settings)
+        self._at_replica: asyncio.Task[Seen] | None = None
         tree = Tree.read(sql_directory())
         read = [*tree.migrations, *tree.files]
         files = {f"{file.kind}/{file.name}": file.sha256 for file in read}
@@ -107,9 +111,11 @@ class Monitor:
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            for one in (task, self._at_replica):
+                if one is not None:
+                    one.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await one
             self._watch.close()
 
     async def _run(
@@ -136,7 +142,14 @@ class Monitor:
 
     async def look(self) -> None:
         """Look once, and keep the report."""
-        seen, replica = await asyncio.gather(self._look_safely(), self._look_at_replica())
+        if self._at_replica is None:
+            self._at_replica = asyncio.create_task(self._look_at_replica())
+        seen = await self._look_safely()
+        # Of the primary there is something to be seen also while the replica is silent.
+        await asyncio.wait([self._at_replica], timeout=REPLICA_LIMIT)
+        replica: Seen = {"replica": ("REPLICA_URL: the server does not answer", {})}
+        if self._at_replica.done():
+            replica, self._at_replica = self._at_replica.result(), None
         self._take({**seen, **replica})
 
     async def _look_safely(self) -> Seen:

@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import os
 import re
+import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -241,6 +243,35 @@ async def test_a_replica_that_is_killed_costs_no_error_and_is_used_again(
     assert after["replica"] > before["replica"]
 
 
+async def test_a_replica_that_is_silent_costs_no_error_and_is_told(
+    pair: tuple[Hearth, Standby],
+    serve: Serve,
+    new_person: NewPerson,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hearth, standby = pair
+    monkeypatch.setattr("app.db.replica.LIMIT", 0.5)
+    with _served(hearth, serve, _on(standby.server).url("app_api"), request_timeout=6) as served:
+        ann = await new_person(at=served.url)
+        await served.replica(None)
+        port = int(served.url.rpartition(":")[2])
+        load = Load(lambda: port, [get("/v1/tasks", ann.signed_in["access_token"])], 8)
+        await load.until(50)
+        with standby.silenced():
+            await load.until(50)
+            state, _ = await served.replica("^REPLICA_URL: ")
+            await load.until(50)
+        await served.replica(None)
+        before = await served.reads()
+        await load.until(50)
+        after = await served.reads()
+        counts = await load.stop()
+
+    assert state == "degraded"
+    assert {*counts} == {"200"}
+    assert after["replica"] > before["replica"]
+
+
 class _Names:
     """Observes which queries run."""
 
@@ -263,7 +294,7 @@ async def test_who_finds_a_replica_behind_spares_the_others_the_wait(
     hearth, standby = pair
     with serve(hearth.settings()) as url:
         ann = await new_person(at=url)
-    who = Context(ann.user_id, None, ann.family_id, MemberRole(ann.role))
+    who = _context(ann)
     database = ReplicatedDatabase(hearth.settings(replica_url=_on(standby.server).url("app_api")))
     await database.connect()
     observed = _Names()
@@ -288,6 +319,42 @@ async def test_who_finds_a_replica_behind_spares_the_others_the_wait(
     assert places == ["primary"] * 3 + ["replica"]
     assert written == "primary"
     assert asked == len(PAUSES) + 1 + 1  # of the first read, and of the look before it
+
+
+async def test_a_read_whose_replica_falls_silent_under_it_is_done_on_the_primary(
+    pair: tuple[Hearth, Standby], serve: Serve, new_person: NewPerson
+) -> None:
+    hearth, standby = pair
+    with serve(hearth.settings()) as url:
+        ann = await new_person(at=url)
+    settings = hearth.settings(replica_url=_on(standby.server).url("app_api"), request_timeout=2)
+    database = ReplicatedDatabase(settings)
+    stopped: list[int] = []
+
+    async def fall_silent(opened: Transaction) -> str:
+        if await _place(opened) == "replica":
+            stopped.append(await opened._connection.fetchval("select pg_backend_pid()"))
+            os.kill(stopped[0], signal.SIGSTOP)
+        return await _place(opened)
+
+    await asyncio.to_thread(standby.catch_up)
+    await database.connect()
+    try:
+        look = (await database.look_at_replica())[0]
+        async with asyncio.timeout(30):
+            place = await database.run(_context(ann), fall_silent, read_only=True)
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        await database.disconnect()
+
+    assert look is None
+    assert len(stopped) == 1
+    assert place == "primary"
+
+
+def _context(person: Person) -> Context:
+    return Context(person.user_id, None, person.family_id, MemberRole(person.role))
 
 
 async def _place(opened: Transaction) -> str:

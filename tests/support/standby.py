@@ -5,7 +5,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,18 @@ class Standby:
     def resume_replay(self) -> None:
         """Let it go on where it was."""
         ask(self.server, "select pg_wal_replay_resume()")
+
+    @contextmanager
+    def silenced(self) -> Iterator[None]:
+        """Let none of its processes do anything for as long as the block runs."""
+        with psycopg.connect(self.server.url("postgres", "postgres"), autocommit=True) as root:
+            others = "select pid from pg_stat_activity where pid <> pg_backend_pid()"
+            pids = [_postmaster(self.server), *(pid for (pid,) in root.execute(others))]
+        try:
+            _signal(pids, signal.SIGSTOP)
+            yield
+        finally:
+            _signal(pids, signal.SIGCONT)
 
     def promote(self) -> None:
         """Make a primary of it; it takes writes when this returns."""
@@ -98,9 +110,18 @@ def make_synchronous(primary: embedded.Server, *, waits: bool = True) -> None:
 
 def kill(server: embedded.Server) -> None:
     """End a server as a power cut does, and wait until none of its processes is left."""
-    first = (server.data / "postmaster.pid").read_text("utf-8").splitlines()[0]
-    os.kill(int(first), signal.SIGKILL)
+    os.kill(_postmaster(server), signal.SIGKILL)
     embedded.stop(server)
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.kill(pid, number)
+
+
+def _postmaster(server: embedded.Server) -> int:
+    return int((server.data / "postmaster.pid").read_text("utf-8").splitlines()[0])
 
 
 def ask(server: embedded.Server, query: str) -> Any:
