@@ -32,7 +32,8 @@ select
         when c.system_identifier <> (p.at ->> 'cluster')::bigint
             then 'it is a standby of another server'
         when d.oid <> (p.at ->> 'database')::oid then 'it is another database'
-        when quote_ident(current_user)::regrole <> (p.at ->> 'login')::oid then 'its login is another one'
+        when quote_ident(current_user)::regrole <> (p.at ->> 'login')::oid
+            then 'its login is another one'
         when greatest(k.timeline_id, y.min_recovery_end_timeline) <> (p.at ->> 'timeline')::integer
             then 'it does not yet follow the server that is the primary now'
         when
