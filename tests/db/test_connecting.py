@@ -26,6 +26,8 @@ from app.settings import Settings, SettingsError, sql_directory
 from tests.conftest import Cluster, temporary_server
 from tests.support.fixtures import Hearth, Serve, bootstrap
 
+pytestmark = [pytest.mark.newest, pytest.mark.straight("it has URLs and servers of its own")]
+
 COMMANDS = [
     ["status"],
     ["migrate", "--plan"],

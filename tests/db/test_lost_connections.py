@@ -26,6 +26,8 @@ from tests.support.fixtures import (
     wait_until_requests_block,
 )
 
+pytestmark = pytest.mark.straight("it ends, stops and counts connections of the server itself")
+
 OURS = (
     "select pid, pg_terminate_backend(pid, 5000) from pg_stat_activity"
     " where datname = current_database() and application_name ~ '^hearth( [-0-9a-f]{36})?$'"

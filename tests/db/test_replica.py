@@ -28,7 +28,7 @@ from tests.support.fixtures import Hearth, NewPerson, Person, Serve, bootstrap
 from tests.support.load import Load, get
 from tests.support.standby import Standby, kill, make_synchronous, standby_of
 
-pytestmark = pytest.mark.no_judge
+pytestmark = [pytest.mark.no_judge, pytest.mark.straight("it has servers of its own")]
 
 
 def _on(server: embedded.Server) -> Hearth:

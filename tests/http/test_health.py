@@ -369,6 +369,7 @@ async def test_a_database_that_hangs_is_told(whole: Hearth, serve: Serve) -> Non
 # -- What is not as it should be -------------------------------------------------------------------
 
 
+@pytest.mark.straight("a pooler keeps connections that it opened read-only")
 async def test_a_database_that_takes_no_writes_is_degraded(
     whole: Hearth, serve: Serve, logged: list[EventDict]
 ) -> None:
