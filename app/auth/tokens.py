@@ -9,7 +9,8 @@ import hashlib
 import json
 import secrets
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -38,6 +39,12 @@ MAX_ANSWER = 262_144
 # How far the clocks of two machines may differ (seconds).
 LEEWAY = 10
 
+# Our own tokens that are remembered as verified, about a kilobyte each: a signature holds for ever,
+# and only its time is looked at again. That the session goes on, the database asserts anyway.
+MAX_REMEMBERED = 10_000
+
+_LEEWAY = timedelta(seconds=LEEWAY)
+
 
 # What Python makes of claims that are no token's: numbers beyond a date, values of other types,
 # JSON that is nested too deep.
@@ -49,6 +56,10 @@ _UNREADABLE = (
 
 class InvalidTokenError(Exception):
     """The token is malformed, expired, not for us or not signed by a key we trust."""
+
+
+class _OutsideError(Exception):
+    """The token is none of ours."""
 
 
 class KeysUnavailableError(Exception):
@@ -78,6 +89,7 @@ class Tokens:
     def __init__(self, settings: Settings) -> None:
         self._secret = settings.require("jwt_secret")
         self._settings = settings
+        self._read_own = lru_cache(MAX_REMEMBERED)(self._verify_own)
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = self._asked_at = float("-inf")
         self._failure: str | None = None
@@ -121,11 +133,26 @@ class Tokens:
             KeysUnavailableError: The issuer does not answer.
         """
         try:
+            context = self._read_own(token)
+        except _OutsideError:
+            return await self._verify_outside(token)
+        except (jwt.PyJWTError, *_UNREADABLE) as error:
+            raise InvalidTokenError(type(error).__name__) from None
+        assert context.token_expires_at is not None  # noqa: S101 - each token has it
+        if context.token_expires_at <= datetime.now(UTC) - _LEEWAY:  # since it was remembered
+            raise InvalidTokenError("expired")
+        return context
+
+    def _verify_own(self, token: str) -> Context:
+        if jwt.get_unverified_header(token).get("alg") != "HS256":
+            raise _OutsideError
+        # Only our own tokens are HS256, so a public key can never pass for a secret.
+        claims = self._decode(token, self._secret, "HS256", "hearth", "hearth")
+        return _context(claims, session_id=claims.get("sid"))
+
+    async def _verify_outside(self, token: str) -> Context:
+        try:
             header = jwt.get_unverified_header(token)
-            if header.get("alg") == "HS256":
-                # Only our own tokens are HS256, so a public key can never pass for a secret.
-                claims = self._decode(token, self._secret, "HS256", "hearth", "hearth")
-                return _context(claims, session_id=claims.get("sid"))
             if self._settings.jwks_url is None or header.get("alg") not in OUTSIDE_ALGORITHMS:
                 raise InvalidTokenError("algorithm")
             key = await self._key(str(header.get("kid")))

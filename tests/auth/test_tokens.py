@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from app.auth import tokens
 from app.auth.tokens import (
+    LEEWAY,
     InvalidTokenError,
     KeysUnavailableError,
     Tokens,
@@ -118,6 +119,38 @@ FUTURE = datetime.now(UTC) + timedelta(hours=12)  # made when the tests are coll
 async def test_a_token_that_is_not_right_is_refused(token: str) -> None:
     with pytest.raises(InvalidTokenError):
         await Tokens(_settings()).verify(token)
+
+
+async def test_a_token_is_verified_once_and_expires_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours = Tokens(_settings())
+    token = jwt.encode(_claims(exp=time.time() - LEEWAY + 60), SECRET, "HS256")
+
+    assert await ours.verify(token) is await ours.verify(token)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Later":
+            return cls.fromtimestamp(time.time() + 120, tz)
+
+    monkeypatch.setattr("app.auth.tokens.datetime", Later)
+    with pytest.raises(InvalidTokenError):
+        await ours.verify(token)
+
+
+async def test_what_is_refused_pushes_out_nothing_that_is_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.auth.tokens.MAX_REMEMBERED", 1)
+    ours = Tokens(_settings())
+    remembered = await ours.verify(token := ours.make(CONTEXT))
+    expired, foreign = _claims(exp=PAST), jwt.encode({}, SECRET * 2, "HS512")
+    for refused in ("a.b.c", jwt.encode(expired, SECRET, "HS256"), foreign):
+        with pytest.raises(InvalidTokenError):
+            await ours.verify(refused)
+
+    assert await ours.verify(token) is remembered
 
 
 def test_refresh_tokens_are_random_and_stored_as_sha256() -> None:
