@@ -4,26 +4,25 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypedDict
 
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
 
 from app.auth import passwords
 from app.auth.tokens import Tokens
 from app.db.pool import Database
 from app.db.replica import ReplicatedDatabase
 from app.health.monitor import Monitor
-from app.http import docs, health, openapi, problems
-from app.http.handler import routes
-from app.http.middleware import ErrorHandler, RequestLog, RequestTimeout
-from app.http.problems import Problem, problem_response
-from app.http.requests import Services, request_id
+from app.http import docs, health, openapi
+from app.http.handler import table
+from app.http.middleware import RequestMiddleware
+from app.http.requests import Services
+from app.http.routing import Table
 from app.http.server import Drain
 from app.http.tracing import Trace
 from app.resources import ENDPOINTS, RESOURCES
@@ -45,7 +44,7 @@ def create_app(
     is_patient: bool = False,
     on_ready: Callable[[], None] = lambda: None,
     on_failure: Callable[[Exception], None] = lambda error: None,
-) -> Starlette:
+) -> ASGIApp:
     """Return the application; its lifespan connects to the database and disconnects again.
 
     Unless it is patient it serves from its first moment: while the database is waited for, it says
@@ -80,10 +79,11 @@ def create_app(
         on_failure(error)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[State]:
+    async def lifespan(_: object) -> AsyncIterator[State]:
+        batched = Table(row for row in ENDPOINTS if row.is_for_batches)
         state: State = {
             "services": Services(
-                settings, database, tokens, monitor, passwords.queue(), drain, ENDPOINTS
+                settings, database, tokens, monitor, passwords.queue(), drain, batched
             )
         }
         try:
@@ -97,40 +97,30 @@ def create_app(
         finally:
             await database.disconnect()
 
-    app = Starlette(
-        debug=False,
-        routes=[
-            *routes(ENDPOINTS),
+    pages = Router(
+        [
             *health.routes(is_full=False, has_metrics=operators is None),
             *docs.routes(RESOURCES),
             Route("/", _front_door),
         ],
-        middleware=[
-            Middleware(RequestLog, trace=trace),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.cors_origins,
-                allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-                allow_headers=["Authorization", "Content-Type", *openapi.PARAMETERS],
-                expose_headers=list(openapi.HEADERS),
-            ),
-            Middleware(ErrorHandler),
-            Middleware(RequestTimeout, deadline=settings.request_timeout, drain=drain),
-        ],
-        exception_handlers={HTTPException: _http_exception},
+        # A redirect would repeat the Host header, which is the client's to choose.
+        redirect_slashes=False,
         lifespan=lifespan,
     )
-    # A redirect would repeat the Host header, which is the client's to choose.
-    app.router.redirect_slashes = False
-    return app
-
-
-async def _http_exception(request: Request, error: Exception) -> Response:
-    # What Starlette itself refuses: no such route, or not with this method.
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
-    kinds = {kind.status: kind for kind in (problems.NOT_FOUND, problems.METHOD_NOT_ALLOWED)}
-    problem = Problem(kinds.get(error.status_code, problems.MALFORMED), headers=error.headers)
-    return problem_response(problem, str(request_id(request)))
+    return RequestMiddleware(
+        pages,
+        table(ENDPOINTS),
+        cors=partial(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", *openapi.PARAMETERS],
+            expose_headers=list(openapi.HEADERS),
+        ),
+        deadline=settings.request_timeout,
+        drain=drain,
+        trace=trace,
+    )
 
 
 async def _front_door(_: Request) -> Response:

@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import asyncpg
@@ -12,7 +11,6 @@ from pydantic import Field, StringConstraints
 from starlette.datastructures import URL
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
-from starlette.routing import compile_path
 
 from app.db.context import Context
 from app.db.pool import Transaction
@@ -24,12 +22,14 @@ from app.http.models import Request
 from app.http.problems import Problem
 from app.http.requests import (
     authenticate,
+    has,
     parse_body,
     parse_query,
     read_content,
     services,
     versions_in,
 )
+from app.http.routing import Table
 
 # Bytes of a batch's results together; as a check on the table of kept responses has it, some for
 # the frame.
@@ -94,11 +94,11 @@ async def run_batch(request: HttpRequest) -> HttpResponse:
     try:
         steps = []
         for at, operation in enumerate(batch.operations):  # noqa: B007 - read where it failed
-            steps.append(_step(operation, services(request).endpoints, context))
+            steps.append(_step(operation, services(request).batched, context))
         at = None
         # As each of them alone (handler.py).
         in_family = any(step.row.in_family for step in steps)
-        if not in_family and "Idempotency-Key" not in request.headers:
+        if not in_family and not has(request, "Idempotency-Key"):
             context = context.personal
 
         async def run_all(transaction: Transaction) -> Result:
@@ -147,41 +147,36 @@ async def run_batch(request: HttpRequest) -> HttpResponse:
     return result.response()
 
 
-def _step(operation: Operation, endpoints: Sequence[Endpoint], context: Context) -> Step:
+def _step(operation: Operation, table: Table[Endpoint], context: Context) -> Step:
     url = URL(operation.path)
-    for row in endpoints:
-        pattern, _, convertors = _compiled(row.path)
-        found = pattern.match(url.path)
-        if found is None or row.method != operation.method or not row.is_for_batches:
-            continue
-        require_family(row, context)
-        if operation.if_match is not None and not row.is_conditional:
-            entry = {"pointer": "/if_match", "detail": "goes with PUT, PATCH and DELETE"}
-            raise Problem(problems.VALIDATION_FAILED, errors=[entry])
-        if (operation.body is None) != (row.body is None):
-            detail = "is missing" if row.body else "must be absent"
-            raise Problem(
-                problems.VALIDATION_FAILED, errors=[{"pointer": "/body", "detail": detail}]
-            )
-        in_path = {name: convertors[name].convert(text) for name, text in found.groupdict().items()}
-        values: dict[str, object] = {
-            **path_values(in_path),
-            "may_create": operation.if_match is None,
-        }
-        if row.parameters is not None:
-            values |= parse_query(url.query, row.parameters).values()
-        if row.body is not None:
-            try:
-                values |= parse_body(json.dumps(operation.body).encode(), row.body).values()
-            except Problem as problem:
-                raise problem.within("/body") from None
-        wanted = None
-        if operation.if_match is not None:
-            prefix = etag_prefix(row, context)
-            wanted = versions_in(operation.if_match, prefix=prefix, name="if_match")
-        return Step(row, values, wanted)
-    detail = f"{operation.method} {url.path} is not an operation that a batch can run"
-    raise Problem(problems.NOT_FOUND, errors=[{"pointer": "/path", "detail": detail}])
+    found = table.find(url.path)
+    row = None if found is None else found[0].rows.get(operation.method)
+    if found is None or row is None:
+        detail = f"{operation.method} {url.path} is not an operation that a batch can run"
+        raise Problem(problems.NOT_FOUND, errors=[{"pointer": "/path", "detail": detail}])
+    require_family(row, context)
+    if operation.if_match is not None and not row.is_conditional:
+        entry = {"pointer": "/if_match", "detail": "goes with PUT, PATCH and DELETE"}
+        raise Problem(problems.VALIDATION_FAILED, errors=[entry])
+    if (operation.body is None) != (row.body is None):
+        detail = "is missing" if row.body else "must be absent"
+        raise Problem(problems.VALIDATION_FAILED, errors=[{"pointer": "/body", "detail": detail}])
+    values: dict[str, object] = {
+        **path_values(found[1]),
+        "may_create": operation.if_match is None,
+    }
+    if row.parameters is not None:
+        values |= parse_query(url.query, row.parameters).values()
+    if row.body is not None:
+        try:
+            values |= parse_body(json.dumps(operation.body).encode(), row.body).values()
+        except Problem as problem:
+            raise problem.within("/body") from None
+    wanted = None
+    if operation.if_match is not None:
+        prefix = etag_prefix(row, context)
+        wanted = versions_in(operation.if_match, prefix=prefix, name="if_match")
+    return Step(row, values, wanted)
 
 
 async def _run(step: Step, transaction: Transaction, context: Context, room: int) -> str:
@@ -208,6 +203,3 @@ def _apart(body: str) -> list[str]:
 def _json(result: Result) -> str:
     etag, body = json.dumps(result.etag), result.body or "null"
     return f'{{"status":{result.status},"etag":{etag},"body":{body}}}'
-
-
-_compiled = cache(compile_path)

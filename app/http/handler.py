@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from app.db.context import Context
 from app.db.pool import Operation, Transaction
@@ -21,6 +20,7 @@ from app.http.endpoint import Endpoint, Handler
 from app.http.problems import Problem
 from app.http.requests import (
     authenticate,
+    has,
     idempotency_key,
     if_match,
     if_none_match,
@@ -31,6 +31,7 @@ from app.http.requests import (
     request_id,
     services,
 )
+from app.http.routing import Table
 
 # How often a write that touched nothing is tried, while somebody else changes what it is about.
 MAX_LOOKS = 5
@@ -76,31 +77,30 @@ class Result:
         )
 
 
-def routes(endpoints: Sequence[Endpoint]) -> list[Route]:
-    """Return a route for each path, so that a 405 names all its methods."""
-    paths: dict[str, dict[str, Handler]] = {}
-    for row in endpoints:
-        paths.setdefault(row.path, {})[row.method] = _checked(row, endpoints)
-    return [Route(path, _by_method(rows), methods=list(rows)) for path, rows in paths.items()]
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What serves the requests of one method at one path."""
+
+    method: str
+    path: str
+    serve: Handler
+
+
+def table(endpoints: Sequence[Endpoint]) -> Table[Served]:
+    """Return what serves the endpoints, by their paths."""
+    return Table(Served(row.method, row.path, _checked(row, endpoints)) for row in endpoints)
 
 
 def _checked(row: Endpoint, endpoints: Sequence[Endpoint]) -> Handler:
     serve = row.handler or handler(row, endpoints)
 
     async def handle(request: Request) -> Response:
-        request.state.fields = row.fields  # for the pointers of what the database refuses
-        if "Idempotency-Key" in request.headers and not row.accepts_idempotency_key:
+        state = request.scope["state"]
+        state["fields"] = row.fields  # for the pointers of what the database refuses
+        if b"idempotency-key" in state["headers"] and not row.accepts_idempotency_key:
             detail = "Idempotency-Key: not accepted here, because the response holds secrets."
             raise Problem(problems.MALFORMED, detail)
         return await serve(request)
-
-    return handle
-
-
-def _by_method(handlers: Mapping[str, Handler]) -> Handler:
-    async def handle(request: Request) -> Response:
-        # Where there is GET, Starlette takes HEAD as well.
-        return await handlers["GET" if request.method == "HEAD" else request.method](request)
 
     return handle
 
@@ -145,15 +145,16 @@ def handler(row: Endpoint, endpoints: Sequence[Endpoint]) -> Handler:
     async def handle(request: Request) -> Response:
         context = await authenticate(request)
         # Idempotency keys are kept per family: who sends one stands in it.
-        if not row.in_family and "Idempotency-Key" not in request.headers:
+        if not row.in_family and not has(request, "Idempotency-Key"):
             context = context.personal
         require_family(row, context)
         content = await read_content(request, row.body) if row.body else b""
+        query = request.scope["query_string"].decode("latin-1")
         values = {
-            **(parse_query(request.url.query, row.parameters).values() if row.parameters else {}),
+            **(parse_query(query, row.parameters).values() if row.parameters else {}),
             **(parse_body(content, row.body).values() if row.body else {}),
             **path_values(request.path_params),
-            "may_create": "If-Match" not in request.headers,
+            "may_create": not has(request, "If-Match"),
         }
         wanted = if_match(request, prefix=etag_prefix(row, context)) if row.is_conditional else None
 
@@ -165,7 +166,7 @@ def handler(row: Endpoint, endpoints: Sequence[Endpoint]) -> Handler:
         if read_only and result.etag is not None and if_none_match(request, result.etag):
             return Response(status_code=304, headers={"ETag": result.etag})
         if is_located and result.status == 201:
-            return result.response(_location(row, request.url.path, result))
+            return result.response(_location(row, request.scope["path"], result))
         return result.response()
 
     return handle
@@ -257,7 +258,7 @@ async def run_once(
         detail = "Idempotency-Key: choose a family first; keys are kept per family."
         raise Problem(problems.NO_FAMILY, detail)
     # With the role: who was demoted since gets no owner's response again.
-    asked = f"{request.url.path} {context.role}\n".encode() + content
+    asked = f"{request.scope['path']} {context.role}\n".encode() + content
     digest = hashlib.sha256(asked).digest()
 
     async def once(transaction: Transaction) -> Result:

@@ -4,22 +4,21 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import cast
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from app.health.monitor import show
 from app.health.report import HealthState
 from app.http import metrics
 from app.http.endpoint import Handler
-from app.http.middleware import ErrorHandler, RequestLog
+from app.http.middleware import RequestMiddleware
 from app.http.protocol import Protocol
-from app.http.requests import services
+from app.http.requests import Services, services
 from app.http.server import Drain
 
 
@@ -92,10 +91,9 @@ async def operated(
     if listener is None:
         yield
         return
-    app = Starlette(
-        routes=routes(is_full=True, has_metrics=True),
-        middleware=[Middleware(RequestLog), Middleware(ErrorHandler)],
-    )
+    found = Router(routes(is_full=True, has_metrics=True), redirect_slashes=False)
+    deadline = cast(Services, state["services"]).settings.request_timeout
+    app = RequestMiddleware(found, deadline=deadline)
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False)
     config.load()
     # The same event loop, and no server of uvicorn's: that would take the signals for itself.

@@ -13,7 +13,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from app.http import problems
-from app.http.middleware import MAX_HEADER_BYTES, SECURITY_HEADERS
+from app.http.exchange import SECURITY_HEADERS
+from app.http.middleware import MAX_HEADER_BYTES
 from app.http.problems import Problem, problem_response
 from app.http.server import Drain
 

@@ -2,7 +2,6 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar, cast
 from urllib.parse import parse_qsl
@@ -21,6 +20,7 @@ from app.http.endpoint import Endpoint
 from app.http.fields import ENTITY_TAGS
 from app.http.models import Request as RequestModel
 from app.http.problems import Problem
+from app.http.routing import Table
 from app.http.server import Drain
 from app.settings import Settings
 
@@ -40,17 +40,22 @@ class Services:
     health: Monitor
     passwords: FairQueue
     drain: Drain
-    endpoints: Sequence[Endpoint]
+    batched: Table[Endpoint]  # what a batch can run
 
 
 def services(request: Request) -> Services:
     """Return the services of the application that serves the request."""
-    return cast(Services, request.state.services)
+    return cast(Services, request.scope["state"]["services"])
 
 
 def request_id(request: Request) -> UUID:
     """Return the id that the middleware gave the request."""
-    return cast(UUID, request.state.request_id)
+    return cast(UUID, request.scope["state"]["request_id"])
+
+
+def has(request: Request, name: str) -> bool:
+    """Say whether a request has a header."""
+    return name.lower().encode() in request.scope["state"]["headers"]
 
 
 async def authenticate(request: Request) -> Context:
@@ -59,7 +64,8 @@ async def authenticate(request: Request) -> Context:
     Raises:
         Problem: There is no bearer token (RFC 6750), or it is not valid.
     """
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    state = request.scope["state"]
+    scheme, _, token = state["headers"].get(b"authorization", b"").decode("latin-1").partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise Problem(problems.UNAUTHENTICATED)
     try:
@@ -72,7 +78,7 @@ async def authenticate(request: Request) -> Context:
             "The access token is not valid.",
             headers={"WWW-Authenticate": 'Bearer error="invalid_token"'},
         ) from None
-    request.state.context = context  # for the log
+    state["context"] = context  # for the log
     return context
 
 
@@ -196,13 +202,13 @@ def refuse_misplaced(request: Request) -> None:
         ("If-None-Match", ("GET", "HEAD")),
         ("Idempotency-Key", ("POST",)),
     ):
-        if name in request.headers and request.method not in methods:
+        if has(request, name) and request.method not in methods:
             raise Problem(problems.MALFORMED, f"{name}: goes with {', '.join(methods)}.")
 
 
 def _header(request: Request, name: str) -> str | None:
     # Sent twice, a list goes on (RFC 9110, 5.3).
-    return ", ".join(request.headers.getlist(name)) if name in request.headers else None
+    return ", ".join(request.headers.getlist(name)) if has(request, name) else None
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -71,7 +71,7 @@ async def test_a_request_that_takes_its_time_leaves_no_garbage(
     *,
     goes_away: bool,
 ) -> None:
-    monkeypatch.setattr("app.http.middleware.ATTENDED_AFTER", 0.0)
+    monkeypatch.setattr("app.http.exchange.ATTENDED_AFTER", 0.0)
     holder = await asyncpg.connect(hearth.superuser_url)
     for _ in range(3):
         await holder.execute("begin; lock table app.tasks in access exclusive mode")

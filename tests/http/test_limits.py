@@ -9,7 +9,7 @@ import httpx
 import pytest
 from structlog.typing import EventDict
 
-from app.http.middleware import SECURITY_HEADERS
+from app.http.exchange import SECURITY_HEADERS
 from tests.support.fixtures import (
     Hearth,
     NewPerson,

@@ -26,8 +26,10 @@ from urllib.parse import quote, unquote
 from uuid import UUID
 
 import pytest
+import uvicorn
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Message
+from uvicorn.lifespan.on import LifespanOn
 
 import app.auth
 import app.http
@@ -469,11 +471,13 @@ async def in_process(
     monkeypatch.setattr("app.health.monitor.INTERVAL", 3600)  # a look is no work of a request
     ready = asyncio.Event()
     application = create_app(hearth.settings(), Drain(), on_ready=ready.set)
-    async with application.router.lifespan_context(application) as state:
-        await asyncio.wait_for(ready.wait(), timeout=30)
-        gc.freeze()  # as `hearth serve` does
-        yield _Service(application, state or {}, ann.client.headers["Authorization"])
-        gc.unfreeze()
+    lifespan = LifespanOn(uvicorn.Config(application, log_config=None))
+    await lifespan.startup()
+    await asyncio.wait_for(ready.wait(), timeout=30)
+    gc.freeze()  # as `hearth serve` does
+    yield _Service(application, lifespan.state, ann.client.headers["Authorization"])
+    gc.unfreeze()
+    await lifespan.shutdown()
 
 
 @pytest.mark.parametrize("requests", [_headers, _urls, _bodies, _batches])
