@@ -34,6 +34,13 @@ class FairQueue:
         # The line whose turn is next comes first; those that have all their places are passed over.
         self._lines: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
 
+    def enter_at_once(self, line: Hashable) -> bool:
+        """Take a place if one is free, and say whether it was: then it is held until `leave`."""
+        if not self._may_enter(line):
+            return False
+        self._take_place(line)
+        return True
+
     async def enter(self, line: Hashable) -> None:
         """Wait for a place, which is held until `leave`.
 
@@ -43,8 +50,7 @@ class FairQueue:
         Raises:
             QueueFullError: Too many wait already, in this line or altogether.
         """
-        if self._may_enter(line):
-            self._take_place(line)
+        if self.enter_at_once(line):
             return
         of_one = len(self._lines.get(line, ()))
         if of_one >= self._most_waiting_of_one or self._waiting >= self._most_waiting:

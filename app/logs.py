@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, MutableMapping
 from itertools import accumulate
 from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any
 
 import structlog
@@ -26,6 +26,9 @@ MAX_WAITING = 4096
 
 # Bytes that are written at once, about.
 MAX_BATCH = 65_536
+
+# Seconds in which lines are gathered: to wake the thread for each one costs more than the line.
+GATHERED = 0.02
 
 # Seconds that the end of the process waits for what has not been written yet.
 END_LIMIT = 1.0
@@ -44,6 +47,7 @@ class Writer:
         self._notice = notice
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
         self._lock = Lock()
+        self._closing = Event()
         self._dropped = self._told = self._taken = 0
         self._thread = Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
@@ -66,6 +70,7 @@ class Writer:
 
     def close(self) -> None:
         """Write what waits, as far as `END_LIMIT` allows."""
+        self._closing.set()
         self._waiting.put(None)
         self._thread.join(END_LIMIT)
 
@@ -74,9 +79,11 @@ class Writer:
             self._dropped += number
 
     def _run(self) -> None:
-        is_open = True
+        is_open, size = True, 0
         while is_open:
             batch = [self._waiting.get()]
+            if size < MAX_BATCH:  # else more waits already
+                self._closing.wait(GATHERED)
             size = len(batch[0] or b"")
             while batch[-1] is not None and size < MAX_BATCH:
                 try:

@@ -33,22 +33,24 @@ _KEEPALIVES = {
 
 
 class Connection(asyncpg.Connection):
-    """A connection that knows its age, and when the server last answered."""
+    """A connection that knows its age, and when the server last answered.
+
+    Attributes:
+        born: When it was opened, by `time.monotonic`.
+        heard: When the server last answered.
+        idle_since: When it was last used.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._born = self._heard = time.monotonic()
+        self.born = self.heard = self.idle_since = time.monotonic()
         # So that those that were opened together do not end together.
         self._share = random.uniform(0.8, 1.0)  # noqa: S311 - no secret
 
-    def note_answer(self) -> None:
-        """Note that the server has answered."""
-        self._heard = time.monotonic()
-
-    def may_be_used(self, *, max_age: float, heard_since: float) -> bool:
-        """Say whether it is younger than `max_age` seconds and was heard of since a moment."""
-        is_young = time.monotonic() < self._born + self._share * max_age
-        return is_young and self._heard >= heard_since
+    @property
+    def age(self) -> float:
+        """Seconds since it was opened, and up to a quarter more."""
+        return (time.monotonic() - self.born) / self._share
 
 
 class Way:

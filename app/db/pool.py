@@ -1,8 +1,6 @@
 """The pool of the service, and its one way to a transaction."""
 
 import asyncio
-import logging
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -14,7 +12,8 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from app.db.connecting import CONNECT_LIMIT, patiently, way
+from app.db.connecting import CONNECT_LIMIT, Connection, patiently, way
+from app.db.connections import Connections
 from app.db.context import Context
 from app.db.errors import (
     ERRORS,
@@ -120,7 +119,7 @@ class Database:
     ) -> None:
         self._settings = settings
         self._url = url
-        self._pool: Any = None
+        self._connections: Connections | None = None
         # Whatever a family does or waits for, half of the connections and of the places to wait in
         # are for the others.
         connections, waiting = settings.pool_max_size, settings.pool_max_waiting
@@ -139,8 +138,6 @@ class Database:
         )
         patience = max(OPENING_LIMIT, (settings.lock_timeout_ms or 0) / 1000 + 0.5)
         self._opening_limit = opening_limit or patience
-        # Which connections may be gone without our knowing: who was not heard of since this moment.
-        self._lost_at = 0.0
         self.state = State.DISCONNECTED
         self.figures = figures or Figures()
         self.constraints: Mapping[str, Mapping[str, Any]] = {}
@@ -157,7 +154,7 @@ class Database:
         """
         self.state = State.CONNECTING
         try:
-            self._pool = await patiently(
+            self._connections = await patiently(
                 self._open,
                 within=self._settings.connect_timeout if within is None else within,
                 variable=self._url.upper(),
@@ -167,58 +164,52 @@ class Database:
             raise
         self.state = State.CONNECTED
 
-    async def _open(self) -> Any:
-        # asyncpg tells, with a traceback, of each attempt to come back to POOL_MIN_SIZE.
-        logging.getLogger("asyncpg.pool").setLevel(logging.CRITICAL)
-        connect: Any = way(
-            self._settings, url=self._url, server_settings={"application_name": "hearth"}
-        )
-        pool = await asyncpg.create_pool(
-            connect=connect,
-            min_size=self._settings.pool_min_size,
-            max_size=self._settings.pool_max_size,
-            max_inactive_connection_lifetime=self._settings.pool_connection_max_idle,
-            max_queries=sys.maxsize,  # it is the age that ends them
-            # Everything we set is local to its transaction: there is nothing to reset.
-            reset=_nothing,
+    async def _open(self) -> Connections:
+        connections = Connections(
+            way(self._settings, url=self._url, server_settings={"application_name": "hearth"}),
+            kept=self._settings.pool_min_size,
+            max_idle=self._settings.pool_connection_max_idle,
+            max_age=self._settings.pool_connection_max_age,
+            counts=self.figures.counts,
         )
         try:
-            # A pool without a minimum has not connected yet.
-            async with pool.acquire(timeout=CONNECT_LIMIT) as connection:
+            async with asyncio.timeout(CONNECT_LIMIT):
+                await connections.open()
+                connection = connections.take_idle() or await connections.take_new()
                 first_message = opening(read_only=True, limits=self._limits)
                 async with transaction(connection, first_message) as asking:
                     self.constraints = await _constraints(asking)
         except BaseException:
-            pool.terminate()
+            connections.terminate()
             raise
-        return pool
+        connections.give_back(connection)
+        return connections
 
     async def disconnect(self) -> None:
         """Close the pool; wait for the transactions under way, but not longer than `CLOSE_LIMIT`.
 
-        No new one begins. Who waits for a connection already still gets one: asyncpg would close
-        it under them.
+        No new one begins. Who waits for a connection already still gets one.
         """
-        self.state, pool = State.DISCONNECTING, self._pool
-        if pool is not None:
+        self.state, connections = State.DISCONNECTING, self._connections
+        if connections is not None:
             try:
                 async with asyncio.timeout(CLOSE_LIMIT):
                     while self._under_way:
                         self._idle.clear()
                         await self._idle.wait()
                 async with asyncio.timeout(CLOSE_LIMIT):
-                    await pool.close()
+                    await connections.close()
             except TimeoutError:
                 logger.warning("pool closed by force", transactions=self._under_way)
             finally:
-                pool.terminate()  # nothing, where it is closed
-        self._pool = None
+                connections.terminate()
+        self._connections = None
         self.state = State.DISCONNECTED
 
     async def replace_connections(self) -> None:
         """Have each replaced when it is taken next: a new one may find another server."""
-        if self._pool is not None:
-            await self._pool.expire_connections()
+        if self._connections is not None:
+            self._connections.replace()
 
     async def look_at_replica(self) -> tuple[str | None, Mapping[str, object]] | None:
         """Return `None`: there is none."""
@@ -227,9 +218,8 @@ class Database:
     @property
     def pool_use(self) -> tuple[int, int]:
         """Connections in use, and the most there may be."""
-        if self._pool is None:
-            return (0, self._settings.pool_max_size)
-        return (self._pool.get_size() - self._pool.get_idle_size(), self._pool.get_max_size())
+        in_use = 0 if self._connections is None else self._connections.in_use
+        return (in_use, self._settings.pool_max_size)
 
     async def run(
         self,
@@ -296,6 +286,8 @@ class Database:
                 self._idle.set()
 
     async def _enter(self, line: UUID | None) -> None:
+        if self._queue.enter_at_once(line):
+            return
         try:
             with self.figures.wait(Step.QUEUE):
                 async with asyncio.timeout(self._settings.pool_acquire_timeout):
@@ -311,7 +303,7 @@ class Database:
         try:
             return await self._attempt(first_message, operation, read_only=read_only)
         except (*_RETRIED, ConnectionLostError) as error:
-            if self._pool is None:
+            if self._connections is None:
                 raise
             logger.info("transaction runs again", reason=type(error).__name__)
             self.figures.counts["retried"] += 1
@@ -344,7 +336,8 @@ class Database:
             if not is_lost(error):
                 raise
             # What ended this connection may have ended all others, which do not know it yet.
-            self._lost_at = time.monotonic()
+            if self._connections is not None:
+                self._connections.doubt(time.monotonic())
             raise ConnectionLostError("the connection to the database broke") from error
         finally:
             tell_end(outcome)
@@ -352,28 +345,26 @@ class Database:
             self.figures.wrote()
         return result
 
-    async def _acquire(self, pool: Any) -> Any:
+    async def _acquire(self, connections: Connections) -> Connection:
         """Return a connection that is not too old, and that is not likely to be gone."""
-        limit, max_age = self._settings.pool_acquire_timeout, self._settings.pool_connection_max_age
-        over = time.monotonic() + limit
-        with self.figures.wait(Step.ACQUIRE):
-            while True:
-                try:
-                    left = max(over - time.monotonic(), 0.001)
-                    connection = await pool.acquire(timeout=left)
-                except TimeoutError:
-                    self.figures.counts["acquire_timeout"] += 1
-                    raise PoolTimeoutError("no database connection became free in time") from None
-                if connection.may_be_used(max_age=max_age, heard_since=self._lost_at):
-                    return connection
-                self.figures.counts["replaced"] += 1
-                close_at_once(connection)
-                await pool.release(connection)
+        with Observed(Step.ACQUIRE):
+            connection = connections.take_idle()
+        if connection is not None:
+            return connection
+        try:
+            with self.figures.wait(Step.ACQUIRE):
+                async with asyncio.timeout(self._settings.pool_acquire_timeout):
+                    return await connections.take_new()
+        except TimeoutError:
+            self.figures.counts["acquire_timeout"] += 1
+            raise PoolTimeoutError("no database connection became free in time") from None
 
     @asynccontextmanager
     async def _transaction(self, first_message: str) -> AsyncIterator[Transaction]:
-        pool = self._pool
-        connection = await self._acquire(pool)
+        connections = self._connections
+        if connections is None:
+            raise DatabaseError("the database is not connected")
+        connection = await self._acquire(connections)
         asked = time.monotonic()
         try:
             async with transaction(
@@ -382,18 +373,18 @@ class Database:
                 opening_limit=self._opening_limit,
                 commit_limit=COMMIT_LIMIT,
             ) as opened:
-                connection.note_answer()
+                connection.heard = time.monotonic()
                 asked = inf
                 yield opened
         except ConnectionLostError:
             # Whoever has answered since this one was asked is there.
-            self._lost_at = max(self._lost_at, min(asked, time.monotonic()))
+            connections.doubt(min(asked, time.monotonic()))
             raise
         except BaseException:
             await _roll_back(connection)
             raise
         finally:
-            await pool.release(connection)
+            connections.give_back(connection)
 
 
 async def _roll_back(connection: Any) -> None:
@@ -419,10 +410,6 @@ def line_of(context: Context | None) -> UUID | None:
 
 def _half(number: int) -> int:
     return (number + 1) // 2
-
-
-async def _nothing(_: Any) -> None:
-    return None
 
 
 async def _constraints(asking: Transaction) -> Mapping[str, Mapping[str, Any]]:

@@ -238,7 +238,7 @@ async def test_a_connection_is_used_until_it_is_old(hearth: Hearth) -> None:
     async with _connected(hearth, pool_min_size=1, pool_max_size=1) as database:
 
         async def age(transaction: Transaction) -> int:
-            transaction._connection._con._born -= 1800
+            transaction._connection.born -= 1800
             return await _pid(transaction)
 
         young = {await database.run(None, _pid) for _ in range(3)}

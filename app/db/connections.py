@@ -1,0 +1,143 @@
+"""Open connections: those nobody uses wait for the next transaction.
+
+How many are used at once is for the queue before them. asyncpg's own pool wraps each connection
+anew for every transaction, which costs as much as a small query does.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from app.db.connecting import Connection
+from app.db.transaction import close_at_once
+
+
+class Connections:
+    """Connections to one server, used one after the other by many.
+
+    Args:
+        connect: Opens one.
+        kept: How many are kept open while nobody uses them.
+        max_idle: Seconds after which others are closed.
+        max_age: Seconds after which one is used no more.
+        counts: Counts those that are `replaced` because they may not be used any more.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Connection]],
+        *,
+        kept: int,
+        max_idle: float,
+        max_age: float,
+        counts: Counter[str],
+    ) -> None:
+        self._connect = connect
+        self._kept = kept
+        self._max_idle = max_idle
+        self._max_age = max_age
+        self._idle: list[Connection] = []
+        self._used: set[Connection] = set()
+        # Which may lead to another server by now, or be gone without our knowing.
+        self._opened_since = self._heard_since = 0.0
+        self._sweeping: asyncio.TimerHandle | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._counts = counts
+
+    @property
+    def size(self) -> int:
+        """How many are open."""
+        return len(self._idle) + len(self._used)
+
+    @property
+    def in_use(self) -> int:
+        """How many are used."""
+        return len(self._used)
+
+    async def open(self) -> None:
+        """Open those that are kept.
+
+        Raises:
+            Exception: Whatever `connect` raises; none is left open then.
+        """
+        try:
+            while self.size < self._kept:
+                self._idle.append(await self._connect())
+        except BaseException:
+            self.terminate()
+            raise
+        self._sweep_later()
+
+    def take_idle(self) -> Connection | None:
+        """Return one that nobody uses; `None` if a new one has to be taken."""
+        while self._idle:
+            connection = self._idle.pop()  # the last one used: the others may be too many
+            if self._may_be_used(connection):
+                self._used.add(connection)
+                return connection
+            if not connection.is_closed():
+                self._counts["replaced"] += 1
+                close_at_once(connection)
+        return None
+
+    async def take_new(self) -> Connection:
+        """Return a new one.
+
+        Raises:
+            Exception: Whatever `connect` raises.
+        """
+        connection = await self._connect()
+        self._used.add(connection)
+        return connection
+
+    def give_back(self, connection: Connection) -> None:
+        """Let others use it; not if it is closed."""
+        self._used.discard(connection)
+        if not connection.is_closed():
+            connection.idle_since = time.monotonic()
+            self._idle.append(connection)
+
+    def doubt(self, heard_since: float) -> None:
+        """Use none any more that was not heard of since a moment, of `time.monotonic`."""
+        self._heard_since = max(self._heard_since, heard_since)
+
+    def replace(self) -> None:
+        """Use none any more that is open now."""
+        self._opened_since = time.monotonic()
+
+    async def close(self) -> None:
+        """Say goodbye to the server, on all that nobody uses."""
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(connection.close() for connection in idle))
+
+    def terminate(self) -> None:
+        """Close all without a word."""
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+        for connection in (*self._idle, *self._used):
+            close_at_once(connection)
+        self._idle.clear()
+
+    def _may_be_used(self, connection: Connection) -> bool:
+        return (
+            not connection.is_closed()
+            and connection.born >= self._opened_since
+            and connection.heard >= self._heard_since
+            and connection.age < self._max_age
+        )
+
+    def _sweep_later(self) -> None:
+        self._sweeping = asyncio.get_running_loop().call_later(self._max_idle / 2, self._sweep)
+
+    def _sweep(self) -> None:
+        before = time.monotonic() - self._max_idle
+        for connection in list(self._idle):  # the longest idle first
+            if connection.is_closed():
+                self._idle.remove(connection)
+            elif self.size > self._kept and connection.idle_since <= before:
+                self._idle.remove(connection)
+                task = asyncio.create_task(connection.close())
+                self._closing.add(task)
+                task.add_done_callback(self._closing.discard)
+        self._sweep_later()
