@@ -44,6 +44,7 @@ class Connections:
         self._sweeping: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._counts = counts
+        self._is_over = False
 
     @property
     def size(self) -> int:
@@ -89,12 +90,16 @@ class Connections:
         """
         connection = await self._connect()
         self._used.add(connection)
+        if self._is_over:  # meanwhile
+            close_at_once(connection)
         return connection
 
     def give_back(self, connection: Connection) -> None:
         """Let others use it; not if it is closed."""
         self._used.discard(connection)
-        if not connection.is_closed():
+        if self._is_over:
+            close_at_once(connection)
+        elif not connection.is_closed():
             connection.idle_since = time.monotonic()
             self._idle.append(connection)
 
@@ -112,7 +117,8 @@ class Connections:
         await asyncio.gather(*(connection.close() for connection in idle))
 
     def terminate(self) -> None:
-        """Close all without a word."""
+        """Close all without a word, and whatever is opened still."""
+        self._is_over = True
         if self._sweeping is not None:
             self._sweeping.cancel()
         for connection in (*self._idle, *self._used):

@@ -145,13 +145,14 @@ async def test_a_reader_that_is_gone_ends_nothing(own_hearth: Hearth) -> None:
         load = Load(lambda: port, [get("/v1/tasks", await token_at(port))], clients=10)
         await load.until(answered=100)
         counts = await load.stop()
-        dropped = await _dropped(port)
+        async with asyncio.timeout(30):
+            while await _dropped(port) < 100:  # lines are gathered for a moment
+                await asyncio.to_thread(os.sched_yield)
 
         process.send_signal(signal.SIGTERM)
         code = await asyncio.to_thread(process.wait, timeout=30)
 
     assert set(counts) == {"200"}
-    assert dropped >= 100
     assert code == 0
 
 

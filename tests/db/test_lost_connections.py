@@ -112,7 +112,7 @@ async def test_a_connection_that_is_closed_when_commit_is_due_leaves_nothing_ope
         calls += 1
         pid = await _pid(transaction)
         if calls == 1:
-            connection = transaction._connection._con
+            connection = transaction._connection
             await root.fetchval("select pg_terminate_backend($1, 5000)", pid)
             while not connection.is_closed():
                 await root.execute("select")

@@ -298,17 +298,17 @@ async def test_a_server_that_comes_late_is_waited_for(
     hearth: Hearth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempts = 0
-    create_pool = asyncpg.create_pool
+    connect = asyncpg.connect
 
-    def refuse_twice(*arguments: Any, **options: Any) -> Any:
+    async def refuse_twice(*arguments: Any, **options: Any) -> Any:
         nonlocal attempts
         attempts += 1
         if attempts < 3:
             raise ConnectionRefusedError
-        return create_pool(*arguments, **options)
+        return await connect(*arguments, **options)
 
-    monkeypatch.setattr(asyncpg, "create_pool", refuse_twice)
-    database = Database(hearth.settings())
+    monkeypatch.setattr(asyncpg, "connect", refuse_twice)
+    database = Database(hearth.settings(pool_min_size=1))
 
     await database.connect()
 
