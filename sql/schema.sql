@@ -258,6 +258,84 @@ $$;
 ALTER FUNCTION app.assert_membership() OWNER TO app_owner;
 COMMENT ON FUNCTION app.assert_membership() IS 'Raises ZH001 unless user, session, family and role of the context hold right now.';
 
+CREATE FUNCTION app.begin_request(user_id uuid, session_id uuid, family_id uuid, member_role text, request_id uuid, read_only boolean, statement_timeout integer, lock_timeout integer, idle_timeout integer) RETURNS SETOF void
+    LANGUAGE plpgsql
+    AS $$
+declare
+    v_done pg_catalog.text;
+begin
+    v_done := pg_catalog.set_config('search_path', 'pg_catalog', true);
+
+    if current_setting('transaction_isolation') <> 'read committed' then
+        raise exception 'the isolation of the transaction is not read committed'
+            using errcode = 'invalid_transaction_state';
+    end if;
+
+    if concat_ws(
+        '|',
+        current_setting('datestyle'),
+        current_setting('intervalstyle'),
+        current_setting('timezone'),
+        current_setting('standard_conforming_strings'),
+        current_setting('transform_null_equals'),
+        current_setting('array_nulls'),
+        current_setting('bytea_output'),
+        current_setting('extra_float_digits'),
+        current_setting('quote_all_identifiers'),
+        current_setting('row_security'),
+        current_setting('default_transaction_isolation')
+    ) <> 'ISO, MDY|postgres|UTC|on|off|on|hex|1|off|on|read committed' then
+        v_done := concat(
+            set_config('datestyle', 'ISO, MDY', true),
+            set_config('intervalstyle', 'postgres', true),
+            set_config('timezone', 'UTC', true),
+            set_config('standard_conforming_strings', 'on', true),
+            set_config('transform_null_equals', 'off', true),
+            set_config('array_nulls', 'on', true),
+            set_config('bytea_output', 'hex', true),
+            set_config('extra_float_digits', '1', true),
+            set_config('quote_all_identifiers', 'off', true),
+            set_config('row_security', 'on', true),
+            set_config('default_transaction_isolation', 'read committed', true)
+        );
+    end if;
+
+    if read_only then
+        v_done := set_config('transaction_read_only', 'on', true);
+    end if;
+
+    if statement_timeout is not null then
+        v_done := set_config('statement_timeout', concat(statement_timeout), true);
+    end if;
+    if lock_timeout is not null then
+        v_done := set_config('lock_timeout', concat(lock_timeout), true);
+    end if;
+    if idle_timeout is not null then
+        v_done := set_config('idle_in_transaction_session_timeout', concat(idle_timeout), true);
+    end if;
+
+    -- The name is seen in pg_stat_activity, and in the server's log as %a.
+    if request_id is not null then
+        v_done := set_config('application_name', concat('hearth ', request_id), true);
+    end if;
+
+    -- All of them always: nothing that somebody left on a connection of a pooler shines through.
+    v_done := concat(
+        set_config('app.request_id', concat(request_id), true),
+        set_config('app.user_id', concat(user_id), true),
+        set_config('app.session_id', concat(session_id), true),
+        set_config('app.family_id', concat(family_id), true),
+        set_config(
+            'app.member_role', concat(case when family_id is not null then member_role end), true
+        )
+    );
+
+    v_done := concat(app.assert_membership());
+end
+$$;
+ALTER FUNCTION app.begin_request(user_id uuid, session_id uuid, family_id uuid, member_role text, request_id uuid, read_only boolean, statement_timeout integer, lock_timeout integer, idle_timeout integer) OWNER TO app_owner;
+COMMENT ON FUNCTION app.begin_request(user_id uuid, session_id uuid, family_id uuid, member_role text, request_id uuid, read_only boolean, statement_timeout integer, lock_timeout integer, idle_timeout integer) IS 'Begins a request: settings, limits and context until the transaction ends, asserted; no row.';
+
 CREATE FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) RETURNS json
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3779,6 +3857,9 @@ GRANT ALL ON FUNCTION app.accept_invitation(token_hash bytea) TO app_api;
 REVOKE ALL ON FUNCTION app.assert_membership() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.assert_membership() TO app_api;
 GRANT ALL ON FUNCTION app.assert_membership() TO app_reader;
+
+REVOKE ALL ON FUNCTION app.begin_request(user_id uuid, session_id uuid, family_id uuid, member_role text, request_id uuid, read_only boolean, statement_timeout integer, lock_timeout integer, idle_timeout integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.begin_request(user_id uuid, session_id uuid, family_id uuid, member_role text, request_id uuid, read_only boolean, statement_timeout integer, lock_timeout integer, idle_timeout integer) TO app_api;
 
 REVOKE ALL ON FUNCTION app.begin_session(event_type app.account_event, user_id uuid, token_hash bytea, expires_at timestamp with time zone, network_hash bytea) FROM PUBLIC;
 

@@ -5,15 +5,19 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import uuid4
 
+import asyncpg
 import psycopg
 import pytest
 
 from app import migrations
+from app.db.context import Context, MemberRole
 from app.db.session import PINNED, pins
+from app.db.transaction import limiting, opening
 from app.resources.habits import HabitCreate
 from app.settings import sql_directory
 from tests.conftest import Cluster
@@ -52,10 +56,14 @@ ENVIRONMENT = {
 def _set(hearth: Hearth, settings: dict[str, str]) -> None:
     with psycopg.connect(hearth.superuser_url, autocommit=True) as root:
         for name, value in settings.items():
-            quoted = value if name in ("search_path", "datestyle") else f"'{value}'"
             for login in ("hearth_deployer", "app_api"):
                 where = f'alter role {login} in database "{hearth.name}"'
-                root.execute(f"{where} set {name} = {quoted}")
+                root.execute(f"{where} {_setting(name, value)}")
+
+
+def _setting(name: str, value: str) -> str:
+    quoted = value if name in ("search_path", "datestyle") else f"'{value}'"
+    return f"set {name} = {quoted};"
 
 
 def test_every_pin_has_other_values_here() -> None:
@@ -69,6 +77,85 @@ def test_the_pins_are_what_the_server_then_says(hearth: Hearth) -> None:
         now: dict[str, str] = dict(rows)
 
     assert {name: now[name] for name in PINNED} == dict(PINNED)
+
+
+# What a session is set to, without what comes with plpgsql, and the context as it is read.
+_STATE = """
+    select lower(name) as name, setting from pg_catalog.pg_settings where name not like 'plpgsql.%'
+    union all
+    select 'context', pg_catalog.concat_ws(
+        ' ', app.current_user_id(), app.current_session_id(), app.current_family_id(),
+        app.current_member_role(), app.current_request_id()
+    )
+"""
+
+_CALL = "select app.begin_request($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+
+
+@pytest.mark.parametrize("settings", CASES, ids=["first", "second", "third"])
+@pytest.mark.parametrize("read_only", [False, True])
+@pytest.mark.parametrize("limit", [None, 4321])
+async def test_a_request_begins_by_one_call_as_by_the_first_message(
+    hearth: Hearth, ann: Person, settings: dict[str, str], read_only: bool, limit: int | None
+) -> None:
+    context, request_id = await _context(hearth, ann), uuid4()
+    limits = limiting(statement=limit, lock=limit, idle=limit)
+    message = opening(context, read_only=read_only, limits=limits, request_id=request_id)
+    values = [context.user_id, context.session_id, context.family_id, context.role, request_id]
+    given = {name: value for name, value in settings.items() if name != "client_encoding"}
+
+    async with _login(hearth) as connection:
+        await connection.execute("".join(_setting(name, value) for name, value in given.items()))
+        before = await _state(connection)
+        await connection.execute(message)
+        by_message = await _state(connection)
+        await connection.execute("commit; begin isolation level read committed")
+        rows = await connection.fetch(_CALL, *values, read_only, limit, limit, limit)
+        by_call = await _state(connection)
+        await connection.execute("commit")
+        after = await _state(connection)
+        await connection.execute("begin isolation level read committed")
+        with pytest.raises(asyncpg.PostgresError, match="the account is not active"):
+            await connection.fetch(_CALL, uuid4(), *values[1:], read_only, limit, limit, limit)
+        await connection.execute("rollback")
+        after_refusal = await _state(connection)
+
+    assert rows == []
+    assert by_call == by_message != before
+    assert after == after_refusal == before
+
+
+async def test_a_request_does_not_begin_in_another_isolation(hearth: Hearth, ann: Person) -> None:
+    context = await _context(hearth, ann)
+    values = [context.user_id, context.session_id, context.family_id, context.role, None, True]
+    async with _login(hearth) as connection:
+        for isolation in ("read uncommitted", "repeatable read", "serializable"):
+            await connection.execute(f"begin isolation level {isolation}")
+            with pytest.raises(asyncpg.InvalidTransactionStateError, match="not read committed"):
+                await connection.fetch(_CALL, *values, None, None, None)
+            await connection.execute("rollback")
+
+
+@asynccontextmanager
+async def _login(hearth: Hearth) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(hearth.url("app_api"))
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _state(connection: asyncpg.Connection) -> Mapping[str, str]:
+    return {row["name"]: row["setting"] for row in await connection.fetch(_STATE)}
+
+
+async def _context(hearth: Hearth, person: Person) -> Context:
+    root = await asyncpg.connect(hearth.superuser_url)
+    session_id = await root.fetchval(
+        "select id from app.sessions where user_id = $1", person.user_id
+    )
+    await root.close()
+    return Context(person.user_id, session_id, person.family_id, MemberRole(person.role))
 
 
 @pytest.mark.parametrize("settings", CASES, ids=["first", "second", "third"])

@@ -6,6 +6,8 @@ that, in tests/security/test_ways_around.py.
 """
 
 import json
+from collections.abc import Mapping
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -54,6 +56,14 @@ async def assertion(root: asyncpg.Connection) -> str:
     return await attempt(root, "select app.assert_membership()")
 
 
+async def beginning(root: asyncpg.Connection, context: Mapping[str, object]) -> str:
+    """Return "SELECT 0" if a request may begin in a context, or the error."""
+    await act_as(root, "app_api")
+    parts = ("user_id", "session_id", "family_id", "member_role")
+    call = "select app.begin_request($1, $2, $3, $4, $5, true, null, null, null)"
+    return await attempt(root, call, *(context.get(part) for part in parts), uuid4())
+
+
 @pytest.mark.parametrize("login", LOGINS)
 @pytest.mark.parametrize("role", ROLES)
 async def test_a_context_that_is_true_holds(
@@ -62,6 +72,7 @@ async def test_a_context_that_is_true_holds(
     await act_as(root, login, **home.context(role))
 
     assert await assertion(root) == "SELECT 1"
+    assert await beginning(root, home.context(role)) == "SELECT 0"
 
 
 @pytest.mark.parametrize("login", LOGINS)
@@ -73,16 +84,36 @@ async def test_a_context_with_a_part_of_somebody_else_is_refused(
     await act_as(root, login, **context)
 
     assert await assertion(root) == "ZH001"
+    assert await beginning(root, context) == "ZH001"
 
 
 async def test_no_context_and_a_role_that_one_does_not_have_are_refused(
     root: asyncpg.Connection, home: Household
 ) -> None:
+    forged = home.context("admin") | {"member_role": "owner"}
     await act_as(root, "app_api")
     without = await assertion(root)
-    await act_as(root, "app_api", **home.context("admin") | {"member_role": "owner"})
+    await act_as(root, "app_api", **forged)
 
     assert [without, await assertion(root)] == ["ZH001", "ZH001"]
+    assert [await beginning(root, context) for context in ({}, forged)] == ["ZH001", "ZH001"]
+
+
+async def test_a_family_without_a_role_and_a_role_without_a_family_are_nobodys(
+    root: asyncpg.Connection, home: Household
+) -> None:
+    owner = home.context("owner")
+    of_nothing = owner | {"member_role": None}
+    of_no_family = owner | {"family_id": None}
+
+    assert await beginning(root, of_nothing) == "ZH001"
+    assert await beginning(root, of_no_family) == "SELECT 0"
+    await root.execute(
+        "select app.begin_request($1, $2, null, 'owner', null, true, null, null, null)",
+        owner["user_id"],
+        owner["session_id"],
+    )
+    assert await root.fetchval("select app.current_member_role()") is None
 
 
 @pytest.mark.parametrize(
@@ -105,6 +136,7 @@ async def test_a_context_ends_with_what_it_stands_on(
     await act_as(root, "app_api", **context)
 
     assert await assertion(root) == "ZH001"
+    assert await beginning(root, context) == "ZH001"
 
 
 # What a policy and a trigger decide together.

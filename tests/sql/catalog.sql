@@ -1590,6 +1590,7 @@ where prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any(proconf
 -- but with_steps: so that a list costs what its expressions cost
 -- but cursor_of: so that a list costs what its expressions cost
 -- but invitation_json: so that a list costs what its expressions cost
+-- but begin_request: it pins the path, which would be taken back
 -- finds tg_touch:
 --     alter function app.tg_touch() reset search_path;
 -- finds is_time_zone:
@@ -1674,6 +1675,7 @@ select name from functions where prosrc ~* '\mexecute\M';
 -- It comes with the transaction, by a literal `set local`, and stays until its end.
 -- but sign_up: before it there is no user; the newcomer is named in the trail, no policy is asked
 -- but explain_access: asks as another would be asked; what it runs as, app_ops, has no family
+-- but begin_request: it is what brings the context, of a login that can set it, and asserts it
 -- finds become:
 --     create function app.become(user_id uuid) returns text language sql
 --         as $$ select set_config('app.user_id', user_id::text, true) $$;
