@@ -16,7 +16,7 @@ EXAMPLES = {
     "REPLICA_PASSWORD_FILE": "/run/secrets/api_password",
     "DIRECT_URL": "postgresql://hearth_deployer:…@db.example/hearth",
     "DIRECT_PASSWORD_FILE": "/run/secrets/deployer_password",
-    "DATABASE_POOLER": "none or transaction",
+    "DATABASE_POOLER": "none, transaction or prepared",
     "POOL_MIN_SIZE": "2",
     "POOL_MAX_SIZE": "10",
     "CORS_ORIGINS": "https://home.example,https://app.example",
@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     replica_password_file: Path | None = None
     direct_url: SecretStr | None = None
     direct_password_file: Path | None = None
-    database_pooler: Literal["none", "transaction"] = "none"
+    database_pooler: Literal["none", "transaction", "prepared"] = "none"
     pool_min_size: int = Field(default=2, ge=0, le=1000)
     pool_max_size: int = Field(default=10, ge=1, le=1000)
     pool_max_waiting: int = Field(default=2000, ge=1, le=100_000)

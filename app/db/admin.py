@@ -12,7 +12,7 @@ import asyncpg
 
 from app.db.connecting import Way
 from app.db.errors import ERRORS, BusyError, ConnectionLostError, DatabaseError
-from app.db.transaction import Role, Transaction, opening, transaction
+from app.db.transaction import Beginning, Role, Transaction, transaction
 
 
 class Admin:
@@ -35,7 +35,7 @@ class Admin:
         """
         try:
             # Nobody reads a log here: whoever gave the command sees how long it takes.
-            async with transaction(self._connection, opening(role=role), slow=inf) as opened:
+            async with transaction(self._connection, Beginning(role=role), slow=inf) as opened:
                 yield opened
         except asyncpg.LockNotAvailableError as error:
             raise BusyError(f"DIRECT_URL: {_reason(error)}") from None

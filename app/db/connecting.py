@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from app.db.errors import ERRORS, DatabaseError, give_up, is_lost, is_refusal
+from app.db.pipeline import Pipeline
 from app.db.url import for_asyncpg, one_by_one, options, with_options
 from app.settings import Settings, SettingsError, UrlName
 
@@ -39,10 +40,12 @@ class Connection(asyncpg.Connection):
         born: When it was opened, by `time.monotonic`.
         heard: When the server last answered.
         idle_since: When it was last used.
+        pipeline: What sends more than one thing at once on it; `None` through a pooler.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.pipeline: Pipeline | None = None
         self.born = self.heard = self.idle_since = time.monotonic()
         # So that those that were opened together do not end together.
         self._share = random.uniform(0.8, 1.0)  # noqa: S311 - no secret
@@ -62,6 +65,7 @@ class Way:
         url: Returns the URL, as libpq reads it, with the password that is valid now.
         timeout: Seconds for each host, if the URL has no `connect_timeout`.
         within: Seconds for all hosts together, where there are several.
+        is_direct: Whether there is no pooler in between, and a pipeline may be used.
         options: asyncpg's, of each connection.
 
     Raises:
@@ -74,11 +78,13 @@ class Way:
         *,
         timeout: float = CONNECT_LIMIT,
         within: float | None = None,
+        is_direct: bool = False,
         **options: Any,
     ) -> None:
         self._url = url
         self._timeout = timeout
         self._within = within
+        self._is_direct = is_direct
         self._options = options
         url()
 
@@ -112,6 +118,8 @@ class Way:
             except ValueError:  # asyncpg's own word of a port that is none
                 raise asyncpg.ClientConfigurationError("port") from None
         _keep_alive(connection, url)
+        if self._is_direct:
+            connection.pipeline = Pipeline(connection)
         return connection
 
 
@@ -133,7 +141,8 @@ def way(settings: Settings, *, url: UrlName = "database_url", **options: Any) ->
             # The server's own limits come first; this is for a server that is gone.
             "command_timeout": 60 + (settings.statement_timeout_ms or 0) / 1000,
             # A transaction pooler may hand each transaction to another server connection.
-            "statement_cache_size": 0 if settings.database_pooler != "none" else 256,
+            "statement_cache_size": 0 if settings.database_pooler == "transaction" else 256,
+            "is_direct": settings.database_pooler == "none",
             **options,
         },
     )

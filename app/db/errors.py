@@ -16,11 +16,14 @@ ERRORS = (
     asyncpg.InternalClientError,
 )
 
-# What is wrong with DATABASE_POOLER where one connection finds what another one prepared.
+# What is wrong with DATABASE_POOLER where a connection cannot be pinned from its start, or finds
+# what another one prepared.
 WRONG_POOLER = (
-    "it is none, but DATABASE_URL leads to a pooler that does not follow prepared statements;"
-    " it should be transaction"
+    "DATABASE_URL leads to a pooler; it should be transaction, or prepared if the pooler follows"
+    " prepared statements"
 )
+
+_UNPINNED = "unsupported startup parameter"
 
 
 # PgBouncer has one SQLSTATE, 08P01, for all it says, and one language. The rest of it passes: a
@@ -29,7 +32,7 @@ _POOLERS_REFUSALS = (
     "authentication failed",
     "no such user",
     "no such database",
-    "unsupported startup parameter",
+    _UNPINNED,
 )
 
 
@@ -118,6 +121,8 @@ def give_up(error: Exception, variable: str = "DATABASE_URL") -> NoReturn:
         raise error
     if state[:2] == "3D" or "no such database" in str(error):
         raise DatabaseError(f"{variable}: the server has no such database") from None
+    if state in {"26000", "42P05"} or _UNPINNED in str(error):
+        raise DatabaseError(f"DATABASE_POOLER: {WRONG_POOLER}") from None
     if state[:2] == "28" or (state == "08P01" and is_refusal(error)):
         raise DatabaseError(f"{variable}: the server refuses this login") from None
     if state in {"42P01", "42883", "3F000"}:
@@ -126,8 +131,6 @@ def give_up(error: Exception, variable: str = "DATABASE_URL") -> NoReturn:
         raise DatabaseError(
             f"{variable}: this login may not use schema app; it should be app_api"
         ) from None
-    if state in {"26000", "42P05"}:
-        raise DatabaseError(f"DATABASE_POOLER: {WRONG_POOLER}") from None
     if state[:2] == "42" or isinstance(error, asyncpg.ClientConfigurationError):
         raise DatabaseError(f"{variable}: has an option that is not understood") from None
     raise DatabaseError(f"{variable}: cannot reach the server ({type(error).__name__})") from None

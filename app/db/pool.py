@@ -2,10 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
-from math import inf
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -28,13 +26,14 @@ from app.db.errors import (
     tells_nothing,
 )
 from app.db.figures import Figures, Observed, Outcome, Step, tell_end
+from app.db.session import PINNED
 from app.db.transaction import (
     ROLLBACK,
+    Beginning,
+    Limits,
     Transaction,
     close_at_once,
     is_closed,
-    limiting,
-    opening,
     transaction,
 )
 from app.fair_queue import FairQueue, QueueFullError
@@ -74,6 +73,9 @@ _RETRIED = (
 # Seconds that the first message may take; the same again on a new connection. It reads a few rows
 # and waits for a lock only where somebody changes their tables: longer than the server waits then.
 OPENING_LIMIT = 2.5
+
+# Seconds for which a server that has answered is taken to be there.
+HEARD_WITHIN = 1.0
 
 # Seconds that COMMIT may take. The server has no limit for it: it may wait for a standby.
 COMMIT_LIMIT = 10.0
@@ -131,7 +133,7 @@ class Database:
         )
         self._under_way = 0
         self._idle = asyncio.Event()
-        self._limits = limiting(
+        self._limits = Limits(
             statement=settings.statement_timeout_ms,
             lock=settings.lock_timeout_ms,
             idle=settings.idle_in_transaction_timeout_ms,
@@ -166,7 +168,7 @@ class Database:
 
     async def _open(self) -> Connections:
         connections = Connections(
-            way(self._settings, url=self._url, server_settings={"application_name": "hearth"}),
+            way(self._settings, url=self._url, server_settings=_server_settings(self._settings)),
             kept=self._settings.pool_min_size,
             max_idle=self._settings.pool_connection_max_idle,
             max_age=self._settings.pool_connection_max_age,
@@ -176,8 +178,8 @@ class Database:
             async with asyncio.timeout(CONNECT_LIMIT):
                 await connections.open()
                 connection = connections.take_idle() or await connections.take_new()
-                first_message = opening(read_only=True, limits=self._limits)
-                async with transaction(connection, first_message) as asking:
+                beginning = Beginning(read_only=True, limits=self._limits)
+                async with transaction(connection, beginning) as asking:
                     self.constraints = await _constraints(asking)
         except BaseException:
             connections.terminate()
@@ -227,6 +229,7 @@ class Database:
         operation: Operation[T],
         *,
         read_only: bool = False,
+        is_single: bool = False,
         request_id: UUID | None = None,
     ) -> T:
         """Run an operation in one transaction and return its result once that is committed.
@@ -238,6 +241,7 @@ class Database:
                 attempt was undone by a migration, a deadlock or a serialization failure, or because
                 its connection broke before COMMIT was sent.
             read_only: Whether the server should refuse writes.
+            is_single: Whether it reads, by one query and no more.
             request_id: Goes into the audit trail, and into the connection's name meanwhile.
 
         Raises:
@@ -248,28 +252,26 @@ class Database:
             OutcomeUnknownError: Something was written, and whether it is there nobody knows.
             DatabaseError: There is no pool, or the schema changed twice meanwhile.
         """
-        first_message = opening(
-            context, read_only=read_only, limits=self._limits, request_id=request_id
-        )
+        beginning = Beginning(context, read_only, None, self._limits, request_id)
         return await self.run_after(
-            first_message, operation, line=line_of(context), read_only=read_only
+            beginning, operation, line=line_of(context), is_single=is_single and read_only
         )
 
     async def run_after(
         self,
-        first_message: str,
+        beginning: Beginning,
         operation: Operation[T],
         *,
         line: UUID | None,
-        read_only: bool,
+        is_single: bool = False,
     ) -> T:
-        """Run an operation in a transaction that begins with a certain message, as `run` does.
+        """Run an operation in a transaction that begins in a certain way, as `run` does.
 
         Args:
-            first_message: What `opening` returns.
+            beginning: In which.
             operation: As in `run`.
             line: Where to wait for a connection.
-            read_only: Whether the message says so.
+            is_single: As in `run`.
         """
         if self.state is not State.CONNECTED:
             raise DatabaseError("the database is not connected")
@@ -277,7 +279,7 @@ class Database:
         try:
             await self._enter(line)
             try:
-                return await self._attempts(first_message, operation, read_only=read_only)
+                return await self._attempts(beginning, operation, is_single=is_single)
             finally:
                 self._queue.leave(line)
         finally:
@@ -299,9 +301,11 @@ class Database:
             self.figures.counts["overloaded"] += 1
             raise OverloadedError("too many wait for a database connection") from None
 
-    async def _attempts(self, first_message: str, operation: Operation[T], *, read_only: bool) -> T:
+    async def _attempts(
+        self, beginning: Beginning, operation: Operation[T], *, is_single: bool
+    ) -> T:
         try:
-            return await self._attempt(first_message, operation, read_only=read_only)
+            return await self._attempt(beginning, operation, is_single=is_single)
         except (*_RETRIED, ConnectionLostError) as error:
             if self._connections is None:
                 raise
@@ -311,18 +315,32 @@ class Database:
                 # The others were opened when this one was.
                 await self.replace_connections()
         try:
-            return await self._attempt(first_message, operation, read_only=read_only)
+            return await self._attempt(beginning, operation, is_single=is_single)
         except (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError) as error:
             raise DatabaseError("the schema changes faster than it can be learnt") from error
 
-    async def _attempt(self, first_message: str, operation: Operation[T], *, read_only: bool) -> T:
+    async def _attempt(
+        self, beginning: Beginning, operation: Operation[T], *, is_single: bool
+    ) -> T:
         is_committing = False
         outcome: Outcome | None = None
+        read_only = beginning.read_only
+        connections = self._connections
+        if connections is None:
+            raise DatabaseError("the database is not connected")
+        connection = await self._acquire(connections)
+        asked = time.monotonic()
+        # Whoever has just been heard of is there. Of others it is asked first, for no query says
+        # within `OPENING_LIMIT` that its server is not.
+        may_be_silent = asked > connection.heard + HEARD_WITHIN
+        opened = Transaction(connection, beginning, is_single=is_single)
         try:
-            async with self._transaction(first_message) as opened:
-                outcome = Outcome.ROLLED_BACK
-                result = await operation(opened)
-                is_committing = not read_only
+            if may_be_silent or connection.pipeline is None or beginning.values is None:
+                await opened.begin(self._opening_limit)
+            outcome = Outcome.ROLLED_BACK
+            result = await operation(opened)
+            is_committing = not read_only
+            await opened.commit(COMMIT_LIMIT)
             outcome = Outcome.COMMITTED
         except (*ERRORS, asyncio.CancelledError) as error:
             if isinstance(error, asyncpg.PostgresError) and not read_only:
@@ -335,12 +353,20 @@ class Database:
                 raise OutcomeUnknownError("COMMIT was not answered") from error
             if not is_lost(error):
                 raise
-            # What ended this connection may have ended all others, which do not know it yet.
-            if self._connections is not None:
-                self._connections.doubt(time.monotonic())
-            raise ConnectionLostError("the connection to the database broke") from error
+            raise _lost(connections) from error
+        except ConnectionLostError:
+            # Whoever has answered since this one was asked is there.
+            connections.doubt(time.monotonic() if opened.is_heard else asked)
+            raise
+        else:
+            connection.heard = time.monotonic()
         finally:
-            tell_end(outcome)
+            try:
+                if opened.is_open:
+                    await _roll_back(connection, opened)
+            finally:
+                connections.give_back(connection)
+                tell_end(outcome)
         if not read_only:
             self.figures.wrote()
         return result
@@ -358,46 +384,37 @@ class Database:
         except TimeoutError:
             self.figures.counts["acquire_timeout"] += 1
             raise PoolTimeoutError("no database connection became free in time") from None
-
-    @asynccontextmanager
-    async def _transaction(self, first_message: str) -> AsyncIterator[Transaction]:
-        connections = self._connections
-        if connections is None:
-            raise DatabaseError("the database is not connected")
-        connection = await self._acquire(connections)
-        asked = time.monotonic()
-        try:
-            async with transaction(
-                connection,
-                first_message,
-                opening_limit=self._opening_limit,
-                commit_limit=COMMIT_LIMIT,
-            ) as opened:
-                connection.heard = time.monotonic()
-                asked = inf
-                yield opened
-        except ConnectionLostError:
-            # Whoever has answered since this one was asked is there.
-            connections.doubt(min(asked, time.monotonic()))
-            raise
-        except BaseException:
-            await _roll_back(connection)
-            raise
-        finally:
-            connections.give_back(connection)
+        except ERRORS as error:
+            if not is_lost(error):
+                raise
+            raise _lost(connections) from error
 
 
-async def _roll_back(connection: Any) -> None:
+def _lost(connections: Connections) -> ConnectionLostError:
+    # What ended one connection may have ended all others, which do not know it yet.
+    connections.doubt(time.monotonic())
+    return ConnectionLostError("the connection to the database broke")
+
+
+async def _roll_back(connection: Connection, opened: Transaction) -> None:
+    """End a transaction that failed, so that the connection can be used again."""
     try:
         if not is_closed(connection):
             async with asyncio.timeout(ROLLBACK_LIMIT):
                 with Observed(Step.ROLLBACK):
-                    await connection.execute(ROLLBACK)
+                    # What is one query ends by itself, and is only waited for.
+                    await connection.execute("" if opened.is_single else ROLLBACK)
     except asyncio.CancelledError:
         close_at_once(connection)
         raise
     except Exception:  # noqa: BLE001 - whatever happened: not this connection again
         close_at_once(connection)
+
+
+def _server_settings(settings: Settings) -> Mapping[str, str]:
+    # What is so from the start costs no transaction anything. A pooler takes few settings.
+    pinned = PINNED if settings.database_pooler == "none" else {}
+    return {"application_name": "hearth", **pinned}
 
 
 def line_of(context: Context | None) -> UUID | None:

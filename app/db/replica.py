@@ -23,7 +23,7 @@ from app.db.errors import (
     give_up,
 )
 from app.db.pool import Database, Operation, State, line_of
-from app.db.transaction import Transaction, opening
+from app.db.transaction import Beginning, Transaction
 from app.db.watch import Watch
 from app.settings import Settings
 
@@ -132,6 +132,7 @@ class ReplicatedDatabase(Database):
         operation: Operation[T],
         *,
         read_only: bool = False,
+        is_single: bool = False,
         request_id: UUID | None = None,
     ) -> T:
         """Run an operation in one transaction, as `Database.run` does; a read on the replica."""
@@ -147,7 +148,13 @@ class ReplicatedDatabase(Database):
                     self.figures.counts["read_replica"] += 1
                     return result
             self.figures.counts["read_primary"] += 1
-        return await super().run(context, operation, read_only=read_only, request_id=request_id)
+        return await super().run(
+            context,
+            operation,
+            read_only=read_only,
+            is_single=is_single,
+            request_id=request_id,
+        )
 
     async def _read(self, context: Context, operation: Operation[T], request_id: UUID | None) -> T:
         async with asyncio.timeout(LIMIT) as limit:
@@ -164,10 +171,9 @@ class ReplicatedDatabase(Database):
                 return await operation(opened)
 
             return await self._replica.run_after(
-                opening(read_only=True, limits=self._limits, request_id=request_id),
+                Beginning(read_only=True, limits=self._limits, request_id=request_id),
                 once_there,
                 line=line_of(context),
-                read_only=True,
             )
 
     def _doubt(self, error: Exception) -> None:

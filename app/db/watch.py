@@ -7,7 +7,7 @@ from typing import Any
 
 from app.db.connecting import way
 from app.db.errors import ERRORS, ConnectionLostError, DatabaseError
-from app.db.transaction import Transaction, limiting, opening, transaction
+from app.db.transaction import Beginning, Limits, Transaction, transaction
 from app.settings import Settings, UrlName
 
 # Seconds that one look may take, its connection included. Together with a second look on another
@@ -15,7 +15,7 @@ from app.settings import Settings, UrlName
 LIMIT = 1.5
 
 # Not read only: what it would be by itself is to be seen.
-_OPENING = opening(limits=limiting(statement=1200, lock=500))
+_BEGINNING = Beginning(limits=Limits(statement=1200, lock=500))
 
 
 class Watch:
@@ -66,7 +66,7 @@ class Watch:
                     self._connection = await self._connect()
                 if self._is_bare:
                     return await Transaction(self._connection, slow=inf).value(name, values)
-                async with transaction(self._connection, _OPENING, slow=inf) as opened:
+                async with transaction(self._connection, _BEGINNING, slow=inf) as opened:
                     value = await opened.value(name, values)
         except BaseException:
             self.close()

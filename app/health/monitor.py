@@ -175,7 +175,7 @@ class Monitor:
         saw: dict[str, Any] = json.loads(await self._watch.value("get_health", values))
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
         saw["database"]["milliseconds"] = milliseconds
-        is_wrong = saw.pop("finds_statements") and self._settings.database_pooler == "none"
+        is_wrong = saw.pop("finds_statements") and self._settings.database_pooler != "transaction"
         saw["pooler"] = {"reason": WRONG_POOLER if is_wrong else None}
         await self._follow(is_writable=saw["writable"]["reason"] is None)
         saw["writable"]["reason"] = saw["writable"]["reason"] or self._database.figures.refusal

@@ -141,6 +141,7 @@ def _location(row: Endpoint, path: str, result: Result) -> str:
 def handler(row: Endpoint, endpoints: Sequence[Endpoint]) -> Handler:
     """Return what serves a row that is one query; `endpoints` are all there are."""
     is_located = tells_location(row, endpoints)
+    is_single = row.method == "GET" and row.existence_check is None
 
     async def handle(request: Request) -> Response:
         context = await authenticate(request)
@@ -162,7 +163,9 @@ def handler(row: Endpoint, endpoints: Sequence[Endpoint]) -> Handler:
             return await execute(row, transaction, context, values, wanted)
 
         read_only = row.method == "GET"
-        result = await run_once(request, context, operation, content, read_only=read_only)
+        result = await run_once(
+            request, context, operation, content, read_only=read_only, is_single=is_single
+        )
         if read_only and result.etag is not None and if_none_match(request, result.etag):
             return Response(status_code=304, headers={"ETag": result.etag})
         if is_located and result.status == 201:
@@ -232,6 +235,7 @@ async def run_once(
     content: bytes,
     *,
     read_only: bool,
+    is_single: bool = False,
     complete: Callable[[Transaction, Result], Awaitable[Result]] | None = None,
 ) -> Result:
     """Run an operation in a transaction; if the request has an Idempotency-Key, once only.
@@ -242,6 +246,7 @@ async def run_once(
         operation: What is to be done.
         content: The body, by which the same request is known.
         read_only: Whether it changes nothing: then there is nothing to be kept.
+        is_single: Whether it reads, by one query and no more.
         complete: What makes the whole response out of the part of it that was kept.
 
     Raises:
@@ -252,7 +257,11 @@ async def run_once(
     database = services(request).database
     if key is None or read_only:
         return await database.run(
-            context, operation, read_only=read_only, request_id=request_id(request)
+            context,
+            operation,
+            read_only=read_only,
+            is_single=is_single,
+            request_id=request_id(request),
         )
     if context.family_id is None:
         detail = "Idempotency-Key: choose a family first; keys are kept per family."

@@ -26,7 +26,7 @@ URL = "postgresql://app_api:swordfish@db.example/hearth"
         ("DIRECT_URL", "postgresql://u:sword fish@h/d", "has a blank in it"),
         ("DATABASE_URL", "postgresql://u:swordfish@h/d\npostgresql://", "has a blank in it"),
         ("DIRECT_URL", "u:swordfish@h/d", "must begin with postgresql://"),
-        ("DATABASE_POOLER", "swordfish", "input should be 'none' or 'transaction'"),
+        ("DATABASE_POOLER", "swordfish", "input should be 'none', 'transaction' or 'prepared'"),
         ("POOL_MAX_SIZE", "0", "greater than or equal to 1"),
         ("POOL_MAX_SIZE", "many", "valid integer"),
         ("POOL_ACQUIRE_TIMEOUT", "-1", "greater than 0"),
@@ -155,6 +155,6 @@ def test_the_command_line_says_it_in_one_line_without_a_traceback(
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == (
-        "hearth: DATABASE_POOLER: input should be 'none' or 'transaction'"
-        " (for example: none or transaction)\n"
+        "hearth: DATABASE_POOLER: input should be 'none', 'transaction' or 'prepared'"
+        " (for example: none, transaction or prepared)\n"
     )

@@ -122,9 +122,9 @@ async def test_an_observer_is_told_of_each_step_and_each_end(
         await database.run(None, work)
 
     assert told == [
-        *("queue", "acquire", "begin", "list_constraints", "rollback", "-> rolled_back"),
+        *("acquire", "begin", "list_constraints", "rollback", "-> rolled_back"),
         *("acquire", "begin", "list_constraints", "commit", "-> committed"),
-        *("queue", "acquire", "begin", "rollback", "-> rolled_back"),
+        *("acquire", "begin", "rollback", "-> rolled_back"),
     ]
     assert database.figures.take_counts() == {"retried": 1}
     assert database.figures.take_counts() == {}

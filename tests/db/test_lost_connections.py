@@ -200,6 +200,7 @@ async def test_an_opening_waits_for_a_lock_for_as_long_as_the_server_does(
     hearth: Hearth, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.db.pool.OPENING_LIMIT", 0.01)
+    monkeypatch.setattr("app.db.pool.HEARD_WITHIN", -1.0)
     holder = await asyncpg.connect(hearth.superuser_url)
     who = Context(ann.user_id, None, ann.family_id, MemberRole(ann.role))
     async with _connected(hearth, lock_timeout_ms=100) as database:

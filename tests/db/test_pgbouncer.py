@@ -59,10 +59,10 @@ def pooled(hearth: Hearth) -> Iterator[str]:
         yield pooled_url(home, hearth.name)
 
 
-@pytest.fixture(params=["transaction", "none"])
+@pytest.fixture(params=["transaction", "prepared"])
 def settings(request: pytest.FixtureRequest, hearth: Hearth, pooled: str) -> Settings:
     """Return settings for a service behind the pooler, once for each DATABASE_POOLER that fits."""
-    if request.param == "none" and not follows_prepared_statements():
+    if request.param == "prepared" and not follows_prepared_statements():
         pytest.skip("this PgBouncer is older than 1.21: it does not follow prepared statements")
     return hearth.settings(
         database_url=pooled, database_pooler=request.param, pool_min_size=0, pool_max_size=16
@@ -227,10 +227,13 @@ async def test_a_pooler_that_does_not_follow_what_is_prepared_is_found_at_the_st
     old = {} if not follows_prepared_statements() else {"max_prepared_statements": 0}
     with pooler(hearth.name, _server(hearth), API_PASSWORD, default_pool_size=2, **old) as home:
         url = pooled_url(home, hearth.name)
-        told = [await _failure(hearth.settings(database_url=url)) for _ in range(2)]
+        told = [
+            await _failure(hearth.settings(database_url=url, database_pooler=value))
+            for value in ("none", "prepared", "prepared")
+        ]
         fits = await _failure(hearth.settings(database_url=url, database_pooler="transaction"))
 
-    assert told == [f"DATABASE_POOLER: {WRONG_POOLER}"] * 2
+    assert told == [f"DATABASE_POOLER: {WRONG_POOLER}"] * 3
     assert fits is None
 
 

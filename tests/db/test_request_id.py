@@ -11,7 +11,7 @@ import pytest
 from app import embedded
 from app.db.context import Context, MemberRole
 from app.db.pool import Database, Transaction
-from app.db.transaction import opening
+from app.db.transaction import Beginning
 from tests.conftest import temporary_server
 from tests.support.fixtures import Hearth, Person, wait_until_requests_block
 
@@ -22,6 +22,7 @@ async def test_a_request_that_waits_is_seen_by_its_id(hearth: Hearth, ann: Perso
     request_id = str(uuid4())
     watcher = await asyncpg.connect(hearth.superuser_url)
     holder = await asyncpg.connect(hearth.superuser_url)
+    await ann.client.get("/v1/tasks")  # it has been prepared since
     await holder.execute("begin; lock table app.tasks in access exclusive mode")
 
     asking = asyncio.create_task(ann.client.get("/v1/tasks", headers={"X-Request-Id": request_id}))
@@ -59,7 +60,7 @@ async def test_a_transaction_leaves_the_connections_name_as_it_was(hearth: Heart
 
 def test_what_a_request_adds_to_an_opening_is_constants_of_a_select() -> None:
     who = Context(uuid4(), uuid4(), uuid4(), MemberRole.OWNER)
-    one, other = (opening(who, request_id=uuid4()).split(";") for _ in range(2))
+    one, other = (Beginning(who, request_id=uuid4()).message.split(";") for _ in range(2))
 
     differ = [(text, also) for text, also in zip(one, other, strict=True) if text != also]
 
@@ -85,7 +86,7 @@ def test_a_hundred_requests_are_as_many_entries_as_one() -> None:
                 connection.execute("create extension pg_stat_statements")
                 counts = []
                 for _ in range(100):
-                    connection.execute(opening(request_id=uuid4()) + "COMMIT")
+                    connection.execute(Beginning(request_id=uuid4()).message + "COMMIT")
                     ((count,),) = connection.execute(
                         "select count(*) from pg_stat_statements"
                     ).fetchall()

@@ -17,7 +17,7 @@ import pytest
 from app import migrations
 from app.db.context import Context, MemberRole
 from app.db.session import PINNED, pins
-from app.db.transaction import limiting, opening
+from app.db.transaction import Beginning, Limits
 from app.resources.habits import HabitCreate
 from app.settings import sql_directory
 from tests.conftest import Cluster
@@ -99,8 +99,8 @@ async def test_a_request_begins_by_one_call_as_by_the_first_message(
     hearth: Hearth, ann: Person, settings: dict[str, str], read_only: bool, limit: int | None
 ) -> None:
     context, request_id = await _context(hearth, ann), uuid4()
-    limits = limiting(statement=limit, lock=limit, idle=limit)
-    message = opening(context, read_only=read_only, limits=limits, request_id=request_id)
+    limits = Limits(statement=limit, lock=limit, idle=limit)
+    message = Beginning(context, read_only, None, limits, request_id).message
     values = [context.user_id, context.session_id, context.family_id, context.role, request_id]
     given = {name: value for name, value in settings.items() if name != "client_encoding"}
 

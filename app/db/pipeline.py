@@ -1,0 +1,115 @@
+"""The beginning of a transaction and its first query, in one message: one round trip for both.
+
+PostgreSQL answers what it is sent up to a Sync, in order, and passes over the rest of it after an
+error: no query runs whose beginning was refused. asyncpg sends a Sync after each query and has no
+pipeline, so what goes before is written to its transport, right before the query. It returns no
+row: asyncpg takes what is answered for the query's own answer.
+
+What this stands on, and tests/db/test_pipeline.py holds:
+
+- Between the two nothing else is sent. A query has been prepared by then, and a prepared statement
+  is never prepared anew behind our back, which would put a Sync between them.
+- If the query is not sent after all, because asyncpg cannot encode a value for example, the
+  connection is closed: whoever used it next would find the context of this one.
+- Not through a pooler, which sees transactions where there are none.
+"""
+
+import struct
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias
+
+import asyncpg
+
+from app.db.queries import Query
+
+Fetch: TypeAlias = Literal["fetch", "fetchrow", "fetchval"]
+
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+_BEGIN_REQUEST = "SELECT app.begin_request($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+
+
+class Pipeline:
+    """What is prepared on one connection, to be sent without waiting.
+
+    Args:
+        connection: Which; asyncpg's, without a pooler in between.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._statements: dict[str, Any] = {}
+        self._beginnings: tuple[Any, Any] | None = None
+        self._begin = self._request = b""
+
+    async def send(
+        self,
+        fetch: Fetch,
+        query: Query,
+        arguments: Sequence[object],
+        beginning: Sequence[str | None],
+        *,
+        is_whole: bool,
+    ) -> Any:
+        """Begin a transaction, and run its first query.
+
+        Args:
+            fetch: What is wanted of the query.
+            query: Which.
+            arguments: Its parameters.
+            beginning: Those of `app.begin_request`, as text.
+            is_whole: Whether that is all of the transaction: it is committed by then.
+
+        Raises:
+            asyncpg.PostgresError: The server refused the one or the other.
+        """
+        statement = self._statements.get(query.name) or await self._prepare(query)
+        request = _message(b"B", self._request + _values(beginning)) + _EXECUTE
+        sent = self._connection._protocol.queries_count
+        self._connection._transport.write(request if is_whole else self._begin + request)
+        try:
+            return await getattr(statement, fetch)(*arguments)
+        except (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError):
+            self._statements.clear()
+            raise
+        finally:
+            if self._connection._protocol.queries_count == sent:
+                self._connection.terminate()
+
+    async def _prepare(self, query: Query) -> Any:
+        if self._beginnings is None:
+            # Kept, for asyncpg closes what nobody has any more.
+            self._beginnings = begin, request = (
+                await self._connection.prepare(_BEGIN),
+                await self._connection.prepare(_BEGIN_REQUEST),
+            )
+            self._begin = _message(b"B", _to(begin) + _values(())) + _EXECUTE
+            self._request = _to(request)
+        statement = self._statements[query.name] = await self._connection.prepare(query.text)
+        return statement
+
+
+# The messages Bind and Execute (PostgreSQL documentation, "Message Formats"): of the unnamed
+# portal, all parameters as text, all rows.
+
+
+def _message(kind: bytes, content: bytes) -> bytes:
+    return kind + struct.pack("!i", len(content) + 4) + content
+
+
+def _to(statement: Any) -> bytes:
+    name: str = statement.get_name()
+    return b"\0" + name.encode() + b"\0" + struct.pack("!h", 0)
+
+
+def _values(values: Sequence[str | None]) -> bytes:
+    parts = [struct.pack("!h", len(values))]
+    for value in values:
+        if value is None:
+            parts.append(b"\xff\xff\xff\xff")
+        else:
+            parts += (struct.pack("!i", len(value)), value.encode("ascii"))
+    parts.append(b"\0\0")
+    return b"".join(parts)
+
+
+_EXECUTE = _message(b"E", b"\0" + struct.pack("!i", 0))
