@@ -37,6 +37,43 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
+class _Joined:
+    """A transport that sends the head of a response together with what follows: one system call.
+
+    Args:
+        transport: The connection's.
+    """
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        """Send data, or keep it until more comes or the response is over."""
+        if self._head is not None:
+            data, self._head = self._head + data, None
+        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._head = data
+            return
+        self._transport.write(data)
+
+    def flush(self) -> None:
+        """Send what was kept."""
+        if self._head is not None:
+            self.write(b"")
+
+    def close(self) -> None:
+        """Close the connection, once all is sent."""
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Say whether the connection is closed, or about to be."""
+        return self._transport.is_closing()
+
+
 class Protocol(HttpToolsProtocol):
     """Read requests as uvicorn does, within bounds.
 
@@ -157,10 +194,13 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._serving = cycle
+        cycle.transport = _Joined(self.transport)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """Go on with the next request."""
+        if self._serving is not None:
+            self._serving.transport.flush()  # type: ignore[attr-defined]
         super().on_response_complete()
         self._silent_since = self.loop.time()
         if self.transport.is_closing() and self.transport.get_write_buffer_size():
