@@ -578,6 +578,7 @@ async def test_a_function_answers_for_others_as_for_nobody(intruder: Intruder) -
     assert len(functions) > 20
     assert telling - {"app.new_id", "app.new_token"} == {
         "app.find_credentials",  # for sign-in, which cannot have a context yet
+        "app.begin_request",  # takes a context, as the login's own `set local` does, and asserts it
     }
 
 
