@@ -221,37 +221,48 @@ CREATE FUNCTION app.assert_membership() RETURNS void
     LANGUAGE plpgsql STABLE
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
+declare
+    v_fault text;
 begin
-    perform from app.users as u
-    where u.id = app.current_user_id() and u.is_active;
-    if not found then
-        raise exception 'the account is not active' using errcode = 'ZH001';
-    end if;
+    v_fault := case
+        when
+            not exists (
+                select from app.users as u
+                where u.id = app.current_user_id() and u.is_active
+            )
+            then 'the account is not active'
+        when
+            app.current_session_id() is not null
+            and not exists (
+                select from app.sessions as s
+                where
+                    s.id = app.current_session_id()
+                    and s.user_id = app.current_user_id()
+                    and s.revoked_at is null
+                    and s.expires_at > now()
+            )
+            then 'the session was ended'
+        when
+            app.current_family_id() is not null
+            and not (
+                exists (
+                    select from app.family_memberships as m
+                    where
+                        m.family_id = app.current_family_id()
+                        and m.user_id = app.current_user_id()
+                        and m.role = app.current_member_role()
+                        and m.is_active
+                )
+                and exists (
+                    select from app.families as f
+                    where f.id = app.current_family_id() and f.is_active
+                )
+            )
+            then 'the membership is not active in this role'
+    end;
 
-    if app.current_session_id() is not null then
-        perform from app.sessions as s
-        where
-            s.id = app.current_session_id()
-            and s.user_id = app.current_user_id()
-            and s.revoked_at is null
-            and s.expires_at > now();
-        if not found then
-            raise exception 'the session was ended' using errcode = 'ZH001';
-        end if;
-    end if;
-
-    if app.current_family_id() is not null then
-        perform from app.family_memberships as m
-        inner join app.families as f on f.id = m.family_id
-        where
-            m.family_id = app.current_family_id()
-            and m.user_id = app.current_user_id()
-            and m.role = app.current_member_role()
-            and m.is_active
-            and f.is_active;
-        if not found then
-            raise exception 'the membership is not active in this role' using errcode = 'ZH001';
-        end if;
+    if v_fault is not null then
+        raise exception '%', v_fault using errcode = 'ZH001';
     end if;
 end
 $$;

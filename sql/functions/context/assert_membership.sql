@@ -5,6 +5,9 @@
 -- Invoker: the policies show the caller their own account, session and family, and nothing else is
 -- read. A context without a family (somebody who has none) is true if the account is.
 --
+-- One statement, of look-ups that are made until one fails: each statement that a function runs
+-- has its own start.
+--
 -- requires: 0005_sessions
 
 create or replace function app.assert_membership()
@@ -13,37 +16,48 @@ create or replace function app.assert_membership()
     stable
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    v_fault text;
 begin
-    perform from app.users as u
-    where u.id = app.current_user_id() and u.is_active;
-    if not found then
-        raise exception 'the account is not active' using errcode = 'ZH001';
-    end if;
+    v_fault := case
+        when
+            not exists (
+                select from app.users as u
+                where u.id = app.current_user_id() and u.is_active
+            )
+            then 'the account is not active'
+        when
+            app.current_session_id() is not null
+            and not exists (
+                select from app.sessions as s
+                where
+                    s.id = app.current_session_id()
+                    and s.user_id = app.current_user_id()
+                    and s.revoked_at is null
+                    and s.expires_at > now()
+            )
+            then 'the session was ended'
+        when
+            app.current_family_id() is not null
+            and not (
+                exists (
+                    select from app.family_memberships as m
+                    where
+                        m.family_id = app.current_family_id()
+                        and m.user_id = app.current_user_id()
+                        and m.role = app.current_member_role()
+                        and m.is_active
+                )
+                and exists (
+                    select from app.families as f
+                    where f.id = app.current_family_id() and f.is_active
+                )
+            )
+            then 'the membership is not active in this role'
+    end;
 
-    if app.current_session_id() is not null then
-        perform from app.sessions as s
-        where
-            s.id = app.current_session_id()
-            and s.user_id = app.current_user_id()
-            and s.revoked_at is null
-            and s.expires_at > now();
-        if not found then
-            raise exception 'the session was ended' using errcode = 'ZH001';
-        end if;
-    end if;
-
-    if app.current_family_id() is not null then
-        perform from app.family_memberships as m
-        inner join app.families as f on f.id = m.family_id
-        where
-            m.family_id = app.current_family_id()
-            and m.user_id = app.current_user_id()
-            and m.role = app.current_member_role()
-            and m.is_active
-            and f.is_active;
-        if not found then
-            raise exception 'the membership is not active in this role' using errcode = 'ZH001';
-        end if;
+    if v_fault is not null then
+        raise exception '%', v_fault using errcode = 'ZH001';
     end if;
 end
 $$;
