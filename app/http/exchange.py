@@ -1,9 +1,10 @@
 """One exchange with a client: what was sent so far, and for how long somebody waits for more."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
+from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from app.http.observation import Observation
@@ -54,6 +55,7 @@ class Exchange:
         "_serving",
         "_timer",
         "_watch",
+        "_whole",
         "is_gone",
         "is_late",
         "is_started",
@@ -74,6 +76,7 @@ class Exchange:
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._whole = scope["state"].pop("whole", None)
         self._observation = observation
         # Whoever reads a body notices the end of it. These bodies nobody reads.
         self._is_heard_out = scope["method"] in {"GET", "HEAD", "DELETE"} or (
@@ -96,16 +99,31 @@ class Exchange:
         if message["type"] == "http.response.start":
             self.is_started = True
             self.status = message["status"]
-            headers = message["headers"] = [*message.get("headers", ()), *self._headers()]
-            names = {name for name, _ in headers}
-            headers += (
-                _SECURITY
-                if names.isdisjoint(_OURS)
-                else [header for header in _SECURITY if header[0] not in names]
-            )
+            message["headers"] = self._all(message.get("headers", ()))
         else:
             self._is_answered = not message.get("more_body")
         await self._send(message)
+
+    async def respond(self, response: Response, send: Send | None = None) -> None:
+        """Send a response that is there as a whole.
+
+        Args:
+            response: Which.
+            send: What others have put around `send`; `None` if nobody adds anything.
+        """
+        if send is not None or self._whole is None:
+            await response(self._scope, self.receive, send or self.send)
+            return
+        self.is_started = self._is_answered = True
+        self.status = response.status_code
+        await self._whole(self.status, self._all(response.raw_headers), bytes(response.body))
+
+    def _all(self, headers: Sequence[tuple[bytes, bytes]]) -> Sequence[tuple[bytes, bytes]]:
+        names = {name for name, _ in headers}
+        if names.isdisjoint(_OURS):
+            return [*headers, *self._headers(), *_SECURITY]
+        missing = [header for header in _SECURITY if header[0] not in names]
+        return [*headers, *self._headers(), *missing]
 
     def _headers(self) -> list[tuple[bytes, bytes]]:
         state = self._scope["state"]

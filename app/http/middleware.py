@@ -113,7 +113,7 @@ class RequestMiddleware:
         try:
             if self._cors is None or (is_api and b"origin" not in headers):
                 exchange.varies = self._cors is not None
-                await self._serve(exchange, scope, exchange.receive, exchange.send)
+                await self._serve(exchange, scope, exchange.receive, None)
             else:
                 around = self._cors(partial(self._serve, exchange))
                 await around(scope, exchange.receive, exchange.send)
@@ -121,12 +121,16 @@ class RequestMiddleware:
             trace_id = trace and trace(scope, exchange.status, observation)
             _tell(scope, exchange.status, observation, trace_id)
 
-    async def _serve(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _serve(
+        self, exchange: Exchange, scope: Scope, receive: Receive, send: Send | None
+    ) -> None:
         over = asyncio.get_running_loop().time() + self._deadline
         exchange.attend(min(over, self._drain.ends_at))
         try:
             _refuse_ambiguous(scope)
-            await self._answer(scope, receive, send)
+            response = await self._answer(scope, receive, send or exchange.send)
+            if response is not None:
+                await exchange.respond(response, send)
         except ClientDisconnect:
             response = None
         except asyncio.CancelledError:
@@ -141,21 +145,20 @@ class RequestMiddleware:
         finally:
             exchange.release()
         if response is not None and not exchange.is_started:
-            await response(scope, receive, send)
+            await exchange.respond(response, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response | None:
         found = self._table.find(scope["path"])
         if found is None:
             await self._app(scope, receive, send)
-            return
+            return None
         route, scope["path_params"] = found
         scope["route"] = route
         method = scope["method"]
         served = route.rows.get("GET" if method == "HEAD" else method)
         if served is None:
             raise Problem(problems.METHOD_NOT_ALLOWED, headers={"Allow": route.allowed})
-        response = await served.serve(Request(scope, receive))
-        await response(scope, receive, send)
+        return await served.serve(Request(scope, receive))
 
 
 _LATE = Problem(problems.TIMEOUT, "The request took longer than it may.")

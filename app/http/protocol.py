@@ -5,12 +5,17 @@ much waits to be read or to be written, and for how long.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import uuid4
 
 import structlog
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from app.http import problems
 from app.http.exchange import SECURITY_HEADERS
@@ -37,41 +42,53 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
-class _Joined:
-    """A transport that sends the head of a response together with what follows: one system call.
+class _Whole:
+    """Sends a response that is there as a whole: by one system call, which uvicorn makes two of.
 
     Args:
-        transport: The connection's.
+        cycle: uvicorn's state of the request.
     """
 
-    __slots__ = ("_head", "_transport")
+    __slots__ = ("_cycle",)
 
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head: bytes | None = None
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
 
-    def write(self, data: bytes) -> None:
-        """Send data, or keep it until more comes or the response is over."""
-        if self._head is not None:
-            data, self._head = self._head + data, None
-        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
-            self._head = data
+    async def __call__(
+        self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes
+    ) -> None:
+        """Send it.
+
+        Args:
+            status: The HTTP status.
+            headers: All headers, with the content's length if there is one.
+            body: The content; a HEAD has none.
+
+        Raises:
+            ValueError: A header is of more than one line.
+        """
+        cycle = self._cycle
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+        if cycle.disconnected:
             return
-        self._transport.write(data)
-
-    def flush(self) -> None:
-        """Send what was kept."""
-        if self._head is not None:
-            self.write(b"")
-
-    def close(self) -> None:
-        """Close the connection, once all is sent."""
-        self.flush()
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        """Say whether the connection is closed, or about to be."""
-        return self._transport.is_closing()
+        parts = [STATUS_LINE[status]]
+        headers = [*cycle.default_headers, *headers]
+        if not cycle.keep_alive:
+            headers.append((b"connection", b"close"))
+        for name, value in headers:
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(b"\r\n")
+        head = b"".join(parts)
+        if not len(headers) + 2 == head.count(b"\r") == head.count(b"\n"):
+            raise ValueError("a header of more than one line")
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.transport.write(head if cycle.scope["method"] == "HEAD" else head + body)
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
 
 
 class Protocol(HttpToolsProtocol):
@@ -194,13 +211,12 @@ class Protocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._serving = cycle
-        cycle.transport = _Joined(self.transport)  # type: ignore[assignment]
+        # For our middleware, which takes it out: else the two would keep each other.
+        cycle.scope["state"]["whole"] = _Whole(cycle)
         super()._start_asgi_task(cycle, app)
 
     def on_response_complete(self) -> None:
         """Go on with the next request."""
-        if self._serving is not None:
-            self._serving.transport.flush()  # type: ignore[attr-defined]
         super().on_response_complete()
         self._silent_since = self.loop.time()
         if self.transport.is_closing() and self.transport.get_write_buffer_size():
