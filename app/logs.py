@@ -8,6 +8,7 @@ written, they are dropped and counted, and a line says how many as soon as that 
 """
 
 import atexit
+import json
 import logging
 import os
 import select
@@ -143,7 +144,7 @@ def configure(level: str) -> None:
     is_terminal = sys.stderr is not None and sys.stderr.isatty()
     rendering: list[structlog.typing.Processor] = [
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.JSONRenderer(),
+        structlog.processors.JSONRenderer(serializer=_encode),
     ]
     if is_terminal:
         rendering = [_readable]
@@ -174,6 +175,13 @@ def configure(level: str) -> None:
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     # uvicorn writes lines of its own form, which a client can provoke, and tracebacks.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+
+
+_encoder = json.JSONEncoder(default=repr)
+
+
+def _encode(event: object, **_: object) -> str:
+    return _encoder.encode(event)
 
 
 class _Libraries(logging.Handler):

@@ -24,6 +24,20 @@ class Context:
     role: MemberRole | None = None
     # Until when the token said so; no token made from it lives longer. No part of who it is.
     token_expires_at: datetime | None = field(default=None, compare=False)
+    # The same as text: written once, for a context is used for many requests.
+    texts: tuple[str, str | None, str | None, str | None] = field(
+        init=False, repr=False, compare=False
+    )
+
+    def __post_init__(self) -> None:
+        """Write it as text."""
+        texts = (
+            str(self.user_id),
+            None if self.session_id is None else str(self.session_id),
+            None if self.family_id is None else str(self.family_id),
+            None if self.role is None else MemberRole(self.role).value,
+        )
+        object.__setattr__(self, "texts", texts)
 
     @property
     def personal(self) -> "Context":

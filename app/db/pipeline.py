@@ -2,15 +2,15 @@
 
 PostgreSQL answers what it is sent up to a Sync, in order, and passes over the rest of it after an
 error: no query runs whose beginning was refused. asyncpg sends a Sync after each query and has no
-pipeline, so what goes before is written to its transport, right before the query. It returns no
-row: asyncpg takes what is answered for the query's own answer.
+pipeline, so what goes before is put before the message of the query, at the transport. It returns
+no row: asyncpg takes what is answered for the query's own answer.
 
 What this stands on, and tests/db/test_pipeline.py holds:
 
-- Between the two nothing else is sent. A query has been prepared by then, and a prepared statement
-  is never prepared anew behind our back, which would put a Sync between them.
-- If the query is not sent after all, because asyncpg cannot encode a value for example, the
-  connection is closed: whoever used it next would find the context of this one.
+- Both go in one write: if asyncpg sends no query after all, because it cannot encode a value for
+  example, nothing of the beginning is sent either.
+- A query has been prepared by then, and a prepared statement is never prepared anew behind our
+  back, which would come between the two.
 - Not through a pooler, which sees transactions where there are none.
 """
 
@@ -26,6 +26,46 @@ Fetch: TypeAlias = Literal["fetch", "fetchrow", "fetchval"]
 
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 _BEGIN_REQUEST = "SELECT app.begin_request($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+
+
+class _Joining:
+    """A transport that sends what was put before a message together with it.
+
+    Args:
+        transport: The connection's.
+
+    Attributes:
+        before: What is put there.
+    """
+
+    __slots__ = ("_transport", "before")
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.before = b""
+
+    def write(self, data: bytes) -> None:
+        """Send data."""
+        if self.before:
+            data, self.before = self.before + data, b""
+        self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class _Protocol(asyncpg.protocol.Protocol):
+    """asyncpg's protocol, with such a transport."""
+
+    joining: _Joining
+
+    def connection_made(self, transport: Any) -> None:
+        self.joining = _Joining(transport)
+        super().connection_made(self.joining)
+
+
+# There is no other way to have asyncpg's connections use it.
+asyncpg.protocol.Protocol = _Protocol  # type: ignore[misc, assignment]
 
 
 class Pipeline:
@@ -64,16 +104,15 @@ class Pipeline:
         """
         statement = self._statements.get(query.name) or await self._prepare(query)
         request = _message(b"B", self._request + _values(beginning)) + _EXECUTE
-        sent = self._connection._protocol.queries_count
-        self._connection._transport.write(request if is_whole else self._begin + request)
+        joining: _Joining = self._connection._protocol.joining
+        joining.before = request if is_whole else self._begin + request
         try:
             return await getattr(statement, fetch)(*arguments)
         except (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError):
             self._statements.clear()
             raise
         finally:
-            if self._connection._protocol.queries_count == sent:
-                self._connection.terminate()
+            joining.before = b""
 
     async def _prepare(self, query: Query) -> Any:
         if self._beginnings is None:

@@ -262,7 +262,7 @@ class Database:
         beginning: Beginning,
         operation: Operation[T],
         *,
-        line: UUID | None,
+        line: str | None,
         is_single: bool = False,
     ) -> T:
         """Run an operation in a transaction that begins in a certain way, as `run` does.
@@ -287,7 +287,7 @@ class Database:
             if not self._under_way:
                 self._idle.set()
 
-    async def _enter(self, line: UUID | None) -> None:
+    async def _enter(self, line: str | None) -> None:
         if self._queue.enter_at_once(line):
             return
         try:
@@ -335,7 +335,7 @@ class Database:
         may_be_silent = asked > connection.heard + HEARD_WITHIN
         opened = Transaction(connection, beginning, is_single=is_single)
         try:
-            if may_be_silent or connection.pipeline is None or beginning.values is None:
+            if may_be_silent or connection.pipeline is None or not beginning.is_of_request:
                 await opened.begin(self._opening_limit)
             outcome = Outcome.ROLLED_BACK
             result = await operation(opened)
@@ -417,12 +417,12 @@ def _server_settings(settings: Settings) -> Mapping[str, str]:
     return {"application_name": "hearth", **pinned}
 
 
-def line_of(context: Context | None) -> UUID | None:
+def line_of(context: Context | None) -> str | None:
     """Return with whom somebody waits: with the family; with nobody, where there is none.
 
     Whom nobody knows yet waits with all of them.
     """
-    return None if context is None else context.family_id or context.user_id
+    return None if context is None else context.texts[2] or context.texts[0]
 
 
 def _half(number: int) -> int:

@@ -96,16 +96,16 @@ class Beginning:
         return "".join(parts)
 
     @property
-    def values(self) -> Sequence[str | None] | None:
-        """The parameters of `app.begin_request`, which does the same; `None` if it does not."""
-        context = self.context
-        if context is None or self.role is not None:
-            return None
+    def is_of_request(self) -> bool:
+        """Whether `app.begin_request` does the same."""
+        return self.context is not None and self.role is None
+
+    @property
+    def values(self) -> Sequence[str | None]:
+        """The parameters of `app.begin_request`."""
+        assert self.context is not None  # noqa: S101 - see `is_of_request`
         return (
-            str(context.user_id),
-            _text(context.session_id),
-            _text(context.family_id),
-            None if context.role is None else MemberRole(context.role).value,
+            *self.context.texts,
             _text(self.request_id),
             "t" if self.read_only else "f",
             _text(self.limits.statement),
@@ -244,7 +244,6 @@ class Transaction:
     async def _send_first(self, fetch: Fetch, query: Query, arguments: Sequence[object]) -> Any:
         assert self._pending is not None  # noqa: S101 - the caller has looked
         beginning, self._pending = self._pending.values, None
-        assert beginning is not None  # noqa: S101 - who leaves it pending has looked
         self.is_open = True
         try:
             found = await self._connection.pipeline.send(

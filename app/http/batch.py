@@ -166,7 +166,7 @@ def _step(operation: Operation, table: Table[Endpoint], context: Context) -> Ste
         "may_create": operation.if_match is None,
     }
     if row.parameters is not None:
-        values |= parse_query(url.query, row.parameters).values()
+        values |= parse_query(url.query, row.parameters)
     if row.body is not None:
         try:
             values |= parse_body(json.dumps(operation.body).encode(), row.body).values()

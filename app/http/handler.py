@@ -152,7 +152,7 @@ def handler(row: Endpoint, endpoints: Sequence[Endpoint]) -> Handler:
         content = await read_content(request, row.body) if row.body else b""
         query = request.scope["query_string"].decode("latin-1")
         values = {
-            **(parse_query(query, row.parameters).values() if row.parameters else {}),
+            **(parse_query(query, row.parameters) if row.parameters else {}),
             **(parse_body(content, row.body).values() if row.body else {}),
             **path_values(request.path_params),
             "may_create": not has(request, "If-Match"),

@@ -175,8 +175,8 @@ def _tell(scope: Scope, status: int, observation: Observation, trace_id: str | N
         scope["state"]["services"].health.count(status)
     context: Context | None = scope["state"].get("context")
     about = {
-        "user_id": context and str(context.user_id),
-        "family_id": context and context.family_id and str(context.family_id),
+        "user_id": context and context.texts[0],
+        "family_id": context and context.texts[2],
         "slow": observation.slow,
         "trace_id": trace_id,
     }

@@ -2,7 +2,9 @@
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar, cast
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -28,6 +30,9 @@ Model = TypeVar("Model", bound=RequestModel)
 
 # No list takes a fifth of it.
 MAX_PARAMETERS = 50
+
+# Characters of a query string that is remembered as parsed: most are a first page's.
+MAX_REMEMBERED = 64
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def request_id(request: Request) -> UUID:
 
 def has(request: Request, name: str) -> bool:
     """Say whether a request has a header."""
-    return name.lower().encode() in request.scope["state"]["headers"]
+    return _NAMES[name] in request.scope["state"]["headers"]
 
 
 async def authenticate(request: Request) -> Context:
@@ -126,12 +131,16 @@ def parse_body(content: bytes, model: type[Model]) -> Model:
         raise problems.from_validation(error, inside="body", fields=model.model_fields) from None
 
 
-def parse_query(query: str, model: type[Model]) -> Model:
-    """Check a query string against its model.
+def parse_query(query: str, model: type[RequestModel]) -> Mapping[str, object]:
+    """Check a query string against its model, and return the parameters of the query.
 
     Raises:
         Problem: A parameter is unknown, wrong or given twice, or there are too many.
     """
+    return _parsed(query, model) if len(query) <= MAX_REMEMBERED else _parse(query, model)
+
+
+def _parse(query: str, model: type[RequestModel]) -> Mapping[str, object]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
     except ValueError:
@@ -142,12 +151,15 @@ def parse_query(query: str, model: type[Model]) -> Model:
         entries = [{"parameter": name, "detail": "is given more than once"} for name in twice]
         raise Problem(problems.VALIDATION_FAILED, errors=entries)
     try:
-        return model.model_validate(dict(pairs))
+        return model.model_validate(dict(pairs)).values()
     except pydantic.ValidationError as error:
         raise problems.from_validation(error, inside="query", fields=_names(model)) from None
 
 
-def _names(model: type[Model]) -> list[str]:
+_parsed = lru_cache(1024)(_parse)
+
+
+def _names(model: type[RequestModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
@@ -191,17 +203,21 @@ def if_none_match(request: Request, etag: str) -> bool:
     return text.strip() == "*" or etag.strip('"') in {tag for _, tag in _TAG.findall(text)}
 
 
+_GO_WITH = {
+    "If-Match": ("PUT", "PATCH", "DELETE"),
+    "If-None-Match": ("GET", "HEAD"),
+    "Idempotency-Key": ("POST",),
+}
+_NAMES = {name: name.lower().encode() for name in _GO_WITH}
+
+
 def refuse_misplaced(request: Request) -> None:
     """Refuse headers that would change what the request means, were they not ignored.
 
     Raises:
         Problem: One of them does not go with the method.
     """
-    for name, methods in (
-        ("If-Match", ("PUT", "PATCH", "DELETE")),
-        ("If-None-Match", ("GET", "HEAD")),
-        ("Idempotency-Key", ("POST",)),
-    ):
+    for name, methods in _GO_WITH.items():
         if has(request, name) and request.method not in methods:
             raise Problem(problems.MALFORMED, f"{name}: goes with {', '.join(methods)}.")
 
