@@ -103,6 +103,7 @@ async def run_batch(request: HttpRequest) -> HttpResponse:
 
         async def run_all(transaction: Transaction) -> Result:
             nonlocal at
+            await transaction.begin()  # what is wrong with the context is no operation's fault
             results, size = [], 0
             for at, step in enumerate(steps):
                 if at > 0:

@@ -153,10 +153,10 @@ class _Interrupted(Transaction):
 
     def __init__(self, inner: Transaction, query: str, others: Iterator[Awaitable[object]]) -> None:
         super().__init__(inner._connection)
-        self._query, self._others = query, others
+        self._inner, self._query, self._others = inner, query, others
 
     async def row(self, name: str, values: Mapping[str, object]) -> Mapping[str, Any] | None:
-        found = await super().row(name, values)
+        found = await self._inner.row(name, values)
         if name == self._query and found is None:
             await next(self._others)
         return found
