@@ -1473,6 +1473,20 @@ $$;
 ALTER FUNCTION app.own_credentials() OWNER TO app_auth;
 COMMENT ON FUNCTION app.own_credentials() IS 'The password hash of the user of the context.';
 
+CREATE FUNCTION app.page_of(items json[], size integer, cursor text) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+    select concat(
+        '{"items":',
+        coalesce(to_json(items[1:size]), '[]'),
+        ',"next":',
+        case when cardinality(items) > size then to_json(cursor) else 'null' end,
+        '}'
+    )
+$$;
+ALTER FUNCTION app.page_of(items json[], size integer, cursor text) OWNER TO app_owner;
+COMMENT ON FUNCTION app.page_of(items json[], size integer, cursor text) IS 'A page of a list as every endpoint responds with it.';
+
 CREATE FUNCTION app.record_score(kind app.score_kind, family_id uuid, source_id uuid, user_id uuid, scored_on date, points integer, is_done boolean) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -3193,8 +3207,10 @@ CREATE INDEX sessions_user_id_idx ON app.sessions USING btree (user_id);
 CREATE INDEX tasks_family_id_due_on_idx ON app.tasks USING btree (family_id, due_on) WHERE (due_on IS NOT NULL);
 CREATE INDEX tasks_family_id_user_id_idx ON app.tasks USING btree (family_id, user_id);
 CREATE INDEX tasks_private_idx ON app.tasks USING btree (family_id, user_id, created_at, id) WHERE (visibility = 'private'::app.visibility);
+CREATE INDEX tasks_private_state_idx ON app.tasks USING btree (family_id, user_id, is_completed, created_at, id) WHERE (visibility = 'private'::app.visibility);
 CREATE INDEX tasks_private_today_idx ON app.tasks USING btree (family_id, user_id, completed_at, due_on) WHERE (visibility = 'private'::app.visibility);
 CREATE INDEX tasks_shared_idx ON app.tasks USING btree (family_id, created_at, id) WHERE (visibility = 'family'::app.visibility);
+CREATE INDEX tasks_shared_state_idx ON app.tasks USING btree (family_id, is_completed, created_at, id) WHERE (visibility = 'family'::app.visibility);
 CREATE INDEX tasks_shared_today_idx ON app.tasks USING btree (family_id, completed_at, due_on) WHERE (visibility = 'family'::app.visibility);
 CREATE INDEX users_deleted_at_idx ON app.users USING btree (deleted_at) WHERE (deleted_at IS NOT NULL);
 CREATE UNIQUE INDEX users_email_key ON app.users USING btree (app.text_key(email)) WHERE is_active;
@@ -4110,6 +4126,9 @@ GRANT ALL ON FUNCTION app.open_session(user_id uuid, password_hash text, token_h
 
 REVOKE ALL ON FUNCTION app.own_credentials() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.own_credentials() TO app_api;
+
+REVOKE ALL ON FUNCTION app.page_of(items json[], size integer, cursor text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.page_of(items json[], size integer, cursor text) TO app_api;
 
 REVOKE ALL ON FUNCTION app.record_score(kind app.score_kind, family_id uuid, source_id uuid, user_id uuid, scored_on date, points integer, is_done boolean) FROM PUBLIC;
 

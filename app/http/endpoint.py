@@ -4,7 +4,7 @@ A resource is a module of `app/resources`: its models and its rows. One handler 
 the API document, the batch and the tests that go through every endpoint find them there.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pydantic import BaseModel
@@ -28,6 +28,8 @@ class Endpoint:
             parameters are parameters of the query.
         summary: What it does, in a line.
         query: The block of `sql/queries` that does it.
+        variants: Blocks that do it instead, each when one of these parameters is given; the first
+            of which one is.
         handler: In the place of a query, for what is more than one.
         body: The model of the body; its fields are parameters of the query.
         parameters: The model of the query string; the same.
@@ -49,6 +51,7 @@ class Endpoint:
     path: str
     summary: str
     query: str | None = None
+    variants: Mapping[str, Collection[str]] = field(default_factory=dict)
     handler: Handler | None = None
     body: type[models.Request] | None = None
     parameters: type[models.Request] | None = None
@@ -61,6 +64,18 @@ class Endpoint:
     accepts_idempotency_key: bool = True
     creates: bool = True
     problems: tuple[ProblemType, ...] = ()
+
+    @property
+    def queries(self) -> Sequence[str]:
+        """All the queries that may do it."""
+        return [*([self.query] if self.query else []), *self.variants]
+
+    def query_for(self, values: Mapping[str, object]) -> str | None:
+        """Return the query that does it, with these parameters."""
+        for query, names in self.variants.items():
+            if any(values[name] is not None for name in names):
+                return query
+        return self.query
 
     @property
     def fields(self) -> Collection[str]:
@@ -127,6 +142,7 @@ def get(
     query: str,
     response: type[BaseModel],
     parameters: type[models.Request] | None = None,
+    variants: Mapping[str, Collection[str]] | None = None,
     when_empty: ProblemType = problems.NOT_FOUND,
     in_family: bool = True,
 ) -> Endpoint:
@@ -136,6 +152,7 @@ def get(
         path=path,
         summary=summary,
         query=query,
+        variants=variants or {},
         response=response,
         parameters=parameters,
         when_empty=when_empty,

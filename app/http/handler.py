@@ -199,7 +199,8 @@ async def execute(
         Problem: The thing is not there (404), has another version than is wanted (412), may not be
             changed by the caller (403), or was another at every look (503).
     """
-    assert row.query is not None  # noqa: S101 - a row has a query or a handler
+    query = row.query_for(values)
+    assert query is not None  # noqa: S101 - a row has a query or a handler
     prefix = "" if row.method == "POST" else etag_prefix(row, context)
     values = {
         **values,
@@ -209,7 +210,7 @@ async def execute(
     }
     seen: Mapping[str, object] | None = None
     for _ in range(MAX_LOOKS):
-        found = await transaction.row(row.query, values)
+        found = await transaction.row(query, values)
         if found is not None and found["body"] is not None:
             body = found["body"] if row.response is not None else None
             version = found.get("row_version")

@@ -107,6 +107,10 @@ tasks = Resource(
             "/v1/tasks",
             "List tasks",
             query="list_tasks",
+            variants={
+                "list_tasks_due": ("due_from", "due_to"),
+                "list_tasks_in_state": ("is_completed",),
+            },
             parameters=TaskFilter,
             response=Page[Task],
         ),

@@ -51,7 +51,16 @@ create index tasks_shared_idx
 create index tasks_private_idx
     on app.tasks (family_id, user_id, created_at, id) where visibility = 'private';
 
--- Serves list_tasks when it is asked for a due date.
+-- Serves list_tasks_in_state: what the family shares of those that are done, or of those that are
+-- not. All may be in the other state, so the one shall not be looked for among the other.
+create index tasks_shared_state_idx
+    on app.tasks (family_id, is_completed, created_at, id) where visibility = 'family';
+
+-- Serves list_tasks_in_state: what is private to the reader.
+create index tasks_private_state_idx
+    on app.tasks (family_id, user_id, is_completed, created_at, id) where visibility = 'private';
+
+-- Serves list_tasks_due.
 create index tasks_family_id_due_on_idx on app.tasks (family_id, due_on) where due_on is not null;
 
 -- Serves the cascade from family_memberships.

@@ -1,6 +1,6 @@
 """Tasks: two of each person, of which the first is shared."""
 
-from tests.support.example import MADE_AT, PAGES, Example, Leave
+from tests.support.example import MADE_AT, PAGES, Example
 
 TASKS = Example(
     table="tasks",
@@ -37,18 +37,19 @@ TASKS = Example(
     """,
     facts={"task_id": "task of {}, 1"},
     variants={
-        "list_tasks": {
-            **PAGES,
+        "list_tasks": PAGES,
+        "list_tasks_in_state": {
             "open": {"is_completed": "false"},
-            "due in two days": {"due_from": "2026-03-01", "due_to": "2026-03-02"},
-        }
-    },
-    leaves={
-        "list_tasks, open": Leave(
-            budget=300,
-            rows=1000,
-            dropped=1000,
-            why="It passes over tasks that are done, of those that the reader sees.",
-        ),
+            "done": {"is_completed": "true"},
+            "done, deep page": {"is_completed": "true", **PAGES["deep page"]},
+        },
+        "list_tasks_due": {
+            "two days": {"due_from": "2026-03-01", "due_to": "2026-03-02"},
+            "two days, open": {
+                "due_from": "2026-03-01",
+                "due_to": "2026-03-02",
+                "is_completed": "false",
+            },
+        },
     },
 )

@@ -1590,6 +1590,7 @@ where prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any(proconf
 -- but with_steps: so that a list costs what its expressions cost
 -- but cursor_of: so that a list costs what its expressions cost
 -- but invitation_json: so that a list costs what its expressions cost
+-- but page_of: so that a list costs what its expressions cost
 -- but begin_request: it pins the path, which would be taken back
 -- finds tg_touch:
 --     alter function app.tg_touch() reset search_path;

@@ -43,6 +43,7 @@ from app.resources.invitations import InvitationCreate, InvitationToken
 from app.resources.routines import RoutineStepCreate
 from app.resources.sessions import SignIn
 from tests.examples import EXAMPLES
+from tests.sql.plans import VARIANTS
 from tests.support.calls import OF_ENDPOINTS, OF_OPS, OUTSIDE, PLACES, QUERIES, example
 from tests.support.documented import DOCUMENT
 from tests.support.example import after, id_of
@@ -309,7 +310,7 @@ def taken(query: str) -> Mapping[str, Kind]:
             name: kind(type_) if isinstance(type_, type) else type_
             for name, type_ in OTHERS[query].takes.items()
         }
-    rows = [row for row in ENDPOINTS if query in (row.query, row.existence_check)]
+    rows = [row for row in ENDPOINTS if query in (*row.queries, row.existence_check)]
     given = [fields_given(row) for row in rows] or [{}]
     return {name: kind_ for name, kind_ in given[0].items() if all(name in one for one in given)}
 
@@ -323,7 +324,7 @@ def written(query: str) -> str:
 def used_by_the_code() -> Iterator[tuple[str, str]]:
     """Yield each query that the service names, with the function or row that does."""
     for row in ENDPOINTS:
-        for name in (row.query, row.existence_check):
+        for name in (*row.queries, row.existence_check):
             if name:
                 yield name, f"{row.method} {row.path}"
     package = Path(app.__file__).parent
@@ -375,7 +376,9 @@ def test_every_query_is_used_and_every_query_used_is_there() -> None:
 
 
 def test_every_query_has_a_contract_and_an_example() -> None:
-    of_endpoints = {name for row in ENDPOINTS for name in (row.query, row.existence_check) if name}
+    of_endpoints = {
+        name for row in ENDPOINTS for name in (*row.queries, row.existence_check) if name
+    }
     broken = [
         f"OTHERS has a contract of {name}, which is gone" for name in set(OTHERS) - set(QUERIES)
     ]
@@ -459,7 +462,7 @@ async def test_rows_have_the_columns_that_the_service_reads_and_of_their_types(
 def test_everything_a_client_may_say_is_used() -> None:
     broken = []
     for row in ENDPOINTS:
-        names = [row.query] if row.query else _queries_of_handler(row)
+        names = row.queries or _queries_of_handler(row)
         known = [QUERIES[name] for name in names if name in QUERIES]
         used = {name for query in known for name in query.parameters}
         if row.body is Batch:  # what it says are other rows
@@ -471,6 +474,33 @@ def test_everything_a_client_may_say_is_used() -> None:
         ]
 
     assert not broken, "\n".join(broken)
+
+
+def test_a_query_takes_all_that_may_be_given_where_it_is_run() -> None:
+    broken = []
+    for row in ENDPOINTS:
+        absent: set[str] = set()
+        for query, needed in [*row.variants.items(), (row.query, ())]:
+            if query is not None and row.variants and row.parameters is not None:
+                given = set(row.parameters.model_validate({}).values())
+                missing = given - absent - set(QUERIES[query].parameters)
+                broken += [f"{PLACES[query]}: does not heed {name}" for name in sorted(missing)]
+            absent |= set(needed)
+
+    assert not broken, "\n".join(broken)
+
+
+def test_what_a_query_is_asked_in_the_crowd_is_what_its_endpoint_runs_it_for() -> None:
+    broken, count = [], 0
+    for query, asked in VARIANTS.items():
+        for variant, said in asked.items():
+            count += 1
+            run = OF_ENDPOINTS[query].query_for(example(query, {}, **said))
+            if run != query:
+                broken.append(f"{query}, {variant}: {run} is run")
+
+    assert not broken, "\n".join(broken)
+    count_in("variants", count)
 
 
 def _queries_of_handler(row: Endpoint) -> list[str]:
@@ -966,7 +996,7 @@ def _misfits(
 
 
 def _given_by(query: str) -> Any:
-    rows = [row for row in ENDPOINTS if query in (row.query, row.existence_check)]
+    rows = [row for row in ENDPOINTS if query in (*row.queries, row.existence_check)]
     return rows[0].response or Done
 
 

@@ -20,7 +20,7 @@ QUERIES = load_queries()
 # Where each query stands: "sql/queries/service/tasks.sql: list_tasks".
 PLACES = {name: f"sql/queries/{query.path}: {name}" for name, query in QUERIES.items()}
 
-OF_ENDPOINTS: Mapping[str, Endpoint] = {row.query: row for row in ENDPOINTS if row.query}
+OF_ENDPOINTS: Mapping[str, Endpoint] = {query: row for row in ENDPOINTS for query in row.queries}
 
 # Run before sign-in, or by the service for itself: no context.
 OUTSIDE = {

@@ -1,30 +1,22 @@
 -- Conversations, newest first, and their messages, oldest first.
 
 -- name: list_conversations
-with page as (
-    select c, c.created_at, c.id, row_number() over (order by c.created_at desc, c.id desc) as n
+select app.page_of(
+    array_agg(shown), :limit::integer,
+    app.cursor_of((array_agg(created_at))[:limit], (array_agg(id))[:limit])
+) as body
+from (
+    select shown, c.created_at, c.id
     from app.conversations as c
+    cross join app.conversation_json(c) as shown
     where
         c.family_id = :family_id
         and c.user_id = :user_id
         and (c.created_at, c.id) < (:after_at, :after_id)
     order by c.created_at desc, c.id desc
     limit :limit::integer + 1
-)
+) as page;
 
-select to_json(response)::text as body
-from (
-    select
-        coalesce(
-            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
-        ) as items,
-        case
-            when count(*) > :limit::integer
-                then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end as next
-    from page
-    cross join app.conversation_json(c) as shown
-) as response;
 
 -- name: create_conversation
 insert into app.conversations as c (family_id, user_id, title)
@@ -56,9 +48,14 @@ returning 'true' as body, null::bigint as row_version;
 
 -- name: list_messages
 -- Of a conversation that is not there, null; of one without messages, an empty list.
-with page as (
-    select m, m.created_at, m.id, row_number() over (order by m.created_at, m.id) as n
+select app.page_of(
+    array_agg(shown), :limit::integer,
+    app.cursor_of((array_agg(created_at))[:limit], (array_agg(id))[:limit])
+) as body
+from (
+    select shown, m.created_at, m.id
     from app.messages as m
+    cross join app.message_json(m) as shown
     where
         m.family_id = :family_id
         and m.user_id = :user_id
@@ -66,25 +63,12 @@ with page as (
         and (m.created_at, m.id) > (:after_at, :after_id)
     order by m.created_at, m.id
     limit :limit::integer + 1
-)
+) as page
+having exists (
+    select from app.conversations as c
+    where c.family_id = :family_id and c.id = :conversation_id
+);
 
-select to_json(response)::text as body
-from (
-    select
-        coalesce(
-            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
-        ) as items,
-        case
-            when count(*) > :limit::integer
-                then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end as next
-    from page
-    cross join app.message_json(m) as shown
-    having exists (
-        select from app.conversations as c
-        where c.family_id = :family_id and c.id = :conversation_id
-    )
-) as response;
 
 -- name: create_message
 -- Into a conversation that is there, else nothing is written and nothing comes back.

@@ -3,30 +3,22 @@
 
 -- name: list_exercises
 -- From the newest to the oldest: those in use, or those retired.
-with page as (
-    select e, e.created_at, e.id, row_number() over (order by e.created_at desc, e.id desc) as n
+select app.page_of(
+    array_agg(shown), :limit::integer,
+    app.cursor_of((array_agg(created_at))[:limit], (array_agg(id))[:limit])
+) as body
+from (
+    select shown, e.created_at, e.id
     from app.exercises as e
+    cross join app.exercise_json(e) as shown
     where
         e.family_id = :family_id
         and e.is_active = :is_active::boolean
         and (e.created_at, e.id) < (:after_at, :after_id)
     order by e.created_at desc, e.id desc
     limit :limit::integer + 1
-)
+) as page;
 
-select to_json(response)::text as body
-from (
-    select
-        coalesce(
-            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
-        ) as items,
-        case
-            when count(*) > :limit::integer
-                then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end as next
-    from page
-    cross join app.exercise_json(e) as shown
-) as response;
 
 -- name: create_exercise
 insert into app.exercises as e (family_id, user_id, name, description, points)
@@ -78,13 +70,16 @@ returning (select shown from app.exercise_json(e) as shown)::text as body, e.row
 -- name: list_exercise_logs
 -- The reader's own, from the last day to the first; those of a day by their ids. Of an exercise
 -- that is not there, null; of one that they have no logs of, an empty list.
-with page as (
-    select
-        l,
-        l.performed_on,
-        l.id,
-        row_number() over (order by l.performed_on desc, l.id desc) as n
+select app.page_of(
+    array_agg(shown), :limit::integer,
+    app.cursor_of(
+        (array_agg(performed_on))[:limit]::timestamp at time zone 'UTC', (array_agg(id))[:limit]
+    )
+) as body
+from (
+    select shown, l.performed_on, l.id
     from app.exercise_logs as l
+    cross join app.exercise_log_json(l) as shown
     where
         l.family_id = :family_id
         and l.user_id = :user_id
@@ -95,26 +90,12 @@ with page as (
             < ((:after_at::timestamptz at time zone 'UTC')::date, :after_id)
     order by l.performed_on desc, l.id desc
     limit :limit::integer + 1
-)
+) as page
+having exists (
+    select from app.exercises as e
+    where e.family_id = :family_id and e.id = :exercise_id and e.is_active
+);
 
-select to_json(response)::text as body
-from (
-    select
-        coalesce(
-            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
-        ) as items,
-        case
-            when count(*) > :limit::integer
-                then max(app.cursor_of(performed_on::timestamp at time zone 'UTC', id))
-                    filter (where n = :limit::integer)
-        end as next
-    from page
-    cross join app.exercise_log_json(l) as shown
-    having exists (
-        select from app.exercises as e
-        where e.family_id = :family_id and e.id = :exercise_id and e.is_active
-    )
-) as response;
 
 -- name: create_exercise_log
 -- Of an exercise that is in use, else nothing is written and nothing comes back. Unless it is said,

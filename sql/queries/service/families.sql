@@ -57,30 +57,22 @@ where exists (select from unchanged);
 
 -- name: list_members
 -- Those who are members, or those who were.
-with page as (
-    select m, m.created_at, m.user_id, row_number() over (order by m.created_at, m.user_id) as n
+select app.page_of(
+    array_agg(shown), :limit::integer,
+    app.cursor_of((array_agg(created_at))[:limit], (array_agg(user_id))[:limit])
+) as body
+from (
+    select shown, m.created_at, m.user_id
     from app.family_memberships as m
+    cross join app.member_json(m) as shown
     where
         m.family_id = :family_id
         and m.is_active = :is_active
         and (m.created_at, m.user_id) > (:after_at, :after_id)
     order by m.created_at, m.user_id
     limit :limit::integer + 1
-)
+) as page;
 
-select to_json(response)::text as body
-from (
-    select
-        coalesce(
-            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
-        ) as items,
-        case
-            when count(*) > :limit::integer
-                then max(app.cursor_of(created_at, user_id)) filter (where n = :limit::integer)
-        end as next
-    from page
-    cross join app.member_json(m) as shown
-) as response;
 
 -- name: get_member
 select shown::text as body, m.row_version

@@ -6,10 +6,15 @@
 -- name: list_habits
 -- From the newest to the oldest. What the family shares and what is private to the reader are two
 -- lists, each with an index in that order (see list_tasks).
-with seen as (
+select app.page_of(
+    array_agg(shown), :limit::integer,
+    app.cursor_of((array_agg(created_at))[:limit], (array_agg(id))[:limit])
+) as body
+from (
     (
-        select h, h.created_at, h.id
+        select shown, h.created_at, h.id
         from app.habits as h
+        cross join app.habit_json(h) as shown
         where
             h.family_id = :family_id
             and h.visibility = 'family'
@@ -20,8 +25,9 @@ with seen as (
     )
     union all
     (
-        select h, h.created_at, h.id
+        select shown, h.created_at, h.id
         from app.habits as h
+        cross join app.habit_json(h) as shown
         where
             h.family_id = :family_id
             and h.user_id = :user_id
@@ -31,28 +37,10 @@ with seen as (
         order by h.created_at desc, h.id desc
         limit :limit::integer + 1
     )
-),
-
-page as (
-    select h, created_at, id, row_number() over (order by created_at desc, id desc) as n
-    from seen
     order by created_at desc, id desc
     limit :limit::integer + 1
-)
+) as page;
 
-select to_json(response)::text as body
-from (
-    select
-        coalesce(
-            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
-        ) as items,
-        case
-            when count(*) > :limit::integer
-                then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end as next
-    from page
-    cross join app.habit_json(h) as shown
-) as response;
 
 -- name: create_habit
 -- Weekdays are a set: they are kept in their order, each once.
@@ -118,9 +106,16 @@ returning (select shown from app.habit_json(h) as shown)::text as body, h.row_ve
 -- From the last day to the first. Of a habit that is not there, null; of one without logs, an empty
 -- list. The cursor says the day as its midnight in UTC; it stands there twice, for the index begins
 -- at a day and not at a pair.
-with page as (
-    select l, l.logged_on, l.habit_id, row_number() over (order by l.logged_on desc) as n
+select app.page_of(
+    array_agg(shown), :limit::integer,
+    app.cursor_of(
+        (array_agg(logged_on))[:limit]::timestamp at time zone 'UTC', (array_agg(habit_id))[:limit]
+    )
+) as body
+from (
+    select shown, l.logged_on, l.habit_id
     from app.habit_logs as l
+    cross join app.habit_log_json(l) as shown
     where
         l.family_id = :family_id
         and l.habit_id = :habit_id
@@ -130,26 +125,12 @@ with page as (
         and l.logged_on <= case when :to_day::date is null then 'infinity' else :to_day end
     order by l.logged_on desc
     limit :limit::integer + 1
-)
+) as page
+having exists (
+    select from app.habits as h
+    where h.family_id = :family_id and h.id = :habit_id and h.is_active
+);
 
-select to_json(response)::text as body
-from (
-    select
-        coalesce(
-            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
-        ) as items,
-        case
-            when count(*) > :limit::integer
-                then max(app.cursor_of(logged_on::timestamp at time zone 'UTC', habit_id))
-                    filter (where n = :limit::integer)
-        end as next
-    from page
-    cross join app.habit_log_json(l) as shown
-    having exists (
-        select from app.habits as h
-        where h.family_id = :family_id and h.id = :habit_id and h.is_active
-    )
-) as response;
 
 -- name: get_habit_log
 select shown::text as body, l.row_version

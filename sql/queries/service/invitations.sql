@@ -3,12 +3,12 @@
 -- name: list_invitations
 -- Those that are pending, or those that were, from the newest to the oldest; null for whom they are
 -- not meant: the policy shows members nothing, and an empty list would pass for nobody invited.
-with page as (
-    select
-        shown,
-        i.created_at,
-        i.id,
-        row_number() over (order by i.created_at desc, i.id desc) as n
+select app.page_of(
+    array_agg(shown), :limit::integer,
+    app.cursor_of((array_agg(created_at))[:limit], (array_agg(id))[:limit])
+) as body
+from (
+    select shown, i.created_at, i.id
     from app.invitations as i
     cross join app.invitation_json(
         i.id, i.user_id, i.email, i.role, i.is_pending, i.expires_at, i.accepted_at,
@@ -20,21 +20,9 @@ with page as (
         and (i.created_at, i.id) < (:after_at, :after_id)
     order by i.created_at desc, i.id desc
     limit :limit::integer + 1
-)
+) as page
+having app.current_member_role() in ('owner', 'admin');
 
-select to_json(response)::text as body
-from (
-    select
-        coalesce(
-            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
-        ) as items,
-        case
-            when count(*) > :limit::integer
-                then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end as next
-    from page
-    having app.current_member_role() in ('owner', 'admin')
-) as response;
 
 -- name: create_invitation
 -- An invitation that is pending for the same address makes way: its token works no more.

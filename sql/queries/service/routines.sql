@@ -4,10 +4,15 @@
 -- name: list_routines
 -- The active ones, or the retired. What the family shares and what is private to the reader are two
 -- lists, each with an index in that order (see list_tasks).
-with seen as (
+select app.page_of(
+    array_agg(shown), :limit::integer,
+    app.cursor_of((array_agg(created_at))[:limit], (array_agg(id))[:limit])
+) as body
+from (
     (
-        select r, r.created_at, r.id
+        select shown, r.created_at, r.id
         from app.routines as r
+        cross join app.routine_json(r) as shown
         where
             r.family_id = :family_id
             and r.visibility = 'family'
@@ -18,8 +23,9 @@ with seen as (
     )
     union all
     (
-        select r, r.created_at, r.id
+        select shown, r.created_at, r.id
         from app.routines as r
+        cross join app.routine_json(r) as shown
         where
             r.family_id = :family_id
             and r.user_id = :user_id
@@ -29,28 +35,10 @@ with seen as (
         order by r.created_at desc, r.id desc
         limit :limit::integer + 1
     )
-),
-
-page as (
-    select r, created_at, id, row_number() over (order by created_at desc, id desc) as n
-    from seen
     order by created_at desc, id desc
     limit :limit::integer + 1
-)
+) as page;
 
-select to_json(response)::text as body
-from (
-    select
-        coalesce(
-            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
-        ) as items,
-        case
-            when count(*) > :limit::integer
-                then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end as next
-    from page
-    cross join app.routine_json(r) as shown
-) as response;
 
 -- name: create_routine
 -- With its first version.
@@ -302,34 +290,26 @@ cross join app.routine_version_json(v) as shown;
 
 -- name: list_routine_versions
 -- Of a routine that is not there, null. The cursor is the last version of the page before.
-with page as (
-    select v, v.version, row_number() over (order by v.version desc) as n
+select app.page_of(
+    array_agg(shown), :limit::integer,
+    (array_agg(version))[:limit]::text
+) as body
+from (
+    select shown, v.version
     from app.routine_versions as v
+    cross join app.routine_version_json(v) as shown
     where
         v.family_id = :family_id
         and v.routine_id = :routine_id
         and v.version < case when :cursor::integer is null then 2147483647 else :cursor end
     order by v.version desc
     limit :limit::integer + 1
-)
+) as page
+having exists (
+    select from app.routines as r
+    where r.family_id = :family_id and r.id = :routine_id and r.is_active
+);
 
-select to_json(response)::text as body
-from (
-    select
-        coalesce(
-            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
-        ) as items,
-        case
-            when count(*) > :limit::integer
-                then (min(version) filter (where n <= :limit::integer))::text
-        end as next
-    from page
-    cross join app.routine_version_json(v) as shown
-    having exists (
-        select from app.routines as r
-        where r.family_id = :family_id and r.id = :routine_id and r.is_active
-    )
-) as response;
 
 -- name: get_routine_version
 select
@@ -405,11 +385,14 @@ cross join app.routine_version_json(v) as shown;
 -- name: list_routine_completions
 -- Everybody's that the caller sees, from the newest day to the oldest. Of a routine that is not
 -- there, null. The cursor is the day, counted from 1900, and the user of the last row.
-with page as (
-    select
-        c, c.completed_on, c.user_id,
-        row_number() over (order by c.completed_on desc, c.user_id desc) as n
+select app.page_of(
+    array_agg(shown), :limit::integer,
+    (array_agg(completed_on))[:limit] - date '1900-01-01' || '_' || (array_agg(user_id))[:limit]
+) as body
+from (
+    select shown, c.completed_on, c.user_id
     from app.routine_completions as c
+    cross join app.routine_completion_json(c) as shown
     where
         c.family_id = :family_id
         and c.routine_id = :routine_id
@@ -418,26 +401,12 @@ with page as (
         and c.completed_on <= case when :to_day::date is null then 'infinity' else :to_day end
     order by c.completed_on desc, c.user_id desc
     limit :limit::integer + 1
-)
+) as page
+having exists (
+    select from app.routines as r
+    where r.family_id = :family_id and r.id = :routine_id and r.is_active
+);
 
-select to_json(response)::text as body
-from (
-    select
-        coalesce(
-            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
-        ) as items,
-        case
-            when count(*) > :limit::integer
-                then max(completed_on - date '1900-01-01' || '_' || user_id)
-                    filter (where n = :limit::integer)
-        end as next
-    from page
-    cross join app.routine_completion_json(c) as shown
-    having exists (
-        select from app.routines as r
-        where r.family_id = :family_id and r.id = :routine_id and r.is_active
-    )
-) as response;
 
 -- name: get_routine_completion
 select shown::text as body, c.row_version

@@ -33,39 +33,35 @@ seen as (
         from within
         where (created_at, id) < (:after_at, :after_id)
     )
-),
+)
 
-page as (
-    select e, created_at, id, row_number() over (order by created_at desc, id desc) as n
+select concat(
+    left(
+        app.page_of(
+            array_agg(shown), :limit::integer,
+            app.cursor_of((array_agg(created_at))[:limit], (array_agg(id))[:limit])
+        ),
+        -1
+    ),
+    ',"total":',
+    (
+        select coalesce(sum(e.points), 0)
+        from app.score_entries as e
+        where
+            e.family_id = :family_id
+            and e.user_id = case when :member_id::uuid is null then :user_id else :member_id end
+            and e.scored_on >= case when :from_day::date is null then '-infinity' else :from_day end
+            and e.scored_on <= case when :to_day::date is null then 'infinity' else :to_day end
+    ),
+    '}'
+) as body
+from (
+    select e, created_at, id
     from seen
     order by created_at desc, id desc
     limit :limit::integer + 1
-)
-
-select to_json(response)::text as body
-from (
-    select
-        coalesce(
-            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
-        ) as items,
-        case
-            when count(*) > :limit::integer
-                then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end as next,
-        (
-            select coalesce(sum(e.points), 0)
-            from app.score_entries as e
-            where
-                e.family_id = :family_id
-                and e.user_id = case when :member_id::uuid is null then :user_id else :member_id end
-                and e.scored_on
-                >= case when :from_day::date is null then '-infinity' else :from_day end
-                and e.scored_on
-                <= case when :to_day::date is null then 'infinity' else :to_day end
-        ) as total
-    from page
-    cross join app.score_json(e) as shown
-) as response;
+) as page
+cross join app.score_json(e) as shown;
 
 -- name: get_leaderboard
 -- Every active member, with the points of the period that holds the day: the family's today, if

@@ -4,73 +4,98 @@
 -- From the newest to the oldest. What the family shares and what is private to the reader are two
 -- lists, each with an index in that order; a page is read from their ends. Asked for both at once,
 -- the server would walk through whatever is private to others.
---
--- Tasks due in a window are few: they are found by it, and sorted. Its ends are written with case,
--- for the planner takes coalesce for a thing that might leak what the policy hides, and would not
--- look it up in the index.
-with seen as (
+select app.page_of(
+    array_agg(shown), :limit::integer,
+    app.cursor_of((array_agg(created_at))[:limit], (array_agg(id))[:limit])
+) as body
+from (
     (
-        select t, t.created_at, t.id
+        select shown, t.created_at, t.id
         from app.tasks as t
+        cross join app.task_json(t) as shown
         where
             t.family_id = :family_id
             and t.visibility = 'family'
             and (t.created_at, t.id) < (:after_at, :after_id)
-            and (:is_completed::boolean is null or t.is_completed = :is_completed)
-            and (:due_from::date is null and :due_to::date is null)
         order by t.created_at desc, t.id desc
         limit :limit::integer + 1
     )
     union all
     (
-        select t, t.created_at, t.id
+        select shown, t.created_at, t.id
         from app.tasks as t
+        cross join app.task_json(t) as shown
         where
             t.family_id = :family_id
             and t.user_id = :user_id
             and t.visibility = 'private'
             and (t.created_at, t.id) < (:after_at, :after_id)
-            and (:is_completed::boolean is null or t.is_completed = :is_completed)
-            and (:due_from::date is null and :due_to::date is null)
+        order by t.created_at desc, t.id desc
+        limit :limit::integer + 1
+    )
+    order by created_at desc, id desc
+    limit :limit::integer + 1
+) as page;
+
+-- name: list_tasks_in_state
+-- The same of those that are done, or those that are not; each has its part of an index, for all
+-- may be in the other state.
+select app.page_of(
+    array_agg(shown), :limit::integer,
+    app.cursor_of((array_agg(created_at))[:limit], (array_agg(id))[:limit])
+) as body
+from (
+    (
+        select shown, t.created_at, t.id
+        from app.tasks as t
+        cross join app.task_json(t) as shown
+        where
+            t.family_id = :family_id
+            and t.visibility = 'family'
+            and t.is_completed = :is_completed::boolean
+            and (t.created_at, t.id) < (:after_at, :after_id)
         order by t.created_at desc, t.id desc
         limit :limit::integer + 1
     )
     union all
     (
-        select t, t.created_at, t.id
+        select shown, t.created_at, t.id
         from app.tasks as t
+        cross join app.task_json(t) as shown
         where
             t.family_id = :family_id
-            and t.due_on >= case when :due_from::date is null then '-infinity' else :due_from end
-            and t.due_on <= case when :due_to::date is null then 'infinity' else :due_to end
+            and t.user_id = :user_id
+            and t.visibility = 'private'
+            and t.is_completed = :is_completed::boolean
             and (t.created_at, t.id) < (:after_at, :after_id)
-            and (:is_completed::boolean is null or t.is_completed = :is_completed)
-            and (:due_from::date is not null or :due_to::date is not null)
         order by t.created_at desc, t.id desc
         limit :limit::integer + 1
     )
-),
-
-page as (
-    select t, created_at, id, row_number() over (order by created_at desc, id desc) as n
-    from seen
     order by created_at desc, id desc
     limit :limit::integer + 1
-)
+) as page;
 
-select to_json(response)::text as body
+-- name: list_tasks_due
+-- Those due in a window, done or not. They are few: they are found by it, and sorted. Its ends are
+-- written with case, for the planner takes coalesce for a thing that might leak what the policy
+-- hides, and would not look it up in the index.
+select app.page_of(
+    array_agg(shown), :limit::integer,
+    app.cursor_of((array_agg(created_at))[:limit], (array_agg(id))[:limit])
+) as body
 from (
-    select
-        coalesce(
-            to_json(array_agg(shown order by n) filter (where n <= :limit::integer)), '[]'
-        ) as items,
-        case
-            when count(*) > :limit::integer
-                then max(app.cursor_of(created_at, id)) filter (where n = :limit::integer)
-        end as next
-    from page
-    cross join app.task_json(t) as shown
-) as response;
+    select t, t.created_at, t.id
+    from app.tasks as t
+    where
+        t.family_id = :family_id
+        and t.due_on >= case when :due_from::date is null then '-infinity' else :due_from end
+        and t.due_on <= case when :due_to::date is null then 'infinity' else :due_to end
+        and (:is_completed::boolean is null or t.is_completed = :is_completed)
+        and (t.created_at, t.id) < (:after_at, :after_id)
+    order by t.created_at desc, t.id desc
+    limit :limit::integer + 1
+) as page
+cross join app.task_json(t) as shown;
 
 -- name: create_task
 insert into app.tasks as t (
