@@ -14,13 +14,13 @@ type claims struct {
 	jwt.RegisteredClaims
 }
 
-// context is what the policies compare with.
-type context struct {
+// tenant is what the policies compare with.
+type tenant struct {
 	userID, sessionID, familyID, role string
 }
 
-func (c *claims) personal() context { return context{c.Subject, c.SessionID, "", ""} }
-func (c *claims) inFamily() context { return context{c.Subject, c.SessionID, c.FamilyID, c.Role} }
+func (c *claims) personal() tenant { return tenant{c.Subject, c.SessionID, "", ""} }
+func (c *claims) inFamily() tenant { return tenant{c.Subject, c.SessionID, c.FamilyID, c.Role} }
 
 type verifier struct {
 	parser *jwt.Parser

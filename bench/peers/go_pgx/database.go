@@ -1,7 +1,7 @@
 package main
 
 import (
-	stdcontext "context"
+	"context"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -22,14 +22,14 @@ func connect(url string, connections int32) (*database, error) {
 	}
 	config.MaxConns = connections
 	config.ConnConfig.RuntimeParams["timezone"] = "UTC"
-	pool, err := pgxpool.NewWithConfig(stdcontext.Background(), config)
+	pool, err := pgxpool.NewWithConfig(context.Background(), config)
 	return &database{pool}, err
 }
 
 // one runs a query in a transaction of its own, in a context that is checked, and scans its row.
 // A batch is pipelined up to one Sync: one round trip, and one transaction, which is committed when
-// the batch is closed and never begun again behind an error.
-func (d *database) one(ctx stdcontext.Context, c context, q query, into ...any) error {
+// the batch is closed; behind an error the server skips the rest of it.
+func (d *database) one(ctx context.Context, c tenant, q query, into ...any) error {
 	batch := &pgx.Batch{}
 	batch.Queue(setContext, c.userID, c.sessionID, c.familyID, c.role)
 	batch.Queue(q.text, q.values...)

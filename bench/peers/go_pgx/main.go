@@ -65,26 +65,26 @@ type service struct {
 }
 
 // An endpoint returns the status and the JSON that PostgreSQL has written.
-type endpoint func(r *http.Request, c context) (int, string, error)
+type endpoint func(r *http.Request, c tenant) (int, string, error)
 
 func (s *service) personal(next endpoint) http.HandlerFunc {
-	return s.handle(next, func(c *claims) (context, error) { return c.personal(), nil })
+	return s.handle(next, func(c *claims) (tenant, error) { return c.personal(), nil })
 }
 
 func (s *service) inFamily(next endpoint) http.HandlerFunc {
-	return s.handle(next, func(c *claims) (context, error) {
+	return s.handle(next, func(c *claims) (tenant, error) {
 		if c.FamilyID == "" {
-			return context{}, errNoFamily
+			return tenant{}, errNoFamily
 		}
 		return c.inFamily(), nil
 	})
 }
 
-func (s *service) handle(next endpoint, of func(*claims) (context, error)) http.HandlerFunc {
+func (s *service) handle(next endpoint, of func(*claims) (tenant, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var status int
 		var body string
-		var whose context
+		var whose tenant
 		claims, err := s.verifier.claims(r)
 		if err == nil {
 			whose, err = of(claims)
@@ -105,17 +105,17 @@ func (s *service) handle(next endpoint, of func(*claims) (context, error)) http.
 }
 
 // ok responds with the row of a query.
-func (s *service) ok(r *http.Request, c context, q query) (int, string, error) {
+func (s *service) ok(r *http.Request, c tenant, q query) (int, string, error) {
 	var body string
 	err := s.database.one(r.Context(), c, q, &body)
 	return http.StatusOK, body, err
 }
 
-func (s *service) getMe(r *http.Request, c context) (int, string, error) {
+func (s *service) getMe(r *http.Request, c tenant) (int, string, error) {
 	return s.ok(r, c, getMe(c))
 }
 
-func (s *service) listTasks(r *http.Request, c context) (int, string, error) {
+func (s *service) listTasks(r *http.Request, c tenant) (int, string, error) {
 	filter, err := readFilter(r.URL.Query())
 	if err != nil {
 		return 0, "", err
@@ -123,7 +123,7 @@ func (s *service) listTasks(r *http.Request, c context) (int, string, error) {
 	return s.ok(r, c, listTasks(c, filter))
 }
 
-func (s *service) createTask(r *http.Request, c context) (int, string, error) {
+func (s *service) createTask(r *http.Request, c tenant) (int, string, error) {
 	body := taskCreate{Visibility: "private", Points: 1}
 	if err := readBody(r, &body); err != nil {
 		return 0, "", err
@@ -132,7 +132,7 @@ func (s *service) createTask(r *http.Request, c context) (int, string, error) {
 	return http.StatusCreated, row, err
 }
 
-func (s *service) getTask(r *http.Request, c context) (int, string, error) {
+func (s *service) getTask(r *http.Request, c tenant) (int, string, error) {
 	id, err := idOf(r, "task_id")
 	if err != nil {
 		return 0, "", err
@@ -140,7 +140,7 @@ func (s *service) getTask(r *http.Request, c context) (int, string, error) {
 	return s.ok(r, c, getTask(c, id))
 }
 
-func (s *service) updateTask(r *http.Request, c context) (int, string, error) {
+func (s *service) updateTask(r *http.Request, c tenant) (int, string, error) {
 	id, err := idOf(r, "task_id")
 	if err != nil {
 		return 0, "", err
@@ -152,7 +152,7 @@ func (s *service) updateTask(r *http.Request, c context) (int, string, error) {
 	return s.ok(r, c, updateTask(c, id, patch))
 }
 
-func (s *service) putHabitLog(r *http.Request, c context) (int, string, error) {
+func (s *service) putHabitLog(r *http.Request, c tenant) (int, string, error) {
 	id, err := idOf(r, "habit_id")
 	if err != nil {
 		return 0, "", err
@@ -176,7 +176,7 @@ func (s *service) putHabitLog(r *http.Request, c context) (int, string, error) {
 	return http.StatusOK, row, nil
 }
 
-func (s *service) getHabitStats(r *http.Request, c context) (int, string, error) {
+func (s *service) getHabitStats(r *http.Request, c tenant) (int, string, error) {
 	id, err := idOf(r, "habit_id")
 	if err != nil {
 		return 0, "", err
@@ -190,11 +190,11 @@ func (s *service) getHabitStats(r *http.Request, c context) (int, string, error)
 	return http.StatusOK, body, err
 }
 
-func (s *service) getToday(r *http.Request, c context) (int, string, error) {
+func (s *service) getToday(r *http.Request, c tenant) (int, string, error) {
 	return s.ok(r, c, getToday(c))
 }
 
-func (s *service) getLeaderboard(r *http.Request, c context) (int, string, error) {
+func (s *service) getLeaderboard(r *http.Request, c tenant) (int, string, error) {
 	period, day := r.FormValue("period"), r.FormValue("day")
 	if period == "" {
 		period = "week"

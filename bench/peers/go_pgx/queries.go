@@ -25,7 +25,7 @@ func (q *query) bind(value any) string {
 	return fmt.Sprintf("$%d", len(q.values))
 }
 
-func listTasks(c context, f taskFilter) query {
+func listTasks(c tenant, f taskFilter) query {
 	q := query{values: []any{c.familyID, c.userID, f.limit}}
 	where := ""
 	if f.cursor != "" {
@@ -64,7 +64,7 @@ func listTasks(c context, f taskFilter) query {
 	return q
 }
 
-func getTask(c context, id string) query {
+func getTask(c tenant, id string) query {
 	return query{
 		`select row_to_json(t)::text
 		from (select ` + taskColumns + ` from app.tasks where family_id = $1 and id = $2) as t`,
@@ -72,7 +72,7 @@ func getTask(c context, id string) query {
 	}
 }
 
-func createTask(c context, t taskCreate) query {
+func createTask(c tenant, t taskCreate) query {
 	return query{
 		`with t as (
 			insert into app.tasks (
@@ -88,7 +88,7 @@ func createTask(c context, t taskCreate) query {
 	}
 }
 
-func updateTask(c context, id string, p taskPatch) query {
+func updateTask(c tenant, id string, p taskPatch) query {
 	q := query{values: []any{c.familyID, id}}
 	var changes []string
 	set := func(column string, given bool, value any) {
@@ -115,7 +115,7 @@ func updateTask(c context, id string, p taskPatch) query {
 	return q
 }
 
-func getMe(c context) query {
+func getMe(c tenant) query {
 	return query{
 		`select row_to_json(u)::text
 		from (
@@ -126,7 +126,7 @@ func getMe(c context) query {
 	}
 }
 
-func putHabitLog(c context, habitID, day string, l habitLogPut) query {
+func putHabitLog(c tenant, habitID, day string, l habitLogPut) query {
 	return query{
 		`with l as (
 			insert into app.habit_logs as l (
@@ -155,15 +155,15 @@ var (
 	)
 )
 
-func getToday(c context) query {
+func getToday(c tenant) query {
 	return query{today, []any{c.familyID, c.userID}}
 }
 
-func getLeaderboard(c context, period, day string) query {
+func getLeaderboard(c tenant, period, day string) query {
 	return query{leaderboard, []any{c.familyID, period, orNull(day)}}
 }
 
-func getHabitStats(c context, id, from, to string) query {
+func getHabitStats(c tenant, id, from, to string) query {
 	return query{habitStats, []any{c.familyID, id, orNull(from), orNull(to)}}
 }
 
