@@ -1,0 +1,1 @@
+"""Hearth's endpoints in FastAPI and SQLModel."""

@@ -1,0 +1,233 @@
+"""The endpoints."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy import desc, func, literal, true, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import select, union_all
+
+from . import models
+from .database import FamilySession, PersonalSession
+from .reports import HABIT_STATS, TODAY
+from .security import Claims, FamilyClaims
+
+STATUSES = {
+    "ZH001": 401,
+    "ZH002": 409,
+    "ZH003": 403,
+    "ZH005": 409,
+    "42501": 403,
+    "23502": 422,
+    "23503": 409,
+    "23505": 409,
+    "23514": 422,
+}
+NOT_FOUND = "This does not exist, or you cannot see it."
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+app = FastAPI()
+
+
+@app.exception_handler(DBAPIError)
+def refuse(request: Request, error: DBAPIError) -> Response:
+    """Make a response of what the database refuses."""
+    status = STATUSES.get(getattr(error.orig, "pgcode", None) or "")
+    if status is None:
+        raise error
+    return JSONResponse({"detail": str(error.orig)}, status)
+
+
+def found(row: Any) -> Any:
+    """Return a row that must be there."""
+    if row is None:
+        raise HTTPException(404, NOT_FOUND)
+    return row
+
+
+@app.get("/v1/me", response_model=models.UserPublic)
+def get_me(claims: Claims, session: PersonalSession) -> Any:
+    """Return the signed-in user."""
+    return found(session.get(models.User, claims.user_id))
+
+
+@app.get("/v1/tasks", response_model=models.TaskPage)
+def list_tasks(
+    which: Annotated[models.TaskFilter, Query()], claims: FamilyClaims, session: FamilySession
+) -> Any:
+    """List tasks from the newest: a page from the ends of two indexes, shared and private."""
+    task = models.Task
+    newest_first = task.created_at.desc(), task.id.desc()
+    seen = select(task).where(task.family_id == claims.family_id)
+    if which.cursor is not None:
+        microseconds, _, task_id = which.cursor.partition("_")
+        at = EPOCH + timedelta(microseconds=int(microseconds))
+        seen = seen.where(tuple_(task.created_at, task.id) < (at, UUID(task_id)))
+    if which.is_completed is not None:
+        seen = seen.where(task.is_completed == which.is_completed)
+    if which.due_from is not None:
+        seen = seen.where(task.due_on >= which.due_from)
+    if which.due_to is not None:
+        seen = seen.where(task.due_on <= which.due_to)
+    seen = seen.order_by(*newest_first).limit(which.limit + 1)
+    shared = seen.where(task.visibility == models.Visibility.family)
+    private = seen.where(
+        task.visibility == models.Visibility.private, task.user_id == claims.user_id
+    )
+    both = union_all(shared, private).order_by(desc("created_at"), desc("id"))
+    page = select(task).from_statement(both.limit(which.limit + 1))
+    rows = (session.scalars(page)).all()
+    items, cursor = rows[: which.limit], None
+    if len(rows) > which.limit:
+        microseconds = (items[-1].created_at - EPOCH) // timedelta(microseconds=1)
+        cursor = f"{microseconds}_{items[-1].id}"
+    return {"items": items, "next": cursor}
+
+
+@app.post("/v1/tasks", response_model=models.TaskPublic, status_code=201)
+def create_task(body: models.TaskCreate, claims: FamilyClaims, session: FamilySession) -> Any:
+    """Create a task."""
+    statement = (
+        insert(models.Task)
+        .values(
+            family_id=claims.family_id,
+            user_id=claims.user_id,
+            completed_at=func.now() if body.is_completed else None,
+            **body.model_dump(exclude={"is_completed"}),
+        )
+        .returning(models.Task)
+    )
+    return session.scalar(statement)
+
+
+@app.get("/v1/tasks/{task_id}", response_model=models.TaskPublic)
+def get_task(task_id: UUID, claims: FamilyClaims, session: FamilySession) -> Any:
+    """Return a task."""
+    key = {"family_id": claims.family_id, "id": task_id}
+    return found(session.get(models.Task, key))
+
+
+@app.patch("/v1/tasks/{task_id}", response_model=models.TaskPublic)
+def update_task(
+    task_id: UUID, body: models.TaskUpdate, claims: FamilyClaims, session: FamilySession
+) -> Any:
+    """Change a task."""
+    task = models.Task
+    changes = body.model_dump(exclude_unset=True)
+    if (is_completed := changes.pop("is_completed", None)) is not None:
+        changes["completed_at"] = (
+            func.coalesce(task.completed_at, func.now()) if is_completed else None
+        )
+    statement = (
+        update(task)
+        .where(task.family_id == claims.family_id, task.id == task_id)
+        .values(changes)
+        .returning(task)
+    )
+    return found(session.scalar(statement))
+
+
+@app.put("/v1/habits/{habit_id}/logs/{day}", response_model=models.HabitLogPublic)
+def put_habit_log(
+    habit_id: UUID,
+    day: date,
+    body: models.HabitLogPut,
+    response: Response,
+    claims: FamilyClaims,
+    session: FamilySession,
+) -> Any:
+    """Log a day of a habit."""
+    habit, log = models.Habit, models.HabitLog
+    said = body.model_dump()
+    columns = "family_id", "habit_id", "logged_on", "user_id", "visibility", "type"
+    source = (
+        select(
+            habit.family_id,
+            habit.id,
+            literal(day),
+            habit.user_id,
+            habit.visibility,
+            habit.type,
+            *(literal(value, log.__table__.c[name].type) for name, value in said.items()),
+        )
+        .where(habit.family_id == claims.family_id, habit.id == habit_id, habit.is_active)
+        .with_for_update(read=True, key_share=True)
+    )
+    statement = (
+        insert(log)
+        .from_select([*columns, *said], source)
+        .on_conflict_do_update(
+            index_elements=[log.family_id, log.habit_id, log.logged_on], set_=said
+        )
+        .returning(log)
+    )
+    row = found(session.scalar(statement))
+    if row.row_version == 1:
+        response.status_code = 201
+    return row
+
+
+@app.get("/v1/leaderboard", response_model=models.Leaderboard)
+def get_leaderboard(
+    which: Annotated[models.LeaderboardPeriod, Query()],
+    claims: FamilyClaims,
+    session: FamilySession,
+) -> Any:
+    """Rank the members by points."""
+    family = found(session.get(models.Family, claims.family_id))
+    day = which.day or datetime.now(ZoneInfo(family.time_zone)).date()
+    first_on = last_on = None
+    if which.period == "week":
+        first_on = day - timedelta(days=day.weekday())
+        last_on = first_on + timedelta(days=6)
+    elif which.period == "month":
+        first_on = day.replace(day=1)
+        last_on = (first_on + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+
+    member, entry = models.Membership, models.ScoreEntry
+    earned = select(func.coalesce(func.sum(entry.points), 0).label("points")).where(
+        entry.family_id == claims.family_id, entry.user_id == member.user_id
+    )
+    if first_on is not None:
+        earned = earned.where(entry.scored_on.between(first_on, last_on))
+    earned = earned.lateral()
+    rank = func.rank().over(order_by=earned.c.points.desc()).label("rank")
+    standings = (
+        select(rank, member.user_id, member.display_name, earned.c.points)
+        .join(earned, true())
+        .where(member.family_id == claims.family_id, member.is_active)
+        .order_by(rank, member.display_name, member.user_id)
+    )
+    return {
+        "period": which.period,
+        "first_on": first_on,
+        "last_on": last_on,
+        "time_zone": family.time_zone,
+        "items": (session.execute(standings)).all(),
+    }
+
+
+@app.get("/v1/today")
+def get_today(claims: FamilyClaims, session: FamilySession) -> Response:
+    """Return what is due today."""
+    values = {"family_id": claims.family_id, "user_id": claims.user_id}
+    body = found(session.scalar(TODAY, values))
+    return Response(body, media_type="application/json")
+
+
+@app.get("/v1/habits/{habit_id}/stats")
+def get_habit_stats(
+    habit_id: UUID,
+    which: Annotated[models.StatsPeriod, Query()],
+    claims: FamilyClaims,
+    session: FamilySession,
+) -> Response:
+    """Return what the days of a habit come to."""
+    values = {"family_id": claims.family_id, "habit_id": habit_id, **which.model_dump()}
+    body = found(session.scalar(HABIT_STATS, values))
+    return Response(body, media_type="application/json")
