@@ -28,12 +28,13 @@ func connect(url string, connections int32) (*database, error) {
 
 // one runs a query in a transaction of its own, in a context that is checked, and scans its row.
 // A batch is pipelined up to one Sync: one round trip, and one transaction, which is committed when
-// the batch is closed; behind an error the server skips the rest of it.
+// the batch is closed; behind an error the server skips the rest of it. A client that goes away
+// does not cancel it, for pgx would close the connection.
 func (d *database) one(ctx context.Context, c tenant, q query, into ...any) error {
 	batch := &pgx.Batch{}
 	batch.Queue(setContext, c.userID, c.sessionID, c.familyID, c.role)
 	batch.Queue(q.text, q.values...)
-	results := d.pool.SendBatch(ctx, batch)
+	results := d.pool.SendBatch(context.WithoutCancel(ctx), batch)
 	_, err := results.Exec()
 	if err == nil {
 		err = results.QueryRow().Scan(into...)
