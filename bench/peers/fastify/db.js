@@ -13,6 +13,8 @@ const pool = new pg.Pool({
   options: '-c timezone=UTC',
 })
 
+pool.on('error', console.error) // of an idle connection; else it would end the process
+
 const CONTEXT = `
   select
     set_config('app.user_id', $1, true), set_config('app.session_id', $2, true),
