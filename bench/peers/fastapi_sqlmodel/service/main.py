@@ -1,13 +1,14 @@
 """The endpoints."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
-from sqlalchemy import desc, func, literal, true, tuple_, update
+from sqlalchemy import bindparam, desc, func, literal, true, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import select, union_all
@@ -56,32 +57,45 @@ def get_me(claims: Claims, session: PersonalSession) -> Any:
     return found(session.get(models.User, claims.user_id))
 
 
+task = models.Task
+CONDITIONS = {
+    "at": tuple_(task.created_at, task.id) < tuple_(bindparam("at"), bindparam("id")),
+    "is_completed": task.is_completed == bindparam("is_completed"),
+    "due_from": task.due_on >= bindparam("due_from"),
+    "due_to": task.due_on <= bindparam("due_to"),
+}
+
+
+# Built once for each set of filters: building it took an eighth of a request.
+@cache
+def page_of_tasks(*conditions: str) -> Any:
+    """Return the statement of a list: a page from the ends of two indexes, shared and private."""
+    seen = (
+        select(task)
+        .where(task.family_id == bindparam("family_id"), *(CONDITIONS[name] for name in conditions))
+        .order_by(task.created_at.desc(), task.id.desc())
+        .limit(bindparam("rows"))
+    )
+    shared = seen.where(task.visibility == models.Visibility.family)
+    private = seen.where(
+        task.visibility == models.Visibility.private, task.user_id == bindparam("user_id")
+    )
+    both = union_all(shared, private).order_by(desc("created_at"), desc("id"))
+    return select(task).from_statement(both.limit(bindparam("rows")))
+
+
 @app.get("/v1/tasks", response_model=models.TaskPage)
 def list_tasks(
     which: Annotated[models.TaskFilter, Query()], claims: FamilyClaims, session: FamilySession
 ) -> Any:
-    """List tasks from the newest: a page from the ends of two indexes, shared and private."""
-    task = models.Task
-    newest_first = task.created_at.desc(), task.id.desc()
-    seen = select(task).where(task.family_id == claims.family_id)
+    """List tasks from the newest."""
+    values = which.model_dump(exclude={"limit", "cursor"}, exclude_none=True)
     if which.cursor is not None:
         microseconds, _, task_id = which.cursor.partition("_")
-        at = EPOCH + timedelta(microseconds=int(microseconds))
-        seen = seen.where(tuple_(task.created_at, task.id) < (at, UUID(task_id)))
-    if which.is_completed is not None:
-        seen = seen.where(task.is_completed == which.is_completed)
-    if which.due_from is not None:
-        seen = seen.where(task.due_on >= which.due_from)
-    if which.due_to is not None:
-        seen = seen.where(task.due_on <= which.due_to)
-    seen = seen.order_by(*newest_first).limit(which.limit + 1)
-    shared = seen.where(task.visibility == models.Visibility.family)
-    private = seen.where(
-        task.visibility == models.Visibility.private, task.user_id == claims.user_id
-    )
-    both = union_all(shared, private).order_by(desc("created_at"), desc("id"))
-    page = select(task).from_statement(both.limit(which.limit + 1))
-    rows = (session.scalars(page)).all()
+        values |= {"at": EPOCH + timedelta(microseconds=int(microseconds)), "id": UUID(task_id)}
+    page = page_of_tasks(*sorted(values.keys() & CONDITIONS))
+    values |= {"family_id": claims.family_id, "user_id": claims.user_id, "rows": which.limit + 1}
+    rows = session.scalars(page, values).all()
     items, cursor = rows[: which.limit], None
     if len(rows) > which.limit:
         microseconds = (items[-1].created_at - EPOCH) // timedelta(microseconds=1)
