@@ -43,6 +43,9 @@ test-pooler: .venv/installed ## the tests that have a service, through PgBouncer
 faults: .venv/installed ## break things under load and see what was lost (ARGS=--help)
 	@$(RUN) tests.faults $(if $(filter faults,$(MAKECMDGOALS)),$(ARGS),--short --at-leisure)
 
+bench: .venv/installed ## measure Hearth beside its peers (QUICK=1 in five minutes; ARGS=--help)
+	@$(RUN) bench $(if $(QUICK),--quick) $(ARGS)
+
 whole: .venv/installed ## try `make new` in a copy of the checkout, with the sweeps there
 	@$(RUN) pytest -m whole tests/scaffold
 
@@ -105,4 +108,4 @@ install: .venv/installed ## make or refresh .venv
 	    --constraint constraints.txt --editable '.[dev]'
 	@touch .venv/installed
 
-.PHONY: help up test test-all test-pooler lint types squawk faults whole mutations new rehearse compare rules judges format schema matrix plans lock clean install
+.PHONY: help up test test-all test-pooler lint types squawk faults bench whole mutations new rehearse compare rules judges format schema matrix plans lock clean install

@@ -1,0 +1,1 @@
+"""What Hearth costs, measured beside its peers; `python -m bench --help`."""

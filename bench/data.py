@@ -1,0 +1,186 @@
+"""The database of the bench: one PostgreSQL 18, loaded once, and copied for every run."""
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+from argon2 import PasswordHasher
+from argon2.profiles import RFC_9106_LOW_MEMORY
+from psycopg import sql
+
+from app import embedded, migrations
+from app.settings import sql_directory
+from bench.errors import BenchError
+from bench.population import PASSWORD, Population
+
+PLACE = Path(__file__).parents[1] / ".bench"
+
+# The database that everybody is measured on.
+NAME = "bench"
+
+# The same for all. Autovacuum would take processor time from whoever is measured at that moment.
+SETTINGS = {
+    "autovacuum": "off",
+    "checkpoint_timeout": "30min",
+    "max_connections": "300",
+    "max_wal_size": "8GB",
+    "shared_buffers": "1GB",
+}
+
+# `get_today` and the leaderboard are about these days: older data are made anew.
+MAX_AGE = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A running server with the data.
+
+    Args:
+        server: The server.
+        population: Who is in the data.
+        loaded_at: When they were made.
+    """
+
+    server: embedded.Server
+    population: Population
+    loaded_at: datetime
+
+    def url(self, user: str) -> str:
+        """Return the URL of the database for a login."""
+        return self.server.url(user, NAME)
+
+    @property
+    def postmaster(self) -> int:
+        """The id of the server's first process."""
+        return int((self.server.data / "postmaster.pid").read_text().split("\n")[0])
+
+    @property
+    def pgbench(self) -> Path:
+        """The program that came with the server."""
+        return self.server.binary("pgbench")
+
+
+@contextmanager
+def loaded(population: Population, tell: Callable[[str], None]) -> Iterator[Loaded]:
+    """Start the server, with a fresh copy of the data, for as long as it is needed.
+
+    Raises:
+        BenchError: Another bench runs here, or the server or the data cannot be made.
+    """
+    try:
+        with embedded.hold(PLACE / "postgres", "make bench"):
+            server = _start()
+            try:
+                source, loaded_at = _source(server, population, tell)
+                _copy(server, source)
+                migrations.migrate(server.url("hearth_deployer", NAME), sql_directory())
+                yield Loaded(server, population, loaded_at)
+            finally:
+                embedded.stop(server)
+    except embedded.EmbeddedError as error:
+        raise BenchError(f"PostgreSQL: {error}") from error
+    except migrations.MigrationError as error:
+        raise BenchError(f"the migrations: {error}") from error
+
+
+def _start() -> embedded.Server:
+    server = embedded.start(PLACE / "postgres")
+    with _root(server, "postgres") as root:
+        changed = [
+            name
+            for name, value in SETTINGS.items()
+            if root.execute(
+                "select from pg_file_settings where name = %s and setting = %s and applied",
+                (name, value),
+            ).fetchone()
+            is None
+        ]
+        for name in changed:
+            value = sql.Literal(SETTINGS[name])
+            root.execute(sql.SQL("alter system set {} = {}").format(sql.Identifier(name), value))
+    if changed:
+        embedded.stop(server)
+        server = embedded.start(PLACE / "postgres")
+    return server
+
+
+def _source(
+    server: embedded.Server, population: Population, tell: Callable[[str], None]
+) -> tuple[str, datetime]:
+    """Return the database that has the data, and since when; make it if it is not there."""
+    name = f"loaded_{population.families}_{population.tasks}"
+    digest = _digest()
+    with _root(server, "postgres") as root:
+        found = root.execute(
+            "select shobj_description(oid, 'pg_database') from pg_database where datname = %s",
+            (name,),
+        ).fetchone()
+        if found is not None and found[0] is not None:
+            of_files, _, at = str(found[0]).partition(" ")
+            loaded_at = datetime.fromisoformat(at)
+            if of_files == digest and datetime.now(UTC) - loaded_at < MAX_AGE:
+                return name, loaded_at
+        root.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(name)))
+    tell(f"loading {population.tasks:,} tasks of {population.families:,} families")
+    _run_psql(server, "postgres", sql_directory() / "bootstrap.sql", HEARTH_DATABASE=name)
+    migrations.migrate(server.url("hearth_deployer", name), sql_directory())
+    _run_psql(
+        server,
+        name,
+        Path(__file__).parent / "load.sql",
+        f"families={population.families}",
+        f"tasks={population.tasks}",
+        f"password_hash={PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY).hash(PASSWORD)}",
+    )
+    loaded_at = datetime.now(UTC)
+    with _root(server, "postgres") as root:
+        note = sql.Literal(f"{digest} {loaded_at.isoformat()}")
+        root.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(name), note))
+    return name, loaded_at
+
+
+def _digest() -> str:
+    """Return what the data depend on: the tables, and how they are filled."""
+    tables = sorted((sql_directory() / "migrations").glob("*.sql"))
+    digest = hashlib.sha256()
+    for path in [*tables, *sorted(Path(__file__).parent.glob("load.sql"))]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _copy(server: embedded.Server, source: str) -> None:
+    # A copy has its source's content, but neither its owner nor its privileges.
+    with _root(server, "postgres") as root:
+        root.execute(f"drop database if exists {NAME} with (force)")
+        copy = sql.SQL("create database {} template {} strategy file_copy owner hearth_deployer")
+        root.execute(copy.format(sql.Identifier(NAME), sql.Identifier(source)))
+        root.execute(f"revoke all on database {NAME} from public")
+        root.execute(f"grant connect on database {NAME} to app_api, app_reader")
+
+
+def _root(server: embedded.Server, database: str) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(server.url("postgres", database), autocommit=True)
+
+
+def _run_psql(
+    server: embedded.Server, database: str, script: Path, *variables: str, **environment: str
+) -> None:
+    options = [option for variable in variables for option in ("-v", variable)]
+    done = subprocess.run(
+        [
+            *(server.binary("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", script),
+            *(*options, server.url("postgres", database)),
+        ],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BenchError(f"{script.name} failed: {done.stderr.strip()}")

@@ -1,0 +1,112 @@
+"""Hearth's own transactions without Hearth: scripts for pgbench, made from `sql/queries`.
+
+A script sends what the service does, in the same three messages: the opening with the context and
+its assertion, the query, COMMIT. In pgbench's extended mode a message has one statement; so the
+query is prepared once on each connection and executed by EXECUTE.
+"""
+
+import datetime as clock
+import re
+from collections.abc import Mapping
+from datetime import date, datetime
+from uuid import UUID
+
+from app.db.context import Context, MemberRole
+from app.db.queries import load_queries
+from app.db.transaction import opening
+from app.http.endpoint import Endpoint
+from app.resources import ENDPOINTS
+from bench.population import FAMILY, FIRST, SESSION, USER, Population, id_of
+from bench.workloads import REQUESTS_OF
+
+QUERIES = {
+    "list_20": "list_tasks",
+    "list_100": "list_tasks",
+    "me": "get_me",
+    "create": "create_task",
+}
+
+_REQUEST_ID = UUID("00000000-0000-4000-8000-000000000000")
+
+# What stands in the place of the two numbers of a caller until the script is written.
+_PERSON, _OF_FAMILY = 987_654_321_001, 987_654_321_002
+
+
+def script(workload: str, population: Population) -> str:
+    """Return the script of a workload, in the name of a random member of a random family."""
+    query = load_queries()[QUERIES[workload]]
+    row = _row(workload)
+    caller = Context(
+        user_id=UUID(id_of(USER, str(_PERSON))),
+        session_id=UUID(id_of(SESSION, str(_PERSON))),
+        family_id=UUID(id_of(FAMILY, str(_OF_FAMILY))),
+        role=MemberRole.MEMBER,
+    )
+    values = {
+        "user_id": caller.user_id,
+        "family_id": caller.family_id,
+        **_values_of_request(workload),
+    }
+    arguments = ", ".join(_literal(values[name]) for name in query.parameters)
+    first_message = opening(
+        caller if row.in_family else caller.personal,
+        read_only=row.method == "GET",
+        request_id=_REQUEST_ID,
+    )
+    # The first two of a family are no plain members.
+    lines = f"""
+\\set family random(1, {population.families})
+\\set person {FIRST} + (:family - 1) * 10 + random(3, 10)
+\\set family {FIRST} + :family
+\\if :is_prepared = 0
+prepare {query.name} as
+{query.text.rstrip().rstrip(";")};
+\\set is_prepared 1
+\\endif
+{_one_message(first_message)};
+execute {query.name}({arguments});
+commit;
+"""
+    return lines.replace(str(_PERSON), ":person").replace(str(_OF_FAMILY), ":family").lstrip()
+
+
+def _row(workload: str) -> Endpoint:
+    request = REQUESTS_OF[workload]
+    path = request.path.partition("?")[0]
+    return next(row for row in ENDPOINTS if (row.method, row.path) == (request.method, path))
+
+
+def _values_of_request(workload: str) -> Mapping[str, object]:
+    """Return what the service makes of the request's body and query string."""
+    request = REQUESTS_OF[workload].filled({"number": "1", "token": ""})
+    query_string = request.path.partition("?")[2]
+    row = _row(workload)
+    values: dict[str, object] = {}
+    if row.parameters is not None:
+        pairs = (pair.split("=") for pair in query_string.split("&"))
+        values |= row.parameters.model_validate(dict(pairs)).values()
+    if row.body is not None:
+        values |= row.body.model_validate_json(request.body, strict=True).values()
+    return values
+
+
+def _one_message(text: str) -> str:
+    return re.sub(r";\s*(?=.)", r"\\; ", text.rstrip("; "), flags=re.DOTALL)
+
+
+def _literal(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case int():
+            return str(value)
+        case datetime(year=clock.MAXYEAR):
+            return "'infinity'"
+        case datetime(year=clock.MINYEAR):
+            return "'-infinity'"
+        case date() | datetime():
+            return f"'{value.isoformat()}'"
+        case _:
+            return "'" + str(value).replace("'", "''") + "'"

@@ -1,0 +1,82 @@
+"""Who is in the data that `load.sql` makes, and what is whose: arithmetic, as it is there."""
+
+from dataclasses import dataclass
+from random import Random
+from uuid import UUID
+
+from app.db.context import Context, MemberRole
+
+USER, FAMILY, SESSION, TASK, HABIT = range(1, 6)
+
+# Added to the number of an id, so that it has twelve digits.
+FIRST = 100_000_000_000
+
+PASSWORD = "correct horse battery staple"
+
+
+def id_of(kind: int, number: int | str) -> str:
+    """Return the id of the thing of a kind with a number; `number` may be a part of a script."""
+    digits = FIRST + number if isinstance(number, int) else number
+    return f"{kind:08}-0000-7000-8000-{digits}"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody, by their number from 1 on; ten in a row are a family."""
+
+    number: int
+
+    @property
+    def family(self) -> int:
+        return (self.number - 1) // 10 + 1
+
+    @property
+    def context(self) -> Context:
+        role = {1: MemberRole.OWNER, 2: MemberRole.ADMIN}.get(self.number % 10, MemberRole.MEMBER)
+        return Context(
+            user_id=UUID(id_of(USER, self.number)),
+            session_id=UUID(id_of(SESSION, self.number)),
+            family_id=UUID(id_of(FAMILY, self.family)),
+            role=role,
+        )
+
+    @property
+    def email(self) -> str:
+        return f"person{self.number}@bench.example"
+
+    @property
+    def pages_habit(self) -> str:
+        """The id of the habit that has a value."""
+        return id_of(HABIT, self.number * 2 - 1)
+
+
+@dataclass(frozen=True)
+class Population:
+    """The sizes of a data set.
+
+    Args:
+        families: How many, of ten people each.
+        tasks: How many, of which a tenth are the first family's.
+    """
+
+    families: int
+    tasks: int
+
+    @property
+    def people(self) -> int:
+        return self.families * 10
+
+    def some_people(self, number: int, chance: Random) -> list[Person]:
+        """Return so many different people, or all there are."""
+        some = chance.sample(range(1, self.people + 1), min(number, self.people))
+        return [Person(each) for each in some]
+
+    def shared_task(self, person: Person, chance: Random) -> str:
+        """Return the id of one of the tasks that a person's family shares."""
+        first_has = self.tasks // 10
+        others_have = (self.tasks - first_has) // (self.families - 1)
+        is_first = person.family == 1
+        start = 0 if is_first else first_has + (person.family - 2) * others_have
+        many = first_has if is_first else others_have
+        k = 20 * chance.randrange(many // 20) + chance.randrange(1, 10)
+        return id_of(TASK, start + k)
