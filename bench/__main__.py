@@ -1,228 +1,268 @@
 """Measure what Hearth costs, beside its peers, on one database and one machine.
 
 Everybody is measured in every round, in an order of its own, and started anew for it. Results are
-medians over the rounds. Exit code 1 where something cannot be measured or is behind its bar.
+medians over the rounds. Exit code 1 where something cannot be measured or, in the quick run, is
+more than a fifth behind what bars.toml holds.
 """
 
 import argparse
-import secrets
+import os
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
-from random import Random
-from statistics import median
+from typing import Any
 
-from app.auth.tokens import Tokens
-from app.settings import load
-from bench import load as loads
-from bench import pgbench, services, yardstick
-from bench.data import Loaded, loaded
+from bench import services, yardstick
+from bench.bars import load_bars, shown
+from bench.data import PLACE, SETTINGS, loaded
 from bench.errors import BenchError
-from bench.load import Measured
-from bench.population import Person, Population
+from bench.measuring import Bench, Row, cases
+from bench.population import Population
+from bench.results import (
+    DIRECTORY,
+    Yardstick,
+    commit,
+    grouped,
+    machine,
+    median_of,
+    read,
+    save,
+    slug,
+)
 from bench.services import HEARTH, PGBENCH, Peer
-from bench.workloads import PEOPLE, WORKLOADS, tape, values
+from bench.workloads import WORKLOADS
 
-# Of these, the quick run.
-QUICK_PEERS = (HEARTH, PGBENCH, "fastapi-sqlalchemy", "fastify")
+SECTIONS = ("throughput", "workers", "latency", "clients", "growth")
+
+# Of all there are, what the quick run takes.
+QUICK_PEERS = (HEARTH, PGBENCH, "fastapi_sqlalchemy", "fastify")
 QUICK_WORKLOADS = ("list_20", "me", "create")
 
-# Seconds of load before each measurement.
-WARM_UP = 1
+# Who shows how it goes with more clients, and with more data.
+CURVES = (HEARTH, "fastify")
 
-Rounds = dict[tuple[str, str], list[Measured]]
-
-
-@dataclass
-class Bench:
-    """A run of the bench.
-
-    Args:
-        data: The database.
-        options: What the command line says.
-        place: A directory for what is sent.
-    """
-
-    data: Loaded
-    options: argparse.Namespace
-    place: Path
-
-    def __post_init__(self) -> None:
-        population, seed = self.data.population, self.options.seed
-        self.secret = secrets.token_hex(32)
-        self.tokens = _tokens(self.secret, population, seed)
-        self._drawn = values(population, self.tokens, seed)
-        self._sent: dict[tuple[str, str], int] = {}
-
-    def round(self, peer: Peer, workloads: Sequence[str], found: Rounds) -> None:
-        """Measure a peer in each workload that it has, and add what comes of it."""
-        asked = [workload for workload in workloads if not _lacks(peer, workload)]
-        if not asked:
-            return
-        if peer.name == PGBENCH:
-            for workload in asked:
-                found.setdefault((peer.name, workload), []).append(self._pgbench(workload))
-            return
-        with services.serving(
-            peer,
-            url=self.data.url("app_api"),
-            secret=self.secret,
-            port=self.options.port,
-            workers=self.options.workers,
-            pool=self.options.pool,
-            token=next(iter(self.tokens.values())),
-        ) as process:
-            for workload in asked:
-                try:
-                    self._wrk(peer, workload, process, WARM_UP)
-                    measured = self._wrk(peer, workload, process, self.options.seconds)
-                except BenchError as error:
-                    raise BenchError(f"{peer.title}, {workload}: {error}") from error
-                found.setdefault((peer.name, workload), []).append(measured)
-
-    def _wrk(self, peer: Peer, workload: str, process: int, seconds: float) -> Measured:
-        file = self.place / f"{peer.name}-{workload}.tsv"
-        if not file.exists():
-            lines = tape(workload, peer.all_requests, self._drawn, self.options.seed)
-            file.write_text(lines, "utf-8")
-        # Each goes on where the one before stopped, whoever that was: what was completed is open
-        # again, and what is logged anew was not logged by somebody else a moment ago.
-        key = (workload, "")
-        measured = loads.wrk(
-            f"http://127.0.0.1:{self.options.port}",
-            file,
-            start=self._sent.get(key, 0),
-            seconds=seconds,
-            clients=self.options.clients,
-            server=process,
-            postmaster=self.data.postmaster,
-        )
-        self._sent[key] = self._sent.get(key, 0) + measured.requests
-        return measured
-
-    def _pgbench(self, workload: str) -> Measured:
-        return loads.pgbench(
-            self.data.pgbench,
-            self.data.url("app_api"),
-            pgbench.script(workload, self.data.population),
-            seconds=self.options.seconds,
-            clients=self.options.clients,
-            postmaster=self.data.postmaster,
-        )
-
-
-def _lacks(peer: Peer, workload: str) -> bool:
-    return workload in peer.absent or (peer.name == PGBENCH and workload not in pgbench.QUERIES)
-
-
-def _tokens(secret: str, population: Population, seed: int) -> Mapping[int, str]:
-    """Return a token for each person that sends requests, good for a day."""
-    makes = Tokens(load(jwt_secret=secret, access_token_minutes=1440))
-    people: list[Person] = population.some_people(PEOPLE, Random(seed))
-    return {person.number: makes.make(person.context) for person in people}
+SIZES = (10_000, 100_000, 1_000_000)
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a small data set, few workloads")
-    parser.add_argument("--tasks", type=int, help="1,000,000; --quick: 100,000")
-    parser.add_argument("--families", type=int, help="of ten people; tasks / 1000 by default")
-    parser.add_argument("--peers", type=_names, help="separated by commas; all by default")
-    parser.add_argument("--workloads", type=_names, help="separated by commas; all by default")
-    parser.add_argument("--rounds", type=int, help="5; --quick: 3")
-    parser.add_argument("--seconds", type=int, help="of each measurement: 8; --quick: 3")
-    parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--workers", type=int, default=1, help="processes of each peer")
-    parser.add_argument("--pool", type=int, default=8, help="connections of each process")
-    parser.add_argument("--port", type=int, default=8790)
-    parser.add_argument("--seed", type=int, default=15)
+    parser = argparse.ArgumentParser(
+        prog="make bench", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    add = parser.add_argument
+    add("--quick", action="store_true", help="a small data set, few workloads, no results kept")
+    add("--sections", type=_names, help=f"of {', '.join(SECTIONS)}; --quick: throughput")
+    add("--peers", type=_names, help="by name, separated by commas; all there are")
+    add("--workloads", type=_names, help="all there are; --quick: list_20, me, create")
+    add("--tasks", type=_positive, help="1000000; --quick: 100000")
+    add("--families", type=_positive, help="of ten people; one for each 1000 tasks")
+    add("--sizes", type=_numbers, help="of the growth, in tasks: 10000,100000,1000000")
+    add("--rounds", type=_positive, help="5; --quick: 3")
+    add("--seconds", type=_positive, help="of each measurement: 8; --quick: 3")
+    add("--pool", type=_positive, default=8, help="connections of each process: 8")
+    add("--port", type=_positive, default=8790, help="where peers serve: 8790")
+    add("--seed", type=int, default=15, help="of the requests and of the orders: 15")
+    add("--machine", help="what results call this machine; by default after its processor")
     options = parser.parse_args(words)
     quick = options.quick
+    options.sections = options.sections or (SECTIONS[:1] if quick else SECTIONS)
+    options.workloads = options.workloads or (QUICK_WORKLOADS if quick else WORKLOADS)
     options.tasks = options.tasks or (100_000 if quick else 1_000_000)
-    options.families = options.families or max(options.tasks // 1000, 2)
+    options.families = options.families or _families(options.tasks)
+    options.sizes = options.sizes or SIZES
     options.rounds = options.rounds or (3 if quick else 5)
     options.seconds = options.seconds or (3 if quick else 8)
-    options.workloads = options.workloads or (QUICK_WORKLOADS if quick else WORKLOADS)
-    if unknown := [each for each in options.workloads if each not in WORKLOADS]:
-        parser.error(f"--workloads: {', '.join(unknown)}: there are {', '.join(WORKLOADS)}")
-    if options.families < 2 or options.tasks < 40 * options.families:
-        parser.error("--families: at least 2, and 40 tasks for each")
+    options.machine = options.machine or slug(f"{machine()['processor']} {os.cpu_count()} cores")
+    for name, known in (("sections", SECTIONS), ("workloads", WORKLOADS)):
+        if unknown := [each for each in getattr(options, name) if each not in known]:
+            parser.error(f"--{name}: {unknown[0]}: there are {', '.join(known)}")
+    for tasks, families in [
+        (options.tasks, options.families),
+        *((size, _families(size)) for size in options.sizes),
+    ]:
+        if families < 2 or tasks < 40 * families:
+            parser.error("there must be two families, and 40 tasks for each")
     return options
+
+
+def _families(tasks: int) -> int:
+    return max(tasks // 1000, 2)
 
 
 def _names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _peers(options: argparse.Namespace) -> Sequence[Peer]:
-    """Return who is measured; tell who is not, and why."""
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+def _numbers(text: str) -> list[int]:
+    return [_positive(part) for part in _names(text)]
+
+
+def _peers(options: argparse.Namespace) -> tuple[list[Peer], dict[str, str]]:
+    """Return who is measured, installed; and who is not, with the reason."""
     known = services.all_peers()
     wanted = options.peers or (QUICK_PEERS if options.quick else tuple(known))
-    chosen = []
+    chosen, not_run = [], {}
     for name in wanted:
-        if name not in known:
+        peer = known.get(name)
+        if peer is None:
             if options.peers:
                 raise BenchError(f"--peers: {name}: there are {', '.join(known)}")
-            continue
-        if missing := known[name].missing:
-            _tell(f"not run: {known[name].title}: {', '.join(missing)} not on PATH")
-            continue
-        services.install(known[name])
-        chosen.append(known[name])
-    return chosen
-
-
-def _table(found: Rounds) -> str:
-    lines = [
-        f"{'':22}{'':12}{'requests/s':>11}{'server us':>11}{'PG us':>9}{'p50 ms':>9}{'p99 ms':>9}"
-    ]
-    for (peer, workload), rounds in sorted(found.items(), key=lambda item: item[0][1]):
-        of = {
-            name: median(getattr(each, name) for each in rounds)
-            for name in ("per_second", "server_us", "database_us", "p50_ms", "p99_ms")
-        }
-        lines.append(
-            f"{peer:22}{workload:12}{of['per_second']:11,.0f}{of['server_us']:11,.0f}"
-            f"{of['database_us']:9,.0f}{of['p50_ms']:9.2f}{of['p99_ms']:9.2f}"
-        )
-    return "\n".join(lines)
+        elif peer.missing:
+            not_run[peer.title] = f"{' and '.join(peer.missing)} not on PATH"
+            _tell(f"not run: {peer.title}: {not_run[peer.title]}")
+        else:
+            if services.is_to_be_installed(peer):
+                _tell(f"installing {peer.title}")
+                services.install(peer)
+            chosen.append(peer)
+    return chosen, not_run
 
 
 def _tell(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - it is what the command is for
 
 
-def run(options: argparse.Namespace) -> int:
-    """Measure, and tell."""
-    peers = _peers(options)
-    found: Rounds = {}
-    chance = Random(options.seed)
-    with (
-        loaded(Population(options.families, options.tasks), _tell) as data,
-        tempfile.TemporaryDirectory(prefix="hearth-bench-") as place,
-    ):
-        bench = Bench(data, options, Path(place))
-        python, database = (
-            yardstick.python_seconds(),
-            yardstick.database_seconds(data.url("postgres")),
+def _run(options: argparse.Namespace) -> int:
+    peers, not_run = _peers(options)
+    rows: list[Row] = []
+    content: dict[str, Any] = {
+        "taken_on": date.today().isoformat(),  # noqa: DTZ011 - the day here
+        "commit": commit(),
+        "machine": {"name": options.machine, **machine()},
+        "peers": {
+            peer.name: {
+                "title": peer.title,
+                "versions": services.versions(peer),
+                "absent": peer.absent,
+            }
+            for peer in peers
+        },
+        "not_run": not_run,
+        "settings": {
+            "rounds": options.rounds,
+            "seconds": options.seconds,
+            "pool": options.pool,
+            "seed": options.seed,
+            "postgresql": SETTINGS,
+        },
+    }
+    path = DIRECTORY / f"{content['taken_on']}-{options.machine}.json"
+    if options.quick:
+        path = PLACE / "quick.json"
+    growing = [each for each in options.sections if each == "growth"]
+    still = [each for each in options.sections if each != "growth"]
+    sizes = [(options.families, options.tasks, still)] if still else []
+    sizes += [(_families(size), size, growing) for size in options.sizes if growing]
+    for families, tasks, sections in sizes:
+        with (
+            loaded(Population(families, tasks), _tell) as data,
+            tempfile.TemporaryDirectory(prefix="hearth-bench-") as place,
+        ):
+            content["postgresql"] = data.version
+            if "yardstick" not in content:
+                content["yardstick"] = {
+                    "python": round(yardstick.python_seconds(), 3),
+                    "database": round(yardstick.database_seconds(data.url("postgres")), 3),
+                }
+            bench = Bench(
+                data, Path(place), options.port, options.pool, options.seed, options.seconds, _tell
+            )
+            bench.rows = rows
+            bench.compare(peers)
+            for section in sections:
+                some = [peer for peer in peers if peer.name in CURVES or section not in _CURVED]
+                bench.rounds(options.rounds, some, cases(section, options.workloads))
+                content["rows"] = rows
+                _keep(path, content, options.quick)
+    _tell(_table(rows))
+    return _judge(content, options)
+
+
+_CURVED = ("clients", "growth")
+
+
+def _keep(path: Path, content: dict[str, Any], is_whole: bool) -> None:
+    """Write the results; of sections that were not measured, those of the same day stay."""
+    if path.exists() and not is_whole:
+        before = read(path)
+        new = {row["section"] for row in content["rows"]}
+        old = [row for row in before["rows"] if row["section"] not in new]
+        content = {
+            **content,
+            "peers": {**before["peers"], **content["peers"]},
+            "rows": [*old, *content["rows"]],
+        }
+    save(path, content)
+
+
+def _judge(content: dict[str, Any], options: argparse.Namespace) -> int:
+    bars = load_bars()
+    here = Yardstick(**content["yardstick"])
+    _tell(
+        f"\nyardstick: Python {here.python} s, PostgreSQL {here.database} s; of the bars:"
+        f" {bars.yardstick.python} s, {bars.yardstick.database} s"
+    )
+    rounds = grouped(content["rows"], section="throughput")
+    for bar in bars.bars:
+        found = bar.found(rounds)
+        if found is None:
+            continue
+        line = f"{bar.row:4}{bar.words}: {shown(found)}"
+        if bar.wanted is not None:
+            wanted = bar.scaled(bar.wanted, bars.yardstick, here)
+            word = "met" if bar.is_met(found, wanted) else "missed"
+            line += f"; wanted {'>=' if bar.is_floor else '<='} {shown(wanted)}: {word}"
+        if bar.held is not None:
+            line += f"; held {shown(bar.scaled(bar.held, bars.yardstick, here))}"
+        _tell(line)
+    behind = bars.behind(rounds, here) if options.quick else []
+    for line in behind:
+        _tell(f"behind: {line}")
+    return 1 if behind else 0
+
+
+def _table(rows: Sequence[Row]) -> str:
+    lines = []
+    kinds = dict.fromkeys(
+        tuple(row[name] for name in ("section", "tasks", "workers", "clients", "rate"))
+        for row in rows
+    )
+    for section, tasks, workers, clients, rate in kinds:
+        how = f"{clients} clients" if clients else f"{rate} requests a second"
+        lines.append(f"\n{section}: {tasks:,} tasks, {workers} worker(s), {how}")
+        heads = ("requests/s", "server us", "PG us", "p50 ms", "p99 ms")
+        lines.append(" " * 34 + "".join(f"{head:>11}" for head in heads))
+        chosen = grouped(
+            rows, section=section, tasks=tasks, workers=workers, clients=clients, rate=rate
         )
-        _tell(f"yardstick: Python {python:.3f} s, PostgreSQL {database:.3f} s")
-        for number in range(1, options.rounds + 1):
-            for peer in chance.sample(peers, len(peers)):
-                _tell(f"round {number} of {options.rounds}: {peer.title}")
-                bench.round(peer, options.workloads, found)
-    _tell(_table(found))
-    return 0
+        for workload in dict.fromkeys(each for of_peer in chosen.values() for each in of_peer):
+            for peer, of_peer in chosen.items():
+                if workload in of_peer:
+                    figures = [
+                        median_of(of_peer[workload], name)
+                        for name in ("per_second", "server_us", "database_us", "p50_ms", "p99_ms")
+                    ]
+                    lines.append(
+                        f"  {peer:20}{workload:12}{figures[0]:11,.0f}{figures[1]:11,.0f}"
+                        f"{figures[2]:11,.0f}{figures[3]:11.2f}{figures[4]:11.2f}"
+                    )
+    return "\n".join(lines)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        return run(_arguments(words))
+        return _run(_arguments(words))
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)  # noqa: T201
         return 1

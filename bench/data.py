@@ -61,6 +61,12 @@ class Loaded:
         return int((self.server.data / "postmaster.pid").read_text().split("\n")[0])
 
     @property
+    def version(self) -> str:
+        """The version of PostgreSQL."""
+        with psycopg.connect(self.url("postgres")) as connection:
+            return str(connection.execute("show server_version").fetchall()[0][0])
+
+    @property
     def pgbench(self) -> Path:
         """The program that came with the server."""
         return self.server.binary("pgbench")

@@ -71,12 +71,15 @@ class Population:
         some = chance.sample(range(1, self.people + 1), min(number, self.people))
         return [Person(each) for each in some]
 
-    def shared_task(self, person: Person, chance: Random) -> str:
-        """Return the id of one of the tasks that a person's family shares."""
+    def own_task(self, person: Person, chance: Random) -> str:
+        """Return the id of a task of a person's own, which the family sees.
+
+        It is their own, for a plain member may not open again what others have completed.
+        """
         first_has = self.tasks // 10
         others_have = (self.tasks - first_has) // (self.families - 1)
         is_first = person.family == 1
         start = 0 if is_first else first_has + (person.family - 2) * others_have
         many = first_has if is_first else others_have
-        k = 20 * chance.randrange(many // 20) + chance.randrange(1, 10)
+        k = 20 * chance.randrange(1, many // 20) + (person.number - 1) % 10
         return id_of(TASK, start + k)

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from bench.data import PLACE
 from bench.errors import BenchError
@@ -34,7 +33,7 @@ class Peer:
         start: The command that serves.
         version: Commands or files that tell a version, by what it is of.
         requests: Its requests, by workload, where they are not Hearth's.
-        answers: How to get at what is compared, by workload.
+        answers: By workload, the names that lead to what Hearth answers, with dots between them.
         absent: The workloads that it does not have, each with the reason.
         environment: Variables of its own.
     """
@@ -46,7 +45,7 @@ class Peer:
     start: Sequence[str] = ()
     version: Mapping[str, Sequence[str] | str] = field(default_factory=dict)
     requests: Mapping[str, Request] = field(default_factory=dict)
-    answers: Mapping[str, Any] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
     absent: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -104,29 +103,42 @@ def _read(path: Path) -> Peer:
         raise BenchError(f"{path}: {error}") from error
 
 
+def is_to_be_installed(peer: Peer) -> bool:
+    """Say whether a peer has no working copy of its files as they are now."""
+    if peer.name in (HEARTH, PGBENCH):
+        return False
+    stamp = _stamp(peer)
+    return not stamp.is_file() or stamp.read_text("utf-8") != _digest(peer)
+
+
 def install(peer: Peer) -> None:
-    """Make a peer's working copy, unless it is there and its files are still the same.
+    """Make a peer's working copy.
 
     Raises:
         BenchError: One of its commands failed.
     """
-    if peer.name in (HEARTH, PGBENCH):
-        return
-    source, digest = DIRECTORY / peer.name, hashlib.sha256()
-    for path in sorted(path for path in source.rglob("*") if path.is_file()):
-        digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes() + b"\0")
-    stamp = peer.place.with_suffix(".installed")
-    if stamp.is_file() and stamp.read_text() == digest.hexdigest():
-        return
-    stamp.unlink(missing_ok=True)
+    _stamp(peer).unlink(missing_ok=True)
     shutil.rmtree(peer.place, ignore_errors=True)
-    shutil.copytree(source, peer.place, ignore=shutil.ignore_patterns("__pycache__"))
+    ignored = shutil.ignore_patterns("__pycache__", "node_modules")
+    shutil.copytree(DIRECTORY / peer.name, peer.place, ignore=ignored)
     for command in peer.install:
         done = _run(command, peer.place)
         if done.returncode != 0:
             what = " ".join(command)
             raise BenchError(f"{peer.title}: {what} failed:\n{(done.stdout + done.stderr)[-2000:]}")
-    stamp.write_text(digest.hexdigest())
+    _stamp(peer).write_text(_digest(peer), "utf-8")
+
+
+def _stamp(peer: Peer) -> Path:
+    return peer.place.with_name(f"{peer.name}.installed")
+
+
+def _digest(peer: Peer) -> str:
+    source, digest = DIRECTORY / peer.name, hashlib.sha256()
+    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+        if not {"__pycache__", "node_modules"} & set(path.parts):
+            digest.update(str(path.relative_to(source)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def versions(peer: Peer) -> Mapping[str, str]:
@@ -174,6 +186,7 @@ def serving(
         "POOL_MAX_SIZE": str(pool),
         **peer.environment,
     }
+    # Without a .env of somebody's that says otherwise.
     place = PLACE if peer.name == HEARTH else peer.place
     log = PLACE / f"{peer.name}.log"
     start = peer.start
@@ -187,11 +200,25 @@ def serving(
 
 
 def _answers(port: int, request: Request) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
-        connection.request(request.method, request.path, request.body, dict(request.headers))
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
+        return sent(port, request)[0] == 200
+    except BenchError:
         return False
+
+
+def sent(port: int, request: Request) -> tuple[int, str]:
+    """Send a request; return the status and the body.
+
+    Raises:
+        BenchError: It was not answered.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        body = request.body or None
+        connection.request(request.method, request.path, body, dict(request.headers))
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    except (OSError, http.client.HTTPException) as error:
+        raise BenchError(f"{request.method} {request.path}: not answered ({error})") from error
     finally:
         connection.close()

@@ -123,7 +123,7 @@ def values(
             {
                 "token": tokens[person.number],
                 "email": person.email,
-                "task_id": population.shared_task(person, chance),
+                "task_id": population.own_task(person, chance),
                 "habit_id": person.pages_habit,
                 "day": day.isoformat(),
                 "value": str(chance.randrange(30)),
@@ -148,10 +148,13 @@ def tape(
         drawn: What `values` returns.
         seed: Of the mixed workload's order.
     """
-    if workload == "mixed":
-        chance = Random(seed)
-        kinds = chance.choices(list(MIXED), list(MIXED.values()), k=len(drawn))
-    else:
-        kinds = [workload] * len(drawn)
-    lines = (requests[kind].filled(each).line for kind, each in zip(kinds, drawn, strict=True))
-    return "".join(line + "\n" for line in lines)
+    kinds = kinds_of(workload, len(drawn), seed)
+    pairs = zip(kinds, drawn, strict=True)
+    return "".join(requests[kind].filled(each).line + "\n" for kind, each in pairs)
+
+
+def kinds_of(workload: str, number: int, seed: int) -> Sequence[str]:
+    """Return the kinds of so many requests of a workload, in order."""
+    if workload != "mixed":
+        return [workload] * number
+    return Random(seed).choices(list(MIXED), list(MIXED.values()), k=number)
