@@ -46,6 +46,9 @@ faults: .venv/installed ## break things under load and see what was lost (ARGS=-
 bench: .venv/installed ## measure Hearth beside its peers (QUICK=1 in five minutes; ARGS=--help)
 	@$(RUN) bench $(if $(QUICK),--quick) $(ARGS)
 
+performance: .venv/installed ## write docs/reference/performance.md anew from the newest results
+	@$(RUN) bench.report
+
 whole: .venv/installed ## try `make new` in a copy of the checkout, with the sweeps there
 	@$(RUN) pytest -m whole tests/scaffold
 
@@ -108,4 +111,4 @@ install: .venv/installed ## make or refresh .venv
 	    --constraint constraints.txt --editable '.[dev]'
 	@touch .venv/installed
 
-.PHONY: help up test test-all test-pooler lint types squawk faults bench whole mutations new rehearse compare rules judges format schema matrix plans lock clean install
+.PHONY: help up test test-all test-pooler lint types squawk faults bench performance whole mutations new rehearse compare rules judges format schema matrix plans lock clean install

@@ -135,8 +135,6 @@ def _run(options: argparse.Namespace) -> int:
     peers, not_run = _peers(options)
     rows: list[Row] = []
     content: dict[str, Any] = {
-        "taken_on": date.today().isoformat(),  # noqa: DTZ011 - the day here
-        "commit": commit(),
         "machine": {"name": options.machine, **machine()},
         "peers": {
             peer.name: {
@@ -148,14 +146,20 @@ def _run(options: argparse.Namespace) -> int:
         },
         "not_run": not_run,
         "settings": {
-            "rounds": options.rounds,
-            "seconds": options.seconds,
             "pool": options.pool,
             "seed": options.seed,
             "postgresql": SETTINGS,
         },
+        "sections": {},
     }
-    path = DIRECTORY / f"{content['taken_on']}-{options.machine}.json"
+    today = date.today().isoformat()  # noqa: DTZ011 - the day here
+    about: dict[str, Any] = {
+        "taken_on": today,
+        "commit": commit(),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+    }
+    path = DIRECTORY / f"{today}-{options.machine}.json"
     if options.quick:
         path = PLACE / "quick.json"
     growing = [each for each in options.sections if each == "growth"]
@@ -168,8 +172,8 @@ def _run(options: argparse.Namespace) -> int:
             tempfile.TemporaryDirectory(prefix="hearth-bench-") as place,
         ):
             content["postgresql"] = data.version
-            if "yardstick" not in content:
-                content["yardstick"] = {
+            if "yardstick" not in about:
+                about["yardstick"] = {
                     "python": round(yardstick.python_seconds(), 3),
                     "database": round(yardstick.database_seconds(data.url("postgres")), 3),
                 }
@@ -181,37 +185,39 @@ def _run(options: argparse.Namespace) -> int:
             for section in sections:
                 some = [peer for peer in peers if peer.name in CURVES or section not in _CURVED]
                 bench.rounds(options.rounds, some, cases(section, options.workloads))
+                content["sections"][section] = about
                 content["rows"] = rows
                 _keep(path, content, options.quick)
     _tell(_table(rows))
-    return _judge(content, options)
+    if "throughput" not in options.sections:
+        return 0
+    return _judge(rows, Yardstick(**about["yardstick"]), options)
 
 
 _CURVED = ("clients", "growth")
 
 
 def _keep(path: Path, content: dict[str, Any], is_whole: bool) -> None:
-    """Write the results; of sections that were not measured, those of the same day stay."""
+    """Write the results; of the same day, sections that were not measured now stay."""
     if path.exists() and not is_whole:
-        before = read(path)
-        new = {row["section"] for row in content["rows"]}
+        before, new = read(path), content["sections"]
         old = [row for row in before["rows"] if row["section"] not in new]
         content = {
             **content,
             "peers": {**before["peers"], **content["peers"]},
+            "sections": {**before["sections"], **new},
             "rows": [*old, *content["rows"]],
         }
     save(path, content)
 
 
-def _judge(content: dict[str, Any], options: argparse.Namespace) -> int:
+def _judge(rows: Sequence[Row], here: Yardstick, options: argparse.Namespace) -> int:
     bars = load_bars()
-    here = Yardstick(**content["yardstick"])
     _tell(
         f"\nyardstick: Python {here.python} s, PostgreSQL {here.database} s; of the bars:"
         f" {bars.yardstick.python} s, {bars.yardstick.database} s"
     )
-    rounds = grouped(content["rows"], section="throughput")
+    rounds = grouped(rows, section="throughput")
     for bar in bars.bars:
         found = bar.found(rounds)
         if found is None:
@@ -224,7 +230,11 @@ def _judge(content: dict[str, Any], options: argparse.Namespace) -> int:
         if bar.held is not None:
             line += f"; held {shown(bar.scaled(bar.held, bars.yardstick, here))}"
         _tell(line)
-    behind = bars.behind(rounds, here) if options.quick else []
+    if not options.quick:
+        return 0
+    behind, not_judged = bars.behind(rounds, here)
+    for line in not_judged:
+        _tell(f"not judged: {line}")
     for line in behind:
         _tell(f"behind: {line}")
     return 1 if behind else 0
@@ -239,7 +249,7 @@ def _table(rows: Sequence[Row]) -> str:
     for section, tasks, workers, clients, rate in kinds:
         how = f"{clients} clients" if clients else f"{rate} requests a second"
         lines.append(f"\n{section}: {tasks:,} tasks, {workers} worker(s), {how}")
-        heads = ("requests/s", "server us", "PG us", "p50 ms", "p99 ms")
+        heads = ("requests/s", "server us", "PG us", "p50 ms", "p99 ms", "others %")
         lines.append(" " * 34 + "".join(f"{head:>11}" for head in heads))
         chosen = grouped(
             rows, section=section, tasks=tasks, workers=workers, clients=clients, rate=rate
@@ -249,11 +259,15 @@ def _table(rows: Sequence[Row]) -> str:
                 if workload in of_peer:
                     figures = [
                         median_of(of_peer[workload], name)
-                        for name in ("per_second", "server_us", "database_us", "p50_ms", "p99_ms")
+                        for name in (
+                            *("per_second", "server_us", "database_us"),
+                            *("p50_ms", "p99_ms", "others"),
+                        )
                     ]
                     lines.append(
                         f"  {peer:20}{workload:12}{figures[0]:11,.0f}{figures[1]:11,.0f}"
                         f"{figures[2]:11,.0f}{figures[3]:11.2f}{figures[4]:11.2f}"
+                        f"{100 * figures[5]:11.0f}"
                     )
     return "\n".join(lines)
 

@@ -1,18 +1,22 @@
 """What Hearth is held to, and whether it holds."""
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from bench.errors import BenchError
-from bench.results import Yardstick, median_of
+from bench.results import Yardstick
 from bench.services import HEARTH
 
 PATH = Path(__file__).parent / "bars.toml"
 
 # How far behind what is held the quick run may be: what a busy machine does to a measurement.
 LEEWAY = 0.2
+
+# The share of the machine beyond which others make a ratio of requests per second worthless.
+BUSY = 0.15
 
 # What the quick run fails for. Latency is the machine's as much as ours.
 _FAILING = ("ratio", "server_us", "database_us")
@@ -38,6 +42,7 @@ class Bar:
     peer: str = ""
     wanted: float | None = None
     held: float | None = None
+    why: str = ""
 
     @property
     def words(self) -> str:
@@ -49,21 +54,37 @@ class Bar:
         """Whether more is better."""
         return self.measure == "ratio"
 
-    def found(self, rounds: Rounds) -> float | None:
-        """Return what was measured; `None` if it was not."""
+    def found(self, rounds: Rounds, *, best: bool = False) -> float | None:
+        """Return what was measured; `None` if it was not.
+
+        Args:
+            rounds: By peer and workload.
+            best: Whether of the best round, which others disturbed least, or the median.
+        """
         ours = rounds.get(HEARTH, {}).get(self.workload)
-        if not ours:
+        theirs = rounds.get(self.peer, {}).get(self.workload)
+        if not ours or (self.peer and not theirs):
             return None
+        least: Callable[[Sequence[float]], float] = min if best else median
+        greatest: Callable[[Sequence[float]], float] = max if best else median
         match self.measure:
             case "ratio":
-                theirs = rounds.get(self.peer, {}).get(self.workload)
-                if not theirs:
-                    return None
-                return median_of(ours, "per_second") / median_of(theirs, "per_second")
+                mine, other = (
+                    greatest([each["per_second"] for each in some]) for some in (ours, theirs or ())
+                )
+                return mine / other
             case "p99_over_p50":
-                return median_of(ours, "p99_ms") / median_of(ours, "p50_ms")
+                return least([each["p99_ms"] / each["p50_ms"] for each in ours])
             case _:
-                return median_of(ours, self.measure)
+                return least([each[self.measure] for each in ours])
+
+    def busy(self, rounds: Rounds) -> float:
+        """Return the share of the machine that others took, in the quietest round of each."""
+        return max(
+            min(each["others"] for each in rounds[peer][self.workload])
+            for peer in (HEARTH, self.peer)
+            if peer
+        )
 
     def scaled(self, value: float, of_bars: Yardstick, here: Yardstick) -> float:
         """Return a value for the machine whose yardstick took what it took here."""
@@ -87,12 +108,21 @@ class Bars:
     yardstick: Yardstick
     bars: Sequence[Bar]
 
-    def behind(self, rounds: Rounds, here: Yardstick) -> Sequence[str]:
-        """Return what is more than the leeway behind what is held, a line each."""
-        lines = []
+    def behind(self, rounds: Rounds, here: Yardstick) -> tuple[Sequence[str], Sequence[str]]:
+        """Return what is more than the leeway behind what is held, and what cannot be judged.
+
+        Each is a line. The best round counts: what others do on the machine only adds to a cost.
+        A ratio is not judged where others took more than `BUSY` of it even then: whoever has one
+        process loses more to them than who has many.
+        """
+        lines, open_ = [], []
         for bar in self.bars:
-            found = bar.found(rounds)
+            found = bar.found(rounds, best=True)
             if bar.held is None or found is None or bar.measure not in _FAILING:
+                continue
+            busy = bar.busy(rounds)
+            if bar.measure == "ratio" and busy > BUSY:
+                open_.append(f"{bar.row}: {bar.words}: others took {busy:.0%} of the machine")
                 continue
             held = bar.scaled(bar.held, self.yardstick, here)
             if not bar.is_met(found, held, LEEWAY):
@@ -100,7 +130,7 @@ class Bars:
                     f"{bar.row}: {bar.words}: {shown(found)}, more than {LEEWAY:.0%} behind"
                     f" {shown(held)}"
                 )
-        return lines
+        return lines, open_
 
 
 def load_bars(path: Path = PATH) -> Bars:

@@ -15,6 +15,13 @@ def cpu_seconds(root: int) -> float:
     return seconds_of_tree(root, _processes())
 
 
+def machine_seconds() -> float:
+    """Return what all processes of the machine have taken, and what a host took from it."""
+    fields = Path("/proc/stat").read_text("utf-8").split("\n", 1)[0].split()[1:]
+    user, nice, system, _, _, irq, soft_irq, steal = map(int, fields[:8])
+    return (user + nice + system + irq + soft_irq + steal) / _TICKS
+
+
 def seconds_of_tree(root: int, processes: Mapping[int, tuple[int, int]]) -> float:
     """Return the same of a table of processes: by id, the parent's id and the ticks taken."""
     children: dict[int, list[int]] = {}

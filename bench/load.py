@@ -1,16 +1,18 @@
 """Load on a peer: wrk for services, pgbench for the database alone."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.cpu import cpu_seconds
+from bench.cpu import cpu_seconds, machine_seconds
 from bench.errors import BenchError
 
 
@@ -25,6 +27,7 @@ class Measured:
         database_us: The same of PostgreSQL's.
         p50_ms: The latency that half of them had at most.
         p99_ms: That 99 of 100 had.
+        others: The share of the machine's processors that others took meanwhile, from 0 to 1.
     """
 
     requests: int
@@ -33,6 +36,7 @@ class Measured:
     database_us: float
     p50_ms: float
     p99_ms: float
+    others: float
 
     def as_json(self) -> dict[str, float]:
         """Return it for the results."""
@@ -63,7 +67,9 @@ def wrk(
         *("--timeout", "10s", "--script", str(Path(__file__).parent / "wrk.lua"), url, "--"),
         *(str(tape), str(start)),
     ]
-    text, taken = _taken(command, (server, postmaster))
+    meter = Meter(server, postmaster)
+    text = _output(command)
+    taken = meter.read()
     found = re.search(r"^bench (.*)$", text, re.MULTILINE)
     if found is None:
         raise BenchError(f"wrk said nothing that can be read:\n{text}")
@@ -76,17 +82,18 @@ def wrk(
     return Measured(
         told["requests"],
         told["requests"] / told["seconds"],
-        taken[0] / told["requests"] * 1e6,
-        taken[1] / told["requests"] * 1e6,
+        taken.server / told["requests"] * 1e6,
+        taken.database / told["requests"] * 1e6,
         told["p50_us"] / 1000,
         told["p99_us"] / 1000,
+        taken.others,
     )
 
 
 def pgbench(
     program: Path, url: str, script: str, *, seconds: float, clients: int, postmaster: int
 ) -> Measured:
-    """Run a script of pgbench as fast as it goes; `server_us` is pgbench's own.
+    """Run a script of pgbench as fast as it goes; there is no server, so `server_us` is 0.
 
     Raises:
         BenchError: It failed.
@@ -100,7 +107,9 @@ def pgbench(
             *("--log", "--log-prefix", str(Path(place, "log")), "--sampling-rate", "0.2"),
             *("--file", str(file), url),
         ]
-        text, taken = _taken(command, (postmaster,))
+        meter = Meter(0, postmaster)
+        text = _output(command)
+        taken = meter.read()
         found = re.search(r"actually processed: (\d+)", text)
         speed = re.search(r"tps = ([\d.]+)", text)
         if found is None or speed is None or int(found[1]) == 0:
@@ -114,9 +123,10 @@ def pgbench(
         number,
         float(speed[1]),
         0.0,
-        taken[0] / number * 1e6,
+        taken.database / number * 1e6,
         percentile(times, 50),
         percentile(times, 99),
+        taken.others,
     )
 
 
@@ -127,9 +137,42 @@ def percentile(ordered: Sequence[float], percent: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
-def _taken(command: Sequence[str], roots: Sequence[int]) -> tuple[str, Sequence[float]]:
-    """Run a program; return its output, and the seconds that the trees of processes took."""
-    before = [cpu_seconds(root) for root in roots]
+@dataclass(frozen=True)
+class Taken:
+    """Processor seconds of the server and of PostgreSQL, and the share that others took."""
+
+    server: float
+    database: float
+    others: float
+
+
+class Meter:
+    """Tells what is taken from now on.
+
+    Args:
+        server: The first process of the server; 0 for none.
+        postmaster: The first process of PostgreSQL.
+    """
+
+    def __init__(self, server: int, postmaster: int) -> None:
+        self._roots = (server, postmaster)
+        self._before = self._look()
+
+    def read(self) -> Taken:
+        """Return what has been taken; of us, and of programs that we have waited for."""
+        now = self._look()
+        server, database, ours, all_of_it, clock = (
+            late - early for early, late in zip(self._before, now, strict=True)
+        )
+        others = (all_of_it - ours - server - database) / (clock * (os.cpu_count() or 1))
+        return Taken(server, database, max(others, 0.0))
+
+    def _look(self) -> tuple[float, ...]:
+        of_roots = [cpu_seconds(root) if root else 0.0 for root in self._roots]
+        return (*of_roots, sum(os.times()[:4]), machine_seconds(), time.monotonic())
+
+
+def _output(command: Sequence[str]) -> str:
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
     )
@@ -141,5 +184,4 @@ def _taken(command: Sequence[str], roots: Sequence[int]) -> tuple[str, Sequence[
         process.wait()
     if process.returncode != 0:
         raise BenchError(f"{command[0]} failed:\n{text[-2000:]}")
-    after = [cpu_seconds(root) for root in roots]
-    return text, [late - early for early, late in zip(before, after, strict=True)]
+    return text

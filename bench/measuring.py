@@ -20,8 +20,10 @@ from bench.population import Population
 from bench.services import HEARTH, PGBENCH, Peer
 from bench.workloads import PEOPLE, kinds_of, tape, values
 
-# Seconds of load before each measurement.
+# Seconds of load before each measurement, and before the first of a server that was just started:
+# a compiler at run time takes its time.
 WARM_UP = 1
+FIRST_WARM_UP = 3
 
 CLIENTS = 16
 
@@ -122,13 +124,17 @@ class Bench:
         for index in range(1, number + 1):
             for peer in chance.sample(peers, len(peers)):
                 self.tell(f"{cases[0].section}: round {index} of {number}: {peer.title}")
-                self._round(index, peer, [case for case in cases if _has(peer, case)])
+                # In an order of their own as well: the first finds everything cold.
+                own = [case for case in chance.sample(cases, len(cases)) if _has(peer, case)]
+                self._round(index, peer, own)
 
     def _round(self, index: int, peer: Peer, cases: Sequence[Case]) -> None:
         for workers in sorted({case.workers for case in cases}):
             with self._serving(peer, workers) as process:
-                for case in (case for case in cases if case.workers == workers):
+                some = [case for case in cases if case.workers == workers]
+                for case in some:
                     try:
+                        self._warm_up(peer, case, process, is_first=case is some[0])
                         measured = self._measure(peer, case, process)
                     except BenchError as error:
                         raise BenchError(f"{peer.title}, {case.workload}: {error}") from error
@@ -165,6 +171,11 @@ class Bench:
         ) as process:
             yield process
 
+    def _warm_up(self, peer: Peer, case: Case, process: int, *, is_first: bool) -> None:
+        if peer.name != PGBENCH:
+            seconds = FIRST_WARM_UP if is_first else WARM_UP
+            self._wrk(peer, replace(case, clients=case.clients or CLIENTS), process, seconds)
+
     def _measure(self, peer: Peer, case: Case, process: int) -> Measured:
         if peer.name == PGBENCH:
             return loads.pgbench(
@@ -175,7 +186,6 @@ class Bench:
                 clients=case.clients,
                 postmaster=self.data.postmaster,
             )
-        self._wrk(peer, replace(case, clients=case.clients or CLIENTS), process, WARM_UP)
         if case.rate:
             kinds = kinds_of(case.workload, len(self._drawn), self.seed)
             number = case.rate * self.seconds

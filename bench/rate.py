@@ -15,9 +15,8 @@ from typing import cast
 
 import uvloop
 
-from bench.cpu import cpu_seconds
 from bench.errors import BenchError
-from bench.load import Measured, percentile
+from bench.load import Measured, Meter, percentile
 from bench.workloads import Request
 
 # Connections at most. Who finds none free waits, and the wait counts.
@@ -60,24 +59,25 @@ def at_rate(
     Raises:
         BenchError: One was refused or not answered.
     """
-    before = [cpu_seconds(root) for root in (server, postmaster)]
+    meter = Meter(server, postmaster)
     gc.collect()
     gc.disable()  # a pause of ours would pass for one of the server's
     try:
         run = uvloop.run(_run(port, requests, per_second, seconds))
     finally:
         gc.enable()
-    after = [cpu_seconds(root) for root in (server, postmaster)]
+    taken = meter.read()
     if run.refused or not run.times:
         raise BenchError(f"{run.refused} of {len(run.times)} requests were refused")
     number, times = len(run.times), sorted(run.times)
     return Measured(
         number,
         number / run.lasted,
-        (after[0] - before[0]) / number * 1e6,
-        (after[1] - before[1]) / number * 1e6,
+        taken.server / number * 1e6,
+        taken.database / number * 1e6,
         percentile(times, 50) * 1000,
         percentile(times, 99) * 1000,
+        taken.others,
     )
 
 

@@ -146,7 +146,9 @@ def versions(peer: Peer) -> Mapping[str, str]:
     found = {}
     for name, source in peer.version.items():
         if isinstance(source, str):
-            found[name] = (peer.place / source).read_text("utf-8").strip()
+            found[name] = ", ".join((peer.place / source).read_text("utf-8").split("\n")).strip(
+                ", "
+            )
         else:
             done = _run(source, peer.place)
             found[name] = (done.stdout or done.stderr).strip()

@@ -1,0 +1,309 @@
+"""The page about performance and its curves, made from the newest results."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.bars import Bar, load_bars, shown
+from bench.chart import chart
+from bench.results import Yardstick, grouped, median_of, newest, range_of, read
+from bench.workloads import MIXED, REQUESTS_OF, WORKLOADS
+
+ROOT = Path(__file__).parents[1]
+PAGE = "docs/reference/performance.md"
+
+_FIGURES = {
+    "requests/s": "per_second",
+    "server, us": "server_us",
+    "PostgreSQL, us": "database_us",
+    "p50, ms": "p50_ms",
+    "p99, ms": "p99_ms",
+}
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def documents(name: str, content: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the files that results make, by their path in the checkout.
+
+    Args:
+        name: The file that the results are in.
+        content: What `results.read` returns.
+    """
+    page = _Page(content)
+    parts = [_HEAD.format(name=name)]
+    for title, part in (
+        ("Against what is asked for", page.bars),
+        ("One process each", page.throughput),
+        ("More processes", page.workers),
+        ("Latency at a constant rate", page.latency),
+        ("More clients", page.clients),
+        ("More data", page.growth),
+        ("How it was measured", page.method),
+    ):
+        if text := part():
+            parts.append(f"## {title}\n\n{text}")
+    return {PAGE: "\n".join(parts), **page.images}
+
+
+_HEAD = """\
+# Performance
+
+What a request costs, beside what it costs others on the same database, with the same row level
+security, tokens, membership check and answers.
+
+Written by `make performance` from [{name}](../../bench/results/{name}); do not edit. What was not
+measured is not here.
+"""
+
+
+class _Page:
+    def __init__(self, content: Mapping[str, Any]) -> None:
+        self._content = content
+        self._rows: Rows = content["rows"]
+        self._titles = {name: peer["title"] for name, peer in content["peers"].items()}
+        self.images: dict[str, str] = {}
+
+    def bars(self) -> str:
+        bars = load_bars()
+        if "throughput" not in self._content["sections"]:
+            return ""
+        here = Yardstick(**self._content["sections"]["throughput"]["yardstick"])
+        rounds = grouped(self._rows, section="throughput")
+        lines, reasons = [], []
+        for bar in bars.bars:
+            found = bar.found(rounds)
+            if bar.wanted is None:
+                continue
+            sign = "at least" if bar.is_floor else "at most"
+            wanted = bar.scaled(bar.wanted, bars.yardstick, here)
+            start = f"| {bar.row} | {self._words(bar)} | {sign} {shown(wanted)} |"
+            if found is None:
+                lines.append(f"{start} | not measured |")
+                continue
+            is_met = bar.is_met(found, wanted)
+            lines.append(f"{start} {shown(found)} | {'met' if is_met else 'missed'} |")
+            if bar.why and not is_met:
+                reasons.append(f"{bar.row}, {self._words(bar)}: {bar.why}\n")
+        text = _table(["row", "what", "wanted", "measured", ""], lines)
+        if reasons:
+            text += "\nWhy what is missed is missed:\n\n" + "\n".join(
+                f"- {each}" for each in reasons
+            )
+        return text + (
+            "\nProcessor time is wanted of the machine whose yardstick is in `bench/bars.toml`, and"
+            " is scaled here by this one's.\n"
+        )
+
+    def _words(self, bar: Bar) -> str:
+        title = self._titles.get(bar.peer, bar.peer)
+        return bar.words.replace(bar.peer, title) if bar.peer else bar.words
+
+    def throughput(self) -> str:
+        rounds = grouped(self._rows, section="throughput")
+        if not rounds:
+            return ""
+        text = (
+            "Sixteen clients, each of which waits for its answer. The median of the rounds, and the"
+            " range. Processor time is per request, of all processes of the server and of all of"
+            " PostgreSQL; it holds on a busy machine where the rest does not.\n"
+        )
+        for workload in WORKLOADS:
+            lines = [
+                _line(self._titles[peer], of_peer[workload])
+                for peer, of_peer in rounds.items()
+                if workload in of_peer
+            ]
+            if lines:
+                text += f"\n### {workload}\n\n{_what(workload)}\n\n"
+                text += _table(["", *_FIGURES], lines)
+        return text
+
+    def workers(self) -> str:
+        return self._by("workers", "workers", "processes")
+
+    def latency(self) -> str:
+        text = (
+            "Requests come at a constant rate, whatever becomes of those before; a latency counts"
+            " from the moment a request was meant for. Where a server cannot keep up, it grows with"
+            " the length of the run.\n\n"
+        )
+        table = self._by("latency", "rate", "asked for a second")
+        for workload in ("list_20", "mixed"):
+            text += self._image(
+                "latency", "rate", "p99_ms", workload, "requests a second", f"p99 of {workload}, ms"
+            )
+        return text + table if table else ""
+
+    def clients(self) -> str:
+        table = self._by("clients", "clients", "clients")
+        if not table:
+            return ""
+        text = ""
+        for figure, words in (("per_second", "requests a second"), ("p99_ms", "p99, ms")):
+            text += self._image("clients", "clients", figure, "list_20", "clients", words)
+        return text + table
+
+    def growth(self) -> str:
+        table = self._by("growth", "tasks", "tasks")
+        if not table:
+            return ""
+        text = "A family for each thousand tasks; the first has a tenth of all.\n\n"
+        rows = [row for row in self._rows if row["section"] == "growth" and row["peer"] == "hearth"]
+        for figure, words in (("p50_ms", "p50, ms"), ("database_us", "PostgreSQL, us of CPU")):
+            series = {
+                workload: _points(rows, "tasks", figure, workload)
+                for workload in dict.fromkeys(row["workload"] for row in rows)
+            }
+            text += self._drawn(f"growth-{figure}", f"Hearth: {words}", "tasks", series)
+        return text + table
+
+    def _by(self, section: str, name: str, words: str) -> str:
+        """Return a table of a section, whose lines differ by one more thing."""
+        rows = [row for row in self._rows if row["section"] == section]
+        text = ""
+        for workload in dict.fromkeys(row["workload"] for row in rows):
+            lines = []
+            of_workload = [row for row in rows if row["workload"] == workload]
+            for value in sorted({row[name] for row in of_workload}):
+                found = grouped(of_workload, **{name: value})
+                lines += [
+                    _line(f"{value:,} | {self._titles[peer]}", of_peer[workload])
+                    for peer, of_peer in found.items()
+                ]
+            text += f"\n### {workload}, by {words}\n\n"
+            text += _table([words, "", *_FIGURES], lines)
+        return text
+
+    def _image(
+        self, section: str, name: str, figure: str, workload: str, x: str, words: str
+    ) -> str:
+        rows = [row for row in self._rows if row["section"] == section]
+        series = {
+            self._titles[peer]: _points(
+                [row for row in rows if row["peer"] == peer], name, figure, workload
+            )
+            for peer in dict.fromkeys(row["peer"] for row in rows)
+        }
+        series = {peer: points for peer, points in series.items() if points}
+        return self._drawn(f"{section}-{workload}-{figure}", words, x, series)
+
+    def _drawn(self, name: str, title: str, x: str, series: Mapping[str, Sequence[Any]]) -> str:
+        if not series:
+            return ""
+        file = f"performance-{name.replace('_', '-')}.svg"
+        self.images[f"docs/images/{file}"] = chart(title, x, series)
+        return f"![{title}](../images/{file})\n\n"
+
+    def method(self) -> str:
+        content, machine = self._content, self._content["machine"]
+        rows = self._rows
+        tasks = max((row["tasks"] for row in rows if row["section"] != "growth"), default=0)
+        lines = [
+            f"- Machine: {machine['processor']}, {machine['cores']} cores,"
+            f" {machine['memory_gib']} GiB, {machine['system']}. Server, PostgreSQL and load are on"
+            " it together.",
+            "- In each round everybody is measured, in an order of its own, started anew and warm."
+            " A yardstick is processor time of a fixed piece of Python and of PostgreSQL"
+            " (`bench/yardstick.py`).",
+            f"- {content['settings']['pool']} connections of each process.",
+        ]
+        if tasks:
+            lines.append(
+                f"- {tasks:,} tasks; families of ten people, one of which has a tenth of all tasks;"
+                " two habits of each person, logged on two days of three. A thousand people send"
+                " requests."
+            )
+        for name, section in content["sections"].items():
+            python, database = section["yardstick"].values()
+            lines.append(
+                f"- {name}: on {section['taken_on']}, of commit {section['commit']};"
+                f" {section['rounds']} rounds of {section['seconds']} seconds; yardstick {python} s"
+                f" and {database} s; others took {_others(self._rows, name)} of the machine."
+            )
+        values = ", ".join(
+            f"`{key} = {value}`" for key, value in content["settings"]["postgresql"].items()
+        )
+        lines.append(
+            f"- PostgreSQL {content['postgresql']}, the same for all: {values}; what is not said is"
+            " as it comes, so a commit waits for the disk."
+        )
+        for peer in content["peers"].values():
+            if versions := ", ".join(f"{key} {value}" for key, value in peer["versions"].items()):
+                lines.append(f"- {peer['title']}: {versions}.")
+            lines += [
+                f"- {peer['title']} has no {name}: {why}." for name, why in peer["absent"].items()
+            ]
+        lines += [f"- {title} was not run: {why}." for title, why in content["not_run"].items()]
+        return "\n".join(lines) + _REPEAT
+
+
+_REPEAT = """
+
+Before anything is measured every peer is asked the same as Hearth, and what it answers, and leaves
+in the trail and in the ledger, has to be the same ([bench/README.md](../../bench/README.md)).
+
+To repeat it, with `wrk` (a Debian package) and whatever else a peer needs on the path:
+
+```console
+$ make bench
+$ make performance
+```
+
+`make bench QUICK=1` is the short form that CI runs, with bars of its own (`bench/bars.toml`).
+`make bench ARGS=--help` says what can be chosen.
+"""
+
+
+def _others(rows: Rows, section: str) -> str:
+    some = [row for row in rows if row["section"] == section]
+    low, high = range_of(some, "others")
+    return f"{median_of(some, 'others'):.0%} ({low:.0%}-{high:.0%})"
+
+
+def _what(workload: str) -> str:
+    if workload == "mixed":
+        shares = ", ".join(f"{share} {kind}" for kind, share in MIXED.items())
+        return f"Of a hundred requests: {shares}."
+    request = REQUESTS_OF[workload]
+    body = f" with `{request.body}`" if request.body and workload != "sign_in" else ""
+    return f"`{request.method} {request.path}`{body}"
+
+
+def _points(rows: Rows, name: str, figure: str, workload: str) -> Sequence[tuple[float, float]]:
+    some = [row for row in rows if row["workload"] == workload]
+    found = []
+    for value in sorted({row[name] for row in some}):
+        median = median_of([row for row in some if row[name] == value], figure)
+        if median > 0:
+            found.append((value, median))
+    return found
+
+
+def _line(start: str, rounds: Sequence[Mapping[str, float]]) -> str:
+    cells = []
+    for figure in _FIGURES.values():
+        median, (low, high) = median_of(rounds, figure), range_of(rounds, figure)
+        # pgbench has no server between itself and PostgreSQL.
+        cells.append(f"{shown(median)} ({shown(low)}-{shown(high)})" if high > 0 else "")
+    return f"| {start} | {' | '.join(cells)} |"
+
+
+def _table(heads: Sequence[str], lines: Sequence[str]) -> str:
+    rule = " | ".join("---" for _ in heads)
+    return "\n".join([f"| {' | '.join(heads)} |", f"| {rule} |", *lines]) + "\n"
+
+
+def main() -> None:
+    """Write the page and its curves."""
+    path = newest()
+    if path is None:
+        raise SystemExit("bench: there are no results: make bench")
+    for old in (ROOT / "docs/images").glob("performance-*.svg"):
+        old.unlink()
+    for name, text in documents(path.name, read(path)).items():
+        (ROOT / name).write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()
