@@ -3,7 +3,7 @@
 import hashlib
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -134,16 +134,10 @@ def _source(
                 return name, loaded_at
         root.execute(sql.SQL("drop database if exists {}").format(sql.Identifier(name)))
     tell(f"loading {population.tasks:,} tasks of {population.families:,} families")
-    _run_psql(server, "postgres", sql_directory() / "bootstrap.sql", HEARTH_DATABASE=name)
+    bootstrap = sql_directory() / "bootstrap.sql"
+    _run_psql(server, "postgres", ["-X", "-q", "-f", str(bootstrap)], HEARTH_DATABASE=name)
     migrations.migrate(server.url("hearth_deployer", name), sql_directory())
-    _run_psql(
-        server,
-        name,
-        Path(__file__).parent / "load.sql",
-        f"families={population.families}",
-        f"tasks={population.tasks}",
-        f"password_hash={PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY).hash(PASSWORD)}",
-    )
+    _run_psql(server, name, loading(population))
     loaded_at = datetime.now(UTC)
     with _root(server, "postgres") as root:
         note = sql.Literal(f"{digest} {loaded_at.isoformat()}")
@@ -174,19 +168,24 @@ def _root(server: embedded.Server, database: str) -> psycopg.Connection[tuple[ob
     return psycopg.connect(server.url("postgres", database), autocommit=True)
 
 
+def loading(population: Population) -> Sequence[str]:
+    """Return the arguments with which psql loads an empty database, but for its URL."""
+    password_hash = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY).hash(PASSWORD)
+    return [
+        *("-X", "-q", "-v", f"families={population.families}", "-v", f"tasks={population.tasks}"),
+        *("-v", f"password_hash={password_hash}", "-f", str(Path(__file__).parent / "load.sql")),
+    ]
+
+
 def _run_psql(
-    server: embedded.Server, database: str, script: Path, *variables: str, **environment: str
+    server: embedded.Server, database: str, arguments: Sequence[str], **environment: str
 ) -> None:
-    options = [option for variable in variables for option in ("-v", variable)]
     done = subprocess.run(
-        [
-            *(server.binary("psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1", "-f", script),
-            *(*options, server.url("postgres", database)),
-        ],
+        [server.binary("psql"), *arguments, server.url("postgres", database)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode != 0:
-        raise BenchError(f"{script.name} failed: {done.stderr.strip()}")
+        raise BenchError(f"the data: {done.stderr.strip()}")

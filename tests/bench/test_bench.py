@@ -1,0 +1,491 @@
+"""The bench measures what it says: data, scripts, answers, processes and bars, without a clock."""
+
+import asyncio
+import json
+import os
+import select
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from app.embedded.cluster import programs
+from app.embedded.system_user import current_user
+from bench import __main__ as command
+from bench import pgbench, processes, rate, services
+from bench.answers import Answers, differences, without_made
+from bench.bars import Bars, load_bars
+from bench.chart import chart
+from bench.cpu import cpu_seconds, seconds_of_tree
+from bench.data import loading
+from bench.errors import BenchError
+from bench.measuring import cases
+from bench.population import Person, Population
+from bench.processes import require_free, running
+from bench.report import PAGE, ROOT, documents
+from bench.results import Yardstick, newest, read
+from bench.workloads import REQUESTS_OF, WORKLOADS, Request, kinds_of, tape, values
+from tests.support.fixtures import Hearth
+
+POPULATION = Population(families=3, tasks=400)
+
+
+@pytest.fixture
+def loaded(own_hearth: Hearth) -> Hearth:
+    """Return a database with the data of the bench, of three families."""
+    psql = programs(18, reader=current_user()) / "psql"
+    done = subprocess.run(
+        [psql, *loading(POPULATION), own_hearth.superuser_url],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return own_hearth
+
+
+def _context(root: psycopg.Connection[Any], person: Person) -> None:
+    context = person.context
+    assert context.role is not None
+    for name, value in (
+        ("user_id", context.user_id),
+        ("session_id", context.session_id),
+        ("family_id", context.family_id),
+        ("member_role", context.role.value),
+    ):
+        root.execute("select set_config(%s, %s, true)", (f"app.{name}", str(value)))
+
+
+@pytest.mark.newest
+def test_everybody_whom_the_arithmetic_names_is_there(loaded: Hearth) -> None:
+    people = POPULATION.some_people(POPULATION.people, Random(1))  # noqa: S311 - no secret
+    with psycopg.connect(loaded.url("app_api")) as connection:
+        for person in people:
+            with connection.transaction():
+                _context(connection, person)
+                connection.execute("select app.assert_membership()")
+                task = POPULATION.own_task(person, Random(person.number))  # noqa: S311
+                found = connection.execute(
+                    "select user_id, visibility from app.tasks where id = %s", (task,)
+                ).fetchall()
+                habits = connection.execute(
+                    "select type from app.habits where id = %s and user_id = %s",
+                    (person.pages_habit, person.context.user_id),
+                ).fetchall()
+
+                assert found == [(person.context.user_id, "family")]
+                assert habits == [("numeric",)]
+
+
+@pytest.mark.newest
+def test_the_first_family_has_a_tenth_of_the_tasks_and_all_of_them_are_told(
+    loaded: Hearth,
+) -> None:
+    with psycopg.connect(loaded.superuser_url) as root:
+        counts = root.execute(
+            "select count(*) from app.tasks group by family_id order by family_id"
+        ).fetchall()
+        told = root.execute(
+            """
+            select
+                (select count(*) from app.audit_log),
+                (select count(*) from app.score_entries),
+                (select count(*) from app.tasks where is_completed)
+                    + (select count(*) from app.habit_logs where is_done)
+            """
+        ).fetchone()
+
+    assert counts == [(40,), (180,), (180,)]
+    assert told is not None
+    assert told[0] == 400
+    assert told[1] == told[2] > 400
+
+
+@pytest.mark.newest
+@pytest.mark.straight("pgbench prepares on its connection, which a pooler would change")
+@pytest.mark.parametrize("workload", pgbench.QUERIES)
+def test_the_script_of_pgbench_runs_and_does_what_the_service_does(
+    loaded: Hearth, workload: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "script.sql"
+    file.write_text(pgbench.script(workload, POPULATION), "utf-8")
+    program = programs(18, reader=current_user()) / "pgbench"
+    done = subprocess.run(
+        [
+            *(program, "--no-vacuum", "--protocol", "simple", "--define", "is_prepared=0"),
+            *("--client", "2", "--transactions", "5", "--file", file, loaded.url("app_api")),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "actually processed: 10/10" in done.stdout
+    with psycopg.connect(loaded.superuser_url) as root:
+        made = root.execute(
+            """
+            select count(*)
+            from app.audit_log
+            where row_key ->> 'id' in (select id::text from app.tasks where title ~ 'rubbish')
+                and metadata ->> 'login' = 'app_api' and actor_role = 'member'
+            """
+        ).fetchone()
+    assert made == (10 if workload == "create" else 0,)
+
+
+def test_a_script_of_pgbench_sends_three_messages() -> None:
+    text = pgbench.script("list_20", POPULATION)
+    sent = text.partition("\\endif\n")[2]
+    ends = [line for line in sent.splitlines() if line.endswith(";")]
+
+    assert len(ends) == 3
+    assert ends[0].startswith("BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY\\;")
+    assert ends[0].endswith("SELECT app.assert_membership();")
+    assert ends[2] == "commit;"
+
+
+def test_every_request_is_one_that_hearth_has() -> None:
+    from app.resources import ENDPOINTS
+
+    drawn = values(POPULATION, dict.fromkeys(range(1, 31), "a token"), 1, number=2)[0]
+    for name, request in REQUESTS_OF.items():
+        filled = request.filled(drawn)
+        path = filled.path.partition("?")[0]
+        rows = [
+            row
+            for row in ENDPOINTS
+            if row.method == request.method
+            and len(row.path.split("/")) == len(path.split("/"))
+            and all(
+                theirs.startswith("{") or ours == theirs
+                for ours, theirs in zip(path.split("/"), row.path.split("/"), strict=True)
+            )
+        ]
+
+        assert len(rows) == 1, name
+        if rows[0].body is not None:
+            rows[0].body.model_validate_json(filled.body, strict=True)
+        assert "{" not in filled.path
+
+
+def test_the_second_half_of_the_requests_opens_what_the_first_completed() -> None:
+    drawn = values(POPULATION, dict.fromkeys(range(1, 31), "a token"), 1, number=200)
+    first, second = drawn[:100], drawn[100:]
+
+    assert [each["task_id"] for each in first] == [each["task_id"] for each in second]
+    assert {each["is_completed"] for each in first} == {"true"}
+    assert {each["is_completed"] for each in second} == {"false"}
+    assert len({each["token"] for each in first}) == 1
+    assert len({each["email"] for each in first}) == POPULATION.people
+
+
+def test_a_tape_has_a_line_for_each_request_and_four_of_five_of_the_mixed_read() -> None:
+    drawn = values(POPULATION, dict.fromkeys(range(1, 31), "a token"), 1, number=2000)
+    lines = tape("mixed", REQUESTS_OF, drawn, 1).splitlines()
+    reads = sum(line.startswith("GET\t") for line in lines)
+
+    assert len(lines) == 2000
+    assert all(len(line.split("\t")) == 4 for line in lines)
+    assert 0.75 < reads / 2000 < 0.85
+    assert kinds_of("mixed", 50, 1) == kinds_of("mixed", 50, 1)
+
+
+BODY: dict[str, Any] = {
+    "items": [{"id": "a", "at": "2026-01-01T00:00:00.1+00:00", "points": 5, "is_done": False}],
+    "next": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"next": "x"}, 'list: /next is "x", not null'),
+        ({"more": 1}, "list: /more is too much"),
+        ({"items": []}, "list: /items has 0 items, not 1"),
+        ({"items": [{**BODY["items"][0], "points": "5"}]}, 'list: /items/0/points is "5", not 5'),
+        ({"items": [{**BODY["items"][0], "is_done": 0}]}, "list: /items/0/is_done is 0, not false"),
+        ({"items": [{"id": "a"}]}, "list: /items/0/at is missing"),
+    ],
+)
+def test_an_answer_that_differs_is_told_by_its_place(change: dict[str, Any], line: str) -> None:
+    found = differences(Answers({"list": BODY}), Answers({"list": {**BODY, **change}}))
+
+    assert line in found
+
+
+def test_a_moment_is_the_same_however_it_is_written() -> None:
+    other = {**BODY, "items": [{**BODY["items"][0], "at": "2026-01-01T01:00:00.100000+01:00"}]}
+
+    assert differences(Answers({"list": BODY}), Answers({"list": other})) == []
+
+
+def test_a_peer_that_leaves_no_record_differs() -> None:
+    expected = Answers({"create": {}}, {"create": (1, 1)})
+    found = Answers({"create": {}}, {"create": (0, 1)})
+
+    assert "leaves 0 records in the trail" in differences(expected, found)[0]
+
+
+def test_of_what_is_made_anew_only_the_kind_is_compared() -> None:
+    body = {"id": "x", "completed_at": None, "title": "y", "row_version": 3}
+
+    assert without_made(body) == {
+        "id": "str",
+        "completed_at": "NoneType",
+        "title": "y",
+        "row_version": "int",
+    }
+
+
+def _rounds(**figures: float) -> dict[str, Any]:
+    row = {"per_second": 100.0, "server_us": 100.0, "database_us": 100.0, "others": 0.0, **figures}
+    return {"hearth": {"list_20": [row]}, "fastify": {"list_20": [{**row, "per_second": 100.0}]}}
+
+
+@pytest.mark.parametrize(
+    ("figures", "here", "behind", "not_judged"),
+    [
+        ({}, 1.0, 0, 0),
+        ({"server_us": 119}, 1.0, 0, 0),
+        ({"server_us": 121}, 1.0, 1, 0),
+        ({"server_us": 121}, 1.2, 0, 0),  # on a slower machine
+        ({"database_us": 121}, 1.0, 1, 0),
+        ({"per_second": 81}, 1.0, 0, 0),
+        ({"per_second": 79}, 1.0, 1, 0),
+        ({"per_second": 79, "others": 0.4}, 1.0, 0, 1),
+        ({"server_us": 121, "others": 0.4}, 1.0, 1, 1),
+    ],
+)
+def test_the_quick_run_fails_where_something_is_a_fifth_behind_what_is_held(
+    tmp_path: Path, figures: dict[str, float], here: float, behind: int, not_judged: int
+) -> None:
+    bars = _bars(
+        tmp_path,
+        *('measure = "server_us"\nheld = 100', 'measure = "database_us"\nheld = 100'),
+        'measure = "ratio"\npeer = "fastify"\nheld = 1.0',
+        'measure = "p99_ms"\nheld = 1',  # told, and never a failure
+    )
+    found, open_ = bars.behind(_rounds(p99_ms=9.0, p50_ms=1.0, **figures), Yardstick(here, 1.0))
+
+    assert (len(found), len(open_)) == (behind, not_judged)
+
+
+def _bars(place: Path, *bars: str) -> Bars:
+    head = '[yardstick]\nmachine = "a"\npython = 1.0\ndatabase = 1.0\n'
+    file = place / "bars.toml"
+    file.write_text(
+        head + "".join(f'[[bar]]\nrow = "D"\nworkload = "list_20"\n{bar}\n' for bar in bars)
+    )
+    return load_bars(file)
+
+
+def test_a_bar_of_something_unknown_is_told(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=r"bars\.toml: measure: speed: there are ratio, "):
+        _bars(tmp_path, 'measure = "speed"')
+
+
+def test_the_bars_of_the_repository_are_of_workloads_that_there_are() -> None:
+    for bar in load_bars().bars:
+        assert bar.workload in WORKLOADS
+        assert (bar.measure == "ratio") == bool(bar.peer)
+        assert bar.words
+
+
+def test_a_page_is_what_the_results_make() -> None:
+    path = newest()
+    assert path is not None
+    made = documents(path.name, read(path))
+    curves = {str(file.relative_to(ROOT)) for file in ROOT.glob("docs/images/performance-*.svg")}
+
+    assert made.keys() == {PAGE, *curves}
+    for name, text in made.items():
+        assert (ROOT / name).read_text("utf-8") == text, f"{name}: make performance"
+
+
+def test_a_curve_follows_the_reader_and_quotes_names() -> None:
+    text = chart("p99, ms", "clients", {"a < b": [(1, 3.0), (1000, 700.0)]})
+
+    assert "prefers-color-scheme: dark" in text
+    assert "a &lt; b" in text
+    assert text.count("<circle") == 2
+
+
+def test_the_time_of_a_tree_holds_all_that_hangs_below() -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    table = {1: (0, 5), 10: (1, ticks), 11: (10, ticks), 12: (11, ticks), 20: (1, 7 * ticks)}
+
+    assert seconds_of_tree(10, table) == 3.0
+
+
+def test_the_time_of_a_child_that_has_ended_counts() -> None:
+    before = cpu_seconds(os.getpid())
+    work = "while sum(__import__('os').times()[:2]) < 0.3: pass"
+    subprocess.run([sys.executable, "-c", work], check=True)
+
+    assert cpu_seconds(os.getpid()) - before >= 0.25
+
+
+def test_a_program_ends_with_its_block_and_so_do_its_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "LAST_WORDS", 0.1)
+    log, pipe = tmp_path / "log", tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    # Neither hears SIGTERM; both hold the pipe open as long as they live.
+    script = f"trap '' TERM; exec 3> {pipe}; sleep 1000 & echo began; wait"
+    with running(
+        ["sh", "-c", script],
+        place=tmp_path,
+        environment={},
+        log=log,
+        is_ready=lambda: bool(log.read_text()),
+    ):
+        assert not select.select([reading], [], [], 0)[0]
+
+    assert select.select([reading], [], [], 30)[0]
+    assert os.read(reading, 1) == b""
+    os.close(reading)
+
+
+def test_a_program_that_does_not_begin_is_told_with_its_last_words(tmp_path: Path) -> None:
+    with (
+        pytest.raises(BenchError, match="did not begin to serve:\nno such luck"),
+        running(
+            ["sh", "-c", "echo no such luck; exit 1"],
+            place=tmp_path,
+            environment={},
+            log=tmp_path / "log",
+            is_ready=lambda: False,
+        ),
+    ):
+        pass
+
+
+def test_a_port_in_use_is_told() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        with pytest.raises(BenchError, match=rf"port {port} of 127\.0\.0\.1 .* --port="):
+            require_free(port)
+
+
+async def _serve(answer: bytes, *, then: Any) -> Any:
+    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionResetError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(speak, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server:
+        return await asyncio.to_thread(then, port)
+
+
+WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+REFUSED = b"HTTP/1.1 503 No\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize("answer", [WHOLE, CHUNKED])
+async def test_at_a_constant_rate_each_request_is_answered_once(answer: bytes) -> None:
+    request = rate.encoded(Request("GET", "/", has_token=False))
+
+    def send(port: int) -> Any:
+        return rate.at_rate(
+            port, [request], per_second=2000, seconds=0.1, server=os.getpid(), postmaster=1
+        )
+
+    measured = await _serve(answer, then=send)
+
+    assert measured.requests == 200
+    assert 0 < measured.p50_ms <= measured.p99_ms
+
+
+async def test_at_a_constant_rate_a_refusal_fails_the_run() -> None:
+    request = rate.encoded(Request("GET", "/", has_token=False))
+
+    def send(port: int) -> Any:
+        return rate.at_rate(
+            port, [request], per_second=2000, seconds=0.01, server=os.getpid(), postmaster=1
+        )
+
+    with pytest.raises(BenchError, match="20 of 20 requests were refused"):
+        await _serve(REFUSED, then=send)
+
+
+def test_a_request_carries_its_length_and_its_token() -> None:
+    request = Request("POST", "/v1/{what}", '{"a": "{what}"}').filled({"what": "é", "token": "t"})
+    head, _, body = rate.encoded(request).partition(b"\r\n\r\n")
+
+    assert b"Authorization: Bearer t" in head
+    assert b"Content-Length: 11" in head
+    assert json.loads(body) == {"a": "é"}
+
+
+def test_every_peer_can_be_read_and_has_what_it_needs() -> None:
+    peers = services.all_peers()
+
+    assert list(peers)[:2] == ["hearth", "pgbench"]
+    for peer in peers.values():
+        assert peer.title
+        assert peer.name == "pgbench" or peer.start
+        assert set(peer.absent) | set(peer.requests) | set(peer.answers) <= set(WORKLOADS)
+
+
+def test_a_peer_that_cannot_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow" / "peer.toml").write_text('title = "Slow"\nspeed = 1\n')
+    monkeypatch.setattr(services, "DIRECTORY", tmp_path)
+
+    with pytest.raises(BenchError, match=r"slow/peer\.toml: .*speed"):
+        services.all_peers()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--sections", "speed"], "--sections: speed: there are throughput, "),
+        (["--workloads", "list_5"], "--workloads: list_5: there are list_20, "),
+        (["--families", "1"], "two families"),
+        (["--rounds", "0"], "must be 1 or more"),
+    ],
+)
+def test_an_argument_that_cannot_be_is_told(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.main(words)
+
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_unknown_peer_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--peers", "nobody"]) == 1
+    assert "bench: --peers: nobody: there are hearth, pgbench" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("section", command.SECTIONS)
+def test_every_section_has_something_to_measure(section: str) -> None:
+    assert cases(section, WORKLOADS)
+    assert all(case.section == section for case in cases(section, WORKLOADS))
+
+
+def test_ids_are_uuids_that_grow() -> None:
+    ids = [Person(number).context.user_id for number in (1, 2, 10_000_000)]
+
+    assert all(isinstance(each, UUID) for each in ids)
+    assert ids == sorted(ids)
