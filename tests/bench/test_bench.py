@@ -34,6 +34,9 @@ from bench.results import Yardstick, newest, read
 from bench.workloads import REQUESTS_OF, WORKLOADS, Request, kinds_of, tape, values
 from tests.support.fixtures import Hearth
 
+# The schema is not what they are about.
+pytestmark = pytest.mark.no_judge
+
 POPULATION = Population(families=3, tasks=400)
 
 
@@ -476,6 +479,14 @@ def test_an_argument_that_cannot_be_is_told(
 def test_an_unknown_peer_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--peers", "nobody"]) == 1
     assert "bench: --peers: nobody: there are hearth, pgbench" in capsys.readouterr().err
+
+
+def test_ci_runs_the_quick_bench_after_the_tests_and_counts_what_is_behind() -> None:
+    text = (ROOT / ".ci" / "run").read_text("utf-8")
+
+    assert text.index("\nmake test-all ") < text.index("\nmake bench QUICK=1 ") < text.index("awk")
+    assert "/^(behind|bench): / { failed += 1 }" in text
+    assert " wrk " in text
 
 
 @pytest.mark.parametrize("section", command.SECTIONS)
