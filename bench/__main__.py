@@ -19,6 +19,7 @@ from bench import services, yardstick
 from bench.bars import load_bars, shown
 from bench.data import PLACE, SETTINGS, loaded
 from bench.errors import BenchError
+from bench.load import require_wrk
 from bench.measuring import Bench, Row, cases
 from bench.population import Population
 from bench.results import (
@@ -132,6 +133,7 @@ def _tell(line: str) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    require_wrk()
     peers, not_run = _peers(options)
     rows: list[Row] = []
     content: dict[str, Any] = {
@@ -189,8 +191,6 @@ def _run(options: argparse.Namespace) -> int:
                 content["rows"] = rows
                 _keep(path, content, options.quick)
     _tell(_table(rows))
-    if "throughput" not in options.sections:
-        return 0
     return _judge(rows, Yardstick(**about["yardstick"]), options)
 
 
@@ -217,9 +217,8 @@ def _judge(rows: Sequence[Row], here: Yardstick, options: argparse.Namespace) ->
         f"\nyardstick: Python {here.python} s, PostgreSQL {here.database} s; of the bars:"
         f" {bars.yardstick.python} s, {bars.yardstick.database} s"
     )
-    rounds = grouped(rows, section="throughput")
     for bar in bars.bars:
-        found = bar.found(rounds)
+        found = bar.found(rows)
         if found is None:
             continue
         line = f"{bar.row:4}{bar.words}: {shown(found)}"
@@ -232,7 +231,7 @@ def _judge(rows: Sequence[Row], here: Yardstick, options: argparse.Namespace) ->
         _tell(line)
     if not options.quick:
         return 0
-    behind, not_judged = bars.behind(rounds, here)
+    behind, not_judged = bars.behind(rows, here)
     for line in not_judged:
         _tell(f"not judged: {line}")
     for line in behind:

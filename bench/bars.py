@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from bench.errors import BenchError
 from bench.results import Yardstick
@@ -27,9 +28,12 @@ _WORDS = {
     "database_us": "PostgreSQL, us of CPU for {workload}",
     "p99_ms": "p99 of {workload}, ms",
     "p99_over_p50": "p99 over p50 of {workload}",
+    "growth": "p50 of {workload} with the most tasks over that with the fewest",
+    "clients": "clients at once, none refused",
 }
 
-Rounds = Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]
+# What was measured, a row a round.
+Rows = Sequence[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -52,39 +56,52 @@ class Bar:
     @property
     def is_floor(self) -> bool:
         """Whether more is better."""
-        return self.measure == "ratio"
+        return self.measure in ("ratio", "clients")
 
-    def found(self, rounds: Rounds, *, best: bool = False) -> float | None:
+    def found(self, rows: Rows, *, best: bool = False) -> float | None:
         """Return what was measured; `None` if it was not.
 
         Args:
-            rounds: By peer and workload.
+            rows: All that was measured.
             best: Whether of the best round, which others disturbed least, or the median.
         """
-        ours = rounds.get(HEARTH, {}).get(self.workload)
-        theirs = rounds.get(self.peer, {}).get(self.workload)
-        if not ours or (self.peer and not theirs):
+        ours = self._rounds(rows, HEARTH)
+        theirs = self._rounds(rows, self.peer) if self.peer else ours
+        if not ours or not theirs:
             return None
         least: Callable[[Sequence[float]], float] = min if best else median
         greatest: Callable[[Sequence[float]], float] = max if best else median
         match self.measure:
             case "ratio":
-                mine, other = (
-                    greatest([each["per_second"] for each in some]) for some in (ours, theirs or ())
+                return greatest([each["per_second"] for each in ours]) / greatest(
+                    [each["per_second"] for each in theirs]
                 )
-                return mine / other
             case "p99_over_p50":
                 return least([each["p99_ms"] / each["p50_ms"] for each in ours])
+            case "growth":
+                sizes = sorted({each["tasks"] for each in ours})
+                few, many = (
+                    least([each["p50_ms"] for each in ours if each["tasks"] == size])
+                    for size in (sizes[0], sizes[-1])
+                )
+                return many / few if len(sizes) > 1 else None
+            case "clients":
+                return float(max(each["clients"] for each in ours))
             case _:
                 return least([each[self.measure] for each in ours])
 
-    def busy(self, rounds: Rounds) -> float:
+    def busy(self, rows: Rows) -> float:
         """Return the share of the machine that others took, in the quietest round of each."""
-        return max(
-            min(each["others"] for each in rounds[peer][self.workload])
-            for peer in (HEARTH, self.peer)
-            if peer
-        )
+        of_each = [self._rounds(rows, peer) for peer in (HEARTH, self.peer) if peer]
+        return float(max(min(each["others"] for each in ours) for ours in of_each))
+
+    def _rounds(self, rows: Rows, peer: str) -> Rows:
+        section = self.measure if self.measure in ("growth", "clients") else "throughput"
+        return [
+            row
+            for row in rows
+            if (row["section"], row["peer"], row["workload"]) == (section, peer, self.workload)
+        ]
 
     def scaled(self, value: float, of_bars: Yardstick, here: Yardstick) -> float:
         """Return a value for the machine whose yardstick took what it took here."""
@@ -108,7 +125,7 @@ class Bars:
     yardstick: Yardstick
     bars: Sequence[Bar]
 
-    def behind(self, rounds: Rounds, here: Yardstick) -> tuple[Sequence[str], Sequence[str]]:
+    def behind(self, rows: Rows, here: Yardstick) -> tuple[Sequence[str], Sequence[str]]:
         """Return what is more than the leeway behind what is held, and what cannot be judged.
 
         Each is a line. The best round counts: what others do on the machine only adds to a cost.
@@ -117,10 +134,10 @@ class Bars:
         """
         lines, open_ = [], []
         for bar in self.bars:
-            found = bar.found(rounds, best=True)
+            found = bar.found(rows, best=True)
             if bar.held is None or found is None or bar.measure not in _FAILING:
                 continue
-            busy = bar.busy(rounds)
+            busy = bar.busy(rows)
             if bar.measure == "ratio" and busy > BUSY:
                 open_.append(f"{bar.row}: {bar.words}: others took {busy:.0%} of the machine")
                 continue

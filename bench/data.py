@@ -33,6 +33,9 @@ SETTINGS = {
     "shared_buffers": "1GB",
 }
 
+# Tasks beyond which the data are not kept beside the copy: they are gigabytes.
+KEPT = 2_000_000
+
 # `get_today` and the leaderboard are about these days: older data are made anew.
 MAX_AGE = timedelta(days=7)
 
@@ -84,10 +87,13 @@ def loaded(population: Population, tell: Callable[[str], None]) -> Iterator[Load
             server = _start()
             try:
                 source, loaded_at = _source(server, population, tell)
-                _copy(server, source)
+                _drop(server)
+                (_copy if population.tasks <= KEPT else _rename)(server, source)
                 migrations.migrate(server.url("hearth_deployer", NAME), sql_directory())
                 yield Loaded(server, population, loaded_at)
             finally:
+                if population.tasks > KEPT:
+                    _drop(server)
                 embedded.stop(server)
     except embedded.EmbeddedError as error:
         raise BenchError(f"PostgreSQL: {error}") from error
@@ -157,11 +163,21 @@ def _digest() -> str:
 def _copy(server: embedded.Server, source: str) -> None:
     # A copy has its source's content, but neither its owner nor its privileges.
     with _root(server, "postgres") as root:
-        root.execute(f"drop database if exists {NAME} with (force)")
         copy = sql.SQL("create database {} template {} strategy file_copy owner hearth_deployer")
         root.execute(copy.format(sql.Identifier(NAME), sql.Identifier(source)))
         root.execute(f"revoke all on database {NAME} from public")
         root.execute(f"grant connect on database {NAME} to app_api, app_reader")
+
+
+def _rename(server: embedded.Server, source: str) -> None:
+    with _root(server, "postgres") as root:
+        name = sql.Identifier(source)
+        root.execute(sql.SQL("alter database {} rename to {}").format(name, sql.Identifier(NAME)))
+
+
+def _drop(server: embedded.Server) -> None:
+    with _root(server, "postgres") as root:
+        root.execute(f"drop database if exists {NAME} with (force)")
 
 
 def _root(server: embedded.Server, database: str) -> psycopg.Connection[tuple[object, ...]]:

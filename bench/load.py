@@ -43,6 +43,12 @@ class Measured:
         return {name: round(value, 3) for name, value in asdict(self).items()}
 
 
+def require_wrk() -> None:
+    """Raise `BenchError` if wrk is not installed."""
+    if shutil.which("wrk") is None:
+        raise BenchError("wrk is missing: apt-get install wrk, or brew install wrk")
+
+
 def wrk(
     url: str, tape: Path, *, start: int, seconds: float, clients: int, server: int, postmaster: int
 ) -> Measured:
@@ -58,10 +64,8 @@ def wrk(
         postmaster: The first process of PostgreSQL.
 
     Raises:
-        BenchError: wrk is missing, or a request was refused or not answered.
+        BenchError: A request was refused or not answered.
     """
-    if shutil.which("wrk") is None:
-        raise BenchError("wrk is missing: apt-get install wrk, or brew install wrk")
     command = [
         *("wrk", "--threads", "1", "--connections", str(clients), "--duration", f"{seconds:.0f}s"),
         *("--timeout", "10s", "--script", str(Path(__file__).parent / "wrk.lua"), url, "--"),

@@ -89,6 +89,7 @@ class _Run:
     due: deque[tuple[float, bytes]] = field(default_factory=deque)
     free: list["_Connection"] = field(default_factory=list)
     opened: int = 0
+    connections: set["_Connection"] = field(default_factory=set)
     failure: str = ""
     heard: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -104,6 +105,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._run.connections.add(self)
         self._next()
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -111,6 +113,7 @@ class _Connection(asyncio.Protocol):
             self._run.failure = f"a connection broke while it waited ({error or 'closed'})"
             self._run.heard.set()
         self._run.opened -= 1
+        self._run.connections.discard(self)
         if self in self._run.free:
             self._run.free.remove(self)
 
@@ -129,9 +132,9 @@ class _Connection(asyncio.Protocol):
         assert self._transport is not None  # noqa: S101 - it is connected
         self._transport.write(request)
 
-    def close(self) -> None:
+    def end(self) -> None:
         if self._transport is not None:
-            self._transport.close()
+            self._transport.abort()
 
     def _next(self) -> None:
         if self._run.due:
@@ -189,10 +192,11 @@ async def _run(port: int, requests: Sequence[bytes], per_second: float, seconds:
             while len(run.times) < number and not run.failure:
                 run.heard.clear()
                 await run.heard.wait()
-    run.lasted = time.perf_counter() - began
+    run.lasted, failure = time.perf_counter() - began, run.failure
+    # uvloop waits for whoever still waits for an answer, for ever.
+    for connection in list(run.connections):
+        connection.end()
     if len(run.times) < number:
-        why = run.failure or f"after {PATIENCE:.0f} s"
+        why = failure or f"after {PATIENCE:.0f} s"
         raise BenchError(f"{number - len(run.times)} of {number} requests were not answered: {why}")
-    for connection in run.free:
-        connection.close()
     return run
