@@ -129,8 +129,9 @@ class Bars:
         """Return what is more than the leeway behind what is held, and what cannot be judged.
 
         Each is a line. The best round counts: what others do on the machine only adds to a cost.
-        A ratio is not judged where others took more than `BUSY` of it even then: whoever has one
-        process loses more to them than who has many.
+        Where they took more than `BUSY` of it even then, a ratio is not judged, for whoever has
+        one process loses more to them than who has many; and a cost has as much more leeway, for
+        they take caches as well.
         """
         lines, open_ = [], []
         for bar in self.bars:
@@ -142,9 +143,10 @@ class Bars:
                 open_.append(f"{bar.row}: {bar.words}: others took {busy:.0%} of the machine")
                 continue
             held = bar.scaled(bar.held, self.yardstick, here)
-            if not bar.is_met(found, held, LEEWAY):
+            leeway = LEEWAY + (busy if busy > BUSY else 0.0)
+            if not bar.is_met(found, held, leeway):
                 lines.append(
-                    f"{bar.row}: {bar.words}: {shown(found)}, more than {LEEWAY:.0%} behind"
+                    f"{bar.row}: {bar.words}: {shown(found)}, more than {leeway:.0%} behind"
                     f" {shown(held)}"
                 )
         return lines, open_

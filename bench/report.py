@@ -60,8 +60,8 @@ Written by `make performance` from
 
 
 _BUSY = """\
-**Taken on a busy machine: others took {share} of it.** Requests a second, their ratios and latencies
-are not those of a quiet one, and processor time is somewhat more.
+**Taken on a busy machine: others took {share} of it.** Requests a second, their ratios and
+latencies are not those of a quiet one, and processor time is more, by up to half.
 """
 
 
@@ -98,8 +98,8 @@ class _Page:
                 f"- {each}" for each in reasons
             )
         return text + (
-            "\nProcessor time is wanted of the machine whose yardstick is in `bench/bars.toml`, and"
-            " is scaled here by this one's.\n"
+            "\nProcessor time is wanted of the machine whose yardstick is in `bench/bars.toml`, and\n"
+            "is scaled here by this one's.\n"
         )
 
     def _words(self, bar: Bar) -> str:
@@ -113,7 +113,7 @@ class _Page:
         text = (
             "Sixteen clients, each of which waits for its answer. The median of the rounds, and the"
             " range. Processor time is per request, of all processes of the server and of all of"
-            " PostgreSQL; it holds on a busy machine where the rest does not.\n"
+            " PostgreSQL; on a busy machine it holds better than the rest does.\n"
         )
         for workload in WORKLOADS:
             lines = [
