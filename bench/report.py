@@ -98,8 +98,8 @@ class _Page:
                 f"- {each}" for each in reasons
             )
         return text + (
-            "\nProcessor time is wanted of the machine whose yardstick is in `bench/bars.toml`, and\n"
-            "is scaled here by this one's.\n"
+            "\nProcessor time is wanted of the machine whose yardstick is in `bench/bars.toml`,\n"
+            "and is scaled here by this one's.\n"
         )
 
     def _words(self, bar: Bar) -> str:
