@@ -187,7 +187,8 @@ def _run(options: argparse.Namespace) -> int:
             for section in sections:
                 some = [peer for peer in peers if peer.name in CURVES or section not in _CURVED]
                 bench.rounds(options.rounds, some, cases(section, options.workloads))
-                content["sections"][section] = about
+                content["sections"][section] = {**about, "behind": sorted(set(bench.behind))}
+                bench.behind.clear()
                 content["rows"] = rows
                 _keep(path, content, options.quick)
     _tell(_table(rows))

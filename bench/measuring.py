@@ -14,7 +14,7 @@ from bench import load as loads
 from bench import pgbench, rate, services
 from bench.answers import Answers, ask, differences
 from bench.data import Loaded
-from bench.errors import BenchError
+from bench.errors import BenchError, FellBehindError
 from bench.load import Measured
 from bench.population import Population
 from bench.services import HEARTH, PGBENCH, Peer
@@ -73,6 +73,7 @@ class Bench:
         seconds: Of each measurement.
         tell: Gets a line for each step.
         rows: What was measured.
+        behind: Who did not keep up with what.
     """
 
     data: Loaded
@@ -83,6 +84,7 @@ class Bench:
     seconds: int
     tell: Callable[[str], None]
     rows: list[Row] = field(default_factory=list)
+    behind: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._secret = secrets.token_hex(32)
@@ -136,6 +138,11 @@ class Bench:
                     try:
                         self._warm_up(peer, case, process, is_first=case is some[0])
                         measured = self._measure(peer, case, process)
+                    except FellBehindError as error:
+                        words = f"{peer.title} fell behind {case.rate} a second of {case.workload}"
+                        self.tell(f"{words}: {error}")
+                        self.behind.append(words)
+                        continue
                     except BenchError as error:
                         raise BenchError(f"{peer.title}, {case.workload}: {error}") from error
                     self._note(index, peer, case, measured)

@@ -15,7 +15,7 @@ from typing import cast
 
 import uvloop
 
-from bench.errors import BenchError
+from bench.errors import BenchError, FellBehindError
 from bench.load import Measured, Meter, percentile
 from bench.workloads import Request
 
@@ -57,7 +57,8 @@ def at_rate(
         postmaster: The first process of PostgreSQL.
 
     Raises:
-        BenchError: One was refused or not answered.
+        BenchError: One was refused, or its connection broke.
+        FellBehindError: Some were not answered in time.
     """
     meter = Meter(server, postmaster)
     gc.collect()
@@ -197,6 +198,8 @@ async def _run(port: int, requests: Sequence[bytes], per_second: float, seconds:
     for connection in list(run.connections):
         connection.end()
     if len(run.times) < number:
-        why = failure or f"after {PATIENCE:.0f} s"
-        raise BenchError(f"{number - len(run.times)} of {number} requests were not answered: {why}")
+        what = f"{number - len(run.times)} of {number} requests were not answered"
+        if failure:
+            raise BenchError(f"{what}: {failure}")
+        raise FellBehindError(f"{what} after {PATIENCE:.0f} s")
     return run

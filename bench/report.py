@@ -140,7 +140,10 @@ class _Page:
             text += self._image(
                 "latency", "rate", "p99_ms", workload, "requests a second", f"p99 of {workload}, ms"
             )
-        return text + table if table else ""
+        if not table:
+            return ""
+        behind = self._content["sections"]["latency"].get("behind", ())
+        return text + "".join(f"- {each}.\n" for each in behind) + table
 
     def clients(self) -> str:
         table = self._by("clients", "clients", "clients")
