@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import re
 import shutil
 import subprocess
 import sys
@@ -146,12 +147,13 @@ def versions(peer: Peer) -> Mapping[str, str]:
     found = {}
     for name, source in peer.version.items():
         if isinstance(source, str):
-            found[name] = ", ".join((peer.place / source).read_text("utf-8").split("\n")).strip(
-                ", "
-            )
+            text = (peer.place / source).read_text("utf-8")
+            pairs = re.findall(r"^\s*([\w./-]+)(?:==|\s+)(v?\d[\w.+-]*)", text, re.MULTILINE)
+            found[name] = ", ".join(f"{what} {version}" for what, version in pairs)
         else:
             done = _run(source, peer.place)
-            found[name] = (done.stdout or done.stderr).strip()
+            # What a failure says may hold paths of this machine, which are nobody's business.
+            found[name] = done.stdout.strip() if done.returncode == 0 else "of an unknown version"
     return found
 
 
