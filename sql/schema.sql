@@ -2565,15 +2565,20 @@ CREATE FUNCTION app.tg_refuse_taking_back() RETURNS trigger
 declare
     v_last app.score_entries;
 begin
-    select * into v_last
-    from app.score_entries as e
-    where e.family_id = OLD.family_id and (e.kind, e.source_id) = ('task', OLD.id)
-    order by e.sequence desc
-    limit 1;
+    if OLD.user_id <> app.current_user_id()
+        and app.current_member_role() = 'member'
+    then
+        select * into v_last
+        from app.score_entries as e
+        where e.family_id = OLD.family_id and (e.kind, e.source_id) = ('task', OLD.id)
+        order by e.sequence desc
+        limit 1;
 
-    if v_last.sequence % 2 = 1 and v_last.user_id <> app.current_user_id() then
-        raise exception 'who completed a task opens it again, or its owner, or who runs the family'
-            using errcode = 'ZH003', schema = TG_TABLE_SCHEMA, table = TG_TABLE_NAME;
+        if v_last.sequence % 2 = 1 and v_last.user_id <> app.current_user_id() then
+            raise exception
+                'who completed a task opens it again, or its owner, or who runs the family'
+                using errcode = 'ZH003', schema = TG_TABLE_SCHEMA, table = TG_TABLE_NAME;
+        end if;
     end if;
 
     return NEW;
@@ -2581,6 +2586,24 @@ end
 $$;
 ALTER FUNCTION app.tg_refuse_taking_back() OWNER TO app_owner;
 COMMENT ON FUNCTION app.tg_refuse_taking_back() IS 'Trigger: nobody opens a task again to take away the points of another member.';
+
+CREATE FUNCTION app.tg_refuse_worth() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    if OLD.user_id <> app.current_user_id()
+        and app.current_member_role() = 'member'
+    then
+        raise exception 'what it is worth is said by its owner, or by who runs the family'
+            using errcode = 'ZH003', schema = TG_TABLE_SCHEMA, table = TG_TABLE_NAME;
+    end if;
+
+    return NEW;
+end
+$$;
+ALTER FUNCTION app.tg_refuse_worth() OWNER TO app_owner;
+COMMENT ON FUNCTION app.tg_refuse_worth() IS 'Trigger: what a task is worth is said by its owner, or by who runs the family.';
 
 CREATE FUNCTION app.tg_require_active_user() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
@@ -3276,8 +3299,8 @@ CREATE TRIGGER _200_check_step BEFORE INSERT ON app.routine_steps FOR EACH ROW E
 CREATE TRIGGER _200_keep_an_owner BEFORE UPDATE ON app.family_memberships FOR EACH ROW EXECUTE FUNCTION app.tg_keep_an_owner();
 CREATE TRIGGER _200_refuse_members AFTER INSERT ON app.invitations FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_members();
 CREATE TRIGGER _200_refuse_others BEFORE UPDATE OF name, description, target_value, unit, weekdays, times_per_week, points, visibility ON app.habits FOR EACH ROW WHEN ((old.user_id <> app.current_user_id())) EXECUTE FUNCTION app.tg_refuse_change('a habit is changed by its owner');
-CREATE TRIGGER _200_refuse_worth BEFORE UPDATE ON app.tasks FOR EACH ROW WHEN (((old.points <> new.points) AND (old.user_id <> app.current_user_id()) AND (app.current_member_role() = 'member'::app.member_role))) EXECUTE FUNCTION app.tg_refuse_change('its owner and who runs the family say what it is worth');
-CREATE TRIGGER _210_refuse_taking_back BEFORE UPDATE ON app.tasks FOR EACH ROW WHEN (((old.completed_at IS NOT NULL) AND (new.completed_at IS NULL) AND (old.user_id <> app.current_user_id()) AND (app.current_member_role() = 'member'::app.member_role))) EXECUTE FUNCTION app.tg_refuse_taking_back();
+CREATE TRIGGER _200_refuse_worth BEFORE UPDATE ON app.tasks FOR EACH ROW WHEN ((old.points <> new.points)) EXECUTE FUNCTION app.tg_refuse_worth();
+CREATE TRIGGER _210_refuse_taking_back BEFORE UPDATE ON app.tasks FOR EACH ROW WHEN (((old.completed_at IS NOT NULL) AND (new.completed_at IS NULL))) EXECUTE FUNCTION app.tg_refuse_taking_back();
 CREATE TRIGGER _210_require_active_user BEFORE UPDATE ON app.family_memberships FOR EACH ROW WHEN (((old.deleted_at IS NOT NULL) AND (new.deleted_at IS NULL))) EXECUTE FUNCTION app.tg_require_active_user();
 CREATE TRIGGER _500_score_insert AFTER INSERT ON app.exercise_logs FOR EACH ROW EXECUTE FUNCTION app.tg_score_exercise_log();
 CREATE TRIGGER _500_score_insert AFTER INSERT ON app.habit_logs FOR EACH ROW WHEN (new.is_done) EXECUTE FUNCTION app.tg_score_habit_log();
@@ -4307,6 +4330,8 @@ REVOKE ALL ON FUNCTION app.tg_refuse_members() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tg_refuse_members() TO app_owner;
 
 REVOKE ALL ON FUNCTION app.tg_refuse_taking_back() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.tg_refuse_worth() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.tg_require_active_user() FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tg_require_active_user() TO app_owner;

@@ -6,7 +6,7 @@
 -- and nothing of the content.
 --
 -- requires: 0015_scores current_user_id current_family_id current_member_role tg_touch
--- requires: tg_refuse_change tg_refuse_taking_back tg_score_task tg_record_audit
+-- requires: tg_refuse_change tg_refuse_worth tg_refuse_taking_back tg_score_task tg_record_audit
 
 revoke all on app.tasks from app_api, app_reader, app_auth, app_audit, app_ops;
 grant select on app.tasks to app_api, app_reader;
@@ -105,22 +105,13 @@ create or replace trigger _110_refuse_truncate
 create or replace trigger _200_refuse_worth
     before update on app.tasks
     for each row
-    when (
-        OLD.points <> NEW.points
-        and OLD.user_id <> app.current_user_id()
-        and app.current_member_role() = 'member'
-    )
-    execute function app.tg_refuse_change('its owner and who runs the family say what it is worth');
+    when (OLD.points <> NEW.points)
+    execute function app.tg_refuse_worth();
 
 create or replace trigger _210_refuse_taking_back
     before update on app.tasks
     for each row
-    when (
-        OLD.completed_at is not null
-        and NEW.completed_at is null
-        and OLD.user_id <> app.current_user_id()
-        and app.current_member_role() = 'member'
-    )
+    when (OLD.completed_at is not null and NEW.completed_at is null)
     execute function app.tg_refuse_taking_back();
 
 -- A task that is deleted was done all the same: its points stay.

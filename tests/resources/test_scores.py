@@ -326,6 +326,17 @@ async def test_a_member_does_not_say_what_the_task_of_another_is_worth(
     assert await _points(bob) == [6]
 
 
+async def test_who_runs_the_family_says_what_the_task_of_another_is_worth(
+    ann: Person, bob: Person, join: Join
+) -> None:
+    await join(bob, ann, "admin")
+    thing = await _make(ann, "task", points=6, visibility="family")
+
+    changed = await bob.client.patch(thing.path, json={"points": 7})
+
+    assert (changed.status_code, changed.json()["points"]) == (200, 7)
+
+
 async def test_nobody_wins_more_than_a_thousand_points_a_day(
     ann: Person, bob: Person, join: Join
 ) -> None:

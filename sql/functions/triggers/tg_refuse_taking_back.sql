@@ -1,9 +1,10 @@
 -- tg_refuse_taking_back: a member does not open a task again whose points another member has, and
--- so take them away. The trigger's condition spares the owner of the task and who runs the family.
+-- so take them away; its owner may, and who runs the family. Before an update that opens it. Who it
+-- is is asked here and not by the trigger's condition (see tg_refuse_worth).
 --
 -- Invoker: the family sees the ledger.
 --
--- requires: 0015_scores current_user_id
+-- requires: 0015_scores current_user_id current_member_role
 
 create or replace function app.tg_refuse_taking_back()
     returns trigger
@@ -13,15 +14,20 @@ as $$
 declare
     v_last app.score_entries;
 begin
-    select * into v_last
-    from app.score_entries as e
-    where e.family_id = OLD.family_id and (e.kind, e.source_id) = ('task', OLD.id)
-    order by e.sequence desc
-    limit 1;
+    if OLD.user_id <> app.current_user_id()
+        and app.current_member_role() = 'member'
+    then
+        select * into v_last
+        from app.score_entries as e
+        where e.family_id = OLD.family_id and (e.kind, e.source_id) = ('task', OLD.id)
+        order by e.sequence desc
+        limit 1;
 
-    if v_last.sequence % 2 = 1 and v_last.user_id <> app.current_user_id() then
-        raise exception 'who completed a task opens it again, or its owner, or who runs the family'
-            using errcode = 'ZH003', schema = TG_TABLE_SCHEMA, table = TG_TABLE_NAME;
+        if v_last.sequence % 2 = 1 and v_last.user_id <> app.current_user_id() then
+            raise exception
+                'who completed a task opens it again, or its owner, or who runs the family'
+                using errcode = 'ZH003', schema = TG_TABLE_SCHEMA, table = TG_TABLE_NAME;
+        end if;
     end if;
 
     return NEW;
