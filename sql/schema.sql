@@ -83,15 +83,18 @@ ALTER TYPE app.visibility OWNER TO app_owner;
 COMMENT ON TYPE app.visibility IS 'Who sees a row: its owner alone, or the family.';
 
 CREATE FUNCTION app.is_line(value text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
-    select value collate "C" !~ (
+begin
+    return value collate "C" !~ (
             '^[\u0009-\u000D\u001C-\u0020\u0085\u00A0\u1680\u2000-\u200A'
             '\u2028\u2029\u202F\u205F\u3000]'
             '|[\u0009-\u000D\u001C-\u0020\u0085\u00A0\u1680\u2000-\u200A'
             '\u2028\u2029\u202F\u205F\u3000]$'
         )
-        and app.visible(value) <> ''
+        and app.visible(value) <> '';
+end
 $_$;
 ALTER FUNCTION app.is_line(value text) OWNER TO app_owner;
 COMMENT ON FUNCTION app.is_line(value text) IS 'Whether something can be seen of a text, and no blank is at its ends.';

@@ -1584,7 +1584,6 @@ where prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any(proconf
 -- but new_id: so that it costs nothing over a bare default
 -- but occurrence_of: so that statistics cost what their expressions cost
 -- but visible: so that a check costs what its expressions cost
--- but is_line: so that a check costs what its expressions cost
 -- but text_key: so that a look-up costs what its expressions cost
 -- but display_name_of: like visible, of which it is made
 -- but with_steps: so that a list costs what its expressions cost
