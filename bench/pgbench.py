@@ -1,19 +1,20 @@
 """Hearth's own transactions without Hearth: scripts for pgbench, made from `sql/queries`.
 
-A script sends what the service does, in the same three messages: the opening with the context and
-its assertion, the query, COMMIT. In pgbench's extended mode a message has one statement; so the
-query is prepared once on each connection and executed by EXECUTE.
+A script sends what the service does, in as many messages: app.begin_request and the query in one,
+and for a write BEGIN before them and COMMIT in a message of its own. In pgbench's extended mode a
+message has one statement; so both are prepared once on each connection and executed by EXECUTE.
 """
 
 import datetime as clock
-import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from uuid import UUID
 
 from app.db.context import Context, MemberRole
+from app.db.pipeline import BEGIN, BEGIN_REQUEST
 from app.db.queries import load_queries
-from app.db.transaction import opening
+from app.db.session import pins
+from app.db.transaction import Beginning
 from app.http.endpoint import Endpoint
 from app.resources import ENDPOINTS
 from bench.population import FAMILY, FIRST, SESSION, USER, Population, id_of
@@ -48,25 +49,28 @@ def script(workload: str, population: Population) -> str:
         **_values_of_request(workload),
     }
     arguments = ", ".join(_literal(values[name]) for name in query.parameters)
-    first_message = opening(
+    beginning = Beginning(
         caller if row.in_family else caller.personal,
         read_only=row.method == "GET",
         request_id=_REQUEST_ID,
     )
+    about = ", ".join(_literal(value) for value in beginning.values)
+    begin, commit = ("", "") if beginning.read_only else (f"{BEGIN}\\; ", "commit;\n")
     # The first two of a family are no plain members.
     lines = f"""
 \\set family random(1, {population.families})
 \\set person {FIRST} + (:family - 1) * 10 + random(3, 10)
 \\set family {FIRST} + :family
 \\if :is_prepared = 0
+{pins()}
+prepare begin_request (uuid, uuid, uuid, text, uuid, boolean, integer, integer, integer) as
+{BEGIN_REQUEST};
 prepare {query.name} as
 {query.text.rstrip().rstrip(";")};
 \\set is_prepared 1
 \\endif
-{_one_message(first_message)};
-execute {query.name}({arguments});
-commit;
-"""
+{begin}execute begin_request({about})\\; execute {query.name}({arguments});
+{commit}"""
     return lines.replace(str(_PERSON), ":person").replace(str(_OF_FAMILY), ":family").lstrip()
 
 
@@ -88,10 +92,6 @@ def _values_of_request(workload: str) -> Mapping[str, object]:
     if row.body is not None:
         values |= row.body.model_validate_json(request.body, strict=True).values()
     return values
-
-
-def _one_message(text: str) -> str:
-    return re.sub(r";\s*(?=.)", r"\\; ", text.rstrip("; "), flags=re.DOTALL)
 
 
 def _literal(value: object) -> str:

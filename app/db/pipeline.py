@@ -24,8 +24,8 @@ from app.db.queries import Query
 
 Fetch: TypeAlias = Literal["fetch", "fetchrow", "fetchval"]
 
-_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
-_BEGIN_REQUEST = "SELECT app.begin_request($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+BEGIN_REQUEST = "SELECT app.begin_request($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 
 
 class _Joining:
@@ -118,8 +118,8 @@ class Pipeline:
         if self._beginnings is None:
             # Kept, for asyncpg closes what nobody has any more.
             self._beginnings = begin, request = (
-                await self._connection.prepare(_BEGIN),
-                await self._connection.prepare(_BEGIN_REQUEST),
+                await self._connection.prepare(BEGIN),
+                await self._connection.prepare(BEGIN_REQUEST),
             )
             self._begin = _message(b"B", _to(begin) + _values(())) + _EXECUTE
             self._request = _to(request)

@@ -144,15 +144,18 @@ def test_the_script_of_pgbench_runs_and_does_what_the_service_does(
     assert made == (10 if workload == "create" else 0,)
 
 
-def test_a_script_of_pgbench_sends_three_messages() -> None:
-    text = pgbench.script("list_20", POPULATION)
-    sent = text.partition("\\endif\n")[2]
-    ends = [line for line in sent.splitlines() if line.endswith(";")]
+def test_a_script_of_pgbench_sends_as_many_messages_as_the_service() -> None:
+    read, write = (
+        pgbench.script(name, POPULATION).partition("\\endif\n")[2].strip().split(";\n")
+        for name in ("list_20", "create")
+    )
 
-    assert len(ends) == 3
-    assert ends[0].startswith("BEGIN ISOLATION LEVEL READ COMMITTED, READ ONLY\\;")
-    assert ends[0].endswith("SELECT app.assert_membership();")
-    assert ends[2] == "commit;"
+    assert len(read) == 1
+    assert read[0].startswith("execute begin_request(")
+    assert "\\; execute list_tasks(" in read[0]
+    assert len(write) == 2
+    assert write[0].startswith("BEGIN ISOLATION LEVEL READ COMMITTED\\; execute begin_request(")
+    assert write[1] == "commit;"
 
 
 def test_every_request_is_one_that_hearth_has() -> None:
