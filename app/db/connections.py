@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from app.db.connecting import Connection
-from app.db.transaction import close_at_once
 
 
 class Connections:
@@ -79,7 +78,7 @@ class Connections:
                 return connection
             if not connection.is_closed():
                 self._counts["replaced"] += 1
-                close_at_once(connection)
+                connection.terminate()
         return None
 
     async def take_new(self) -> Connection:
@@ -91,14 +90,14 @@ class Connections:
         connection = await self._connect()
         self._used.add(connection)
         if self._is_over:  # meanwhile
-            close_at_once(connection)
+            connection.terminate()
         return connection
 
     def give_back(self, connection: Connection) -> None:
         """Let others use it; not if it is closed."""
         self._used.discard(connection)
         if self._is_over:
-            close_at_once(connection)
+            connection.terminate()
         elif not connection.is_closed():
             connection.idle_since = time.monotonic()
             self._idle.append(connection)
@@ -122,7 +121,7 @@ class Connections:
         if self._sweeping is not None:
             self._sweeping.cancel()
         for connection in (*self._idle, *self._used):
-            close_at_once(connection)
+            connection.terminate()
         self._idle.clear()
 
     def _may_be_used(self, connection: Connection) -> bool:

@@ -32,8 +32,6 @@ from app.db.transaction import (
     Beginning,
     Limits,
     Transaction,
-    close_at_once,
-    is_closed,
     transaction,
 )
 from app.fair_queue import FairQueue, QueueFullError
@@ -399,16 +397,16 @@ def _lost(connections: Connections) -> ConnectionLostError:
 async def _roll_back(connection: Connection, opened: Transaction) -> None:
     """End a transaction that failed, so that the connection can be used again."""
     try:
-        if not is_closed(connection):
+        if not connection.is_closed():
             async with asyncio.timeout(ROLLBACK_LIMIT):
                 with Observed(Step.ROLLBACK):
                     # What is one query ends by itself, and is only waited for.
                     await connection.execute("" if opened.is_single else ROLLBACK)
     except asyncio.CancelledError:
-        close_at_once(connection)
+        connection.terminate()
         raise
     except Exception:  # noqa: BLE001 - whatever happened: not this connection again
-        close_at_once(connection)
+        connection.terminate()
 
 
 def _server_settings(settings: Settings) -> Mapping[str, str]:

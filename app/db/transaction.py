@@ -5,7 +5,7 @@ put into it are numbers, UUIDs and members of enums that were parsed before, nev
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
@@ -198,7 +198,7 @@ class Transaction:
                 await self._connection.execute(message, timeout=limit)
         except TimeoutError:
             # Not even a rollback: whoever is silent would not hear it.
-            close_at_once(self._connection)
+            self._connection.terminate()
             raise ConnectionLostError("the server did not answer") from None
         self.is_heard = True
 
@@ -212,7 +212,7 @@ class Transaction:
             ConnectionLostError: The connection has broken before COMMIT was sent.
             DatabaseError: An error in it was passed over; nothing was written.
         """
-        if is_closed(self._connection):
+        if self._connection.is_closed():
             raise ConnectionLostError("the connection to the database broke")
         if not self.is_open:
             return
@@ -277,20 +277,6 @@ async def transaction(
     await opened.begin()
     yield opened
     await opened.commit()
-
-
-def is_closed(connection: Any) -> bool:
-    """Say whether a connection is closed, or was taken away by its pool because it had broken."""
-    try:
-        return bool(connection.is_closed())
-    except asyncpg.InterfaceError:
-        return True
-
-
-def close_at_once(connection: Any) -> None:
-    """Close a connection without a word; nothing, where its pool took it away when it broke."""
-    with suppress(asyncpg.InterfaceError):
-        connection.terminate()
 
 
 def _setting(context: Context | None) -> str:

@@ -114,9 +114,10 @@ class Exchange:
         if send is not None or self._whole is None:
             await response(self._scope, self.receive, send or self.send)
             return
+        headers = self._all(response.raw_headers)
+        await self._whole(response.status_code, headers, bytes(response.body))
         self.is_started = self._is_answered = True
         self.status = response.status_code
-        await self._whole(self.status, self._all(response.raw_headers), bytes(response.body))
 
     def _all(self, headers: Sequence[tuple[bytes, bytes]]) -> Sequence[tuple[bytes, bytes]]:
         names = {name for name, _ in headers}
