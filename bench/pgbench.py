@@ -11,10 +11,9 @@ from datetime import date, datetime
 from uuid import UUID
 
 from app.db.context import Context, MemberRole
-from app.db.pipeline import BEGIN, BEGIN_REQUEST
 from app.db.queries import load_queries
 from app.db.session import pins
-from app.db.transaction import Beginning
+from app.db.transaction import BEGIN, BEGIN_REQUEST, Beginning
 from app.http.endpoint import Endpoint
 from app.resources import ENDPOINTS
 from bench.population import FAMILY, FIRST, SESSION, USER, Population, id_of

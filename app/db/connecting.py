@@ -12,6 +12,7 @@ import structlog
 
 from app.db.errors import ERRORS, DatabaseError, give_up, is_lost, is_refusal
 from app.db.pipeline import Pipeline
+from app.db.transaction import BEGIN, BEGIN_REQUEST
 from app.db.url import for_asyncpg, one_by_one, options, with_options
 from app.settings import Settings, SettingsError, UrlName
 
@@ -119,7 +120,7 @@ class Way:
                 raise asyncpg.ClientConfigurationError("port") from None
         _keep_alive(connection, url)
         if self._is_direct:
-            connection.pipeline = Pipeline(connection)
+            connection.pipeline = Pipeline(connection, (BEGIN, BEGIN_REQUEST))
         return connection
 
 

@@ -24,9 +24,6 @@ from app.db.queries import Query
 
 Fetch: TypeAlias = Literal["fetch", "fetchrow", "fetchval"]
 
-BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
-BEGIN_REQUEST = "SELECT app.begin_request($1, $2, $3, $4, $5, $6, $7, $8, $9)"
-
 
 class _Joining:
     """A transport that sends what was put before a message together with it.
@@ -73,10 +70,12 @@ class Pipeline:
 
     Args:
         connection: Which; asyncpg's, without a pooler in between.
+        texts: The statements that begin a transaction, and a request in it.
     """
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, texts: tuple[str, str]) -> None:
         self._connection = connection
+        self._texts = texts
         self._statements: dict[str, Any] = {}
         self._beginnings: tuple[Any, Any] | None = None
         self._begin = self._request = b""
@@ -117,10 +116,8 @@ class Pipeline:
     async def _prepare(self, query: Query) -> Any:
         if self._beginnings is None:
             # Kept, for asyncpg closes what nobody has any more.
-            self._beginnings = begin, request = (
-                await self._connection.prepare(BEGIN),
-                await self._connection.prepare(BEGIN_REQUEST),
-            )
+            begin, request = [await self._connection.prepare(text) for text in self._texts]
+            self._beginnings = (begin, request)
             self._begin = _message(b"B", _to(begin) + _values(())) + _EXECUTE
             self._request = _to(request)
         statement = self._statements[query.name] = await self._connection.prepare(query.text)

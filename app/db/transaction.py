@@ -24,6 +24,8 @@ logger = structlog.get_logger("hearth.database")
 
 Role: TypeAlias = Literal["app_ops", "app_api"]
 
+BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+BEGIN_REQUEST = "SELECT app.begin_request($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 ASSERTION = "SELECT app.assert_membership()"
 ROLLBACK = "ROLLBACK"
 
@@ -77,7 +79,7 @@ class Beginning:
     def message(self) -> str:
         """All of it as one message."""
         parts = [
-            "BEGIN ISOLATION LEVEL READ COMMITTED",
+            BEGIN,
             ", READ ONLY;" if self.read_only else ";",
             _PINS,
             self.limits.message,

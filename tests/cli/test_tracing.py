@@ -99,7 +99,7 @@ async def test_a_request_is_a_trace_that_goes_on_from_its_caller(
     attributes = {one.key: one.value for one in request.attributes}
     assert attributes["http.response.status_code"].int_value == 201
     assert attributes["http.route"].string_value == "/v1/tasks"
-    assert [span.name for span in steps] == ["acquire", "begin", "create_task", "commit"]
+    assert [span.name for span in steps] == ["acquire", "create_task", "commit"]
     assert {span.parent_span_id for span in steps} == {request.span_id}
     assert all(span.end_time_unix_nano <= request.end_time_unix_nano for span in steps)
     roots = [span.name for span in collector.spans if not span.parent_span_id]
