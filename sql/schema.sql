@@ -2431,7 +2431,7 @@ CREATE FUNCTION app.tg_record_audit() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET "TimeZone" TO 'UTC'
-    AS $$
+    AS $_$
 declare
     v_old jsonb := case when TG_OP <> 'INSERT' then to_jsonb(OLD) end;
     v_new jsonb := case when TG_OP <> 'DELETE' then to_jsonb(NEW) end;
@@ -2441,19 +2441,25 @@ declare
     v_before jsonb := v_old;
     v_after jsonb := v_new;
     v_private boolean;
+    v_columns jsonb;
     v_column text;
     v_key jsonb;
 begin
-    -- An update is told by the columns it changed.
+    -- An update is told by the columns it changed. In a loop, for a query over the columns would be
+    -- a statement, with a start of its own.
     if TG_OP = 'UPDATE' then
-        select
-            coalesce(jsonb_object_agg(o.key, o.value), '{}'),
-            coalesce(jsonb_object_agg(o.key, v_new -> o.key), '{}')
-        into v_before, v_after
-        from jsonb_each(v_old) as o
-        where
-            o.value is distinct from v_new -> o.key
-            and o.key not in ('updated_at', 'row_version');
+        v_before := '{}';
+        v_after := '{}';
+        v_columns := jsonb_path_query_array(v_old, '$.keyvalue().key');
+        for i in 0 .. jsonb_array_length(v_columns) - 1 loop
+            v_column := v_columns ->> i;
+            if v_old -> v_column is distinct from v_new -> v_column
+                and v_column not in ('updated_at', 'row_version')
+            then
+                v_before[v_column] := v_old -> v_column;
+                v_after[v_column] := v_new -> v_column;
+            end if;
+        end loop;
     end if;
 
     -- What was private before or is private now stays private in the trail.
@@ -2501,7 +2507,7 @@ begin
         -- The role is one in the family of the context; a new family's first rows are not in it.
         case when v_family_id = app.current_family_id() then app.current_member_role() end,
         case when v_private then (v_row ->> 'user_id')::uuid end,
-        jsonb_strip_nulls(jsonb_build_object(
+        jsonb_strip_nulls(jsonb_object(array[
             'login', session_user,
             'database_role', coalesce(nullif(current_setting('role'), 'none'), session_user),
             -- The service puts the request's id there, which is said below.
@@ -2513,13 +2519,13 @@ begin
                 )),
                 ''
             ),
-            'request_id', app.current_request_id()
-        ))
+            'request_id', app.current_request_id()::text
+        ]::text[]))
     );
 
     return null;
 end
-$$;
+$_$;
 ALTER FUNCTION app.tg_record_audit() OWNER TO app_audit;
 COMMENT ON FUNCTION app.tg_record_audit() IS 'Trigger: appends a record of the write to the audit trail.';
 
@@ -2906,13 +2912,7 @@ CREATE TABLE app.audit_log (
     actor_role app.member_role,
     private_to uuid,
     metadata jsonb DEFAULT '{}'::jsonb NOT NULL,
-    CONSTRAINT audit_log_before_and_after_fit_the_action CHECK (
-CASE action_type
-    WHEN 'insert'::app.audit_action THEN ((before IS NULL) AND (after IS NOT NULL))
-    WHEN 'update'::app.audit_action THEN ((before IS NOT NULL) AND (after IS NOT NULL))
-    WHEN 'delete'::app.audit_action THEN ((before IS NOT NULL) AND (after IS NULL))
-    ELSE NULL::boolean
-END)
+    CONSTRAINT audit_log_before_and_after_fit_the_action CHECK ((((before IS NULL) = (action_type = 'insert'::app.audit_action)) AND ((after IS NULL) = (action_type = 'delete'::app.audit_action))))
 )
 PARTITION BY RANGE (occurred_at);
 ALTER TABLE ONLY app.audit_log FORCE ROW LEVEL SECURITY;
@@ -2942,13 +2942,7 @@ CREATE TABLE app.audit_log_default (
     actor_role app.member_role,
     private_to uuid,
     metadata jsonb DEFAULT '{}'::jsonb CONSTRAINT audit_log_metadata_not_null NOT NULL,
-    CONSTRAINT audit_log_before_and_after_fit_the_action CHECK (
-CASE action_type
-    WHEN 'insert'::app.audit_action THEN ((before IS NULL) AND (after IS NOT NULL))
-    WHEN 'update'::app.audit_action THEN ((before IS NOT NULL) AND (after IS NOT NULL))
-    WHEN 'delete'::app.audit_action THEN ((before IS NOT NULL) AND (after IS NULL))
-    ELSE NULL::boolean
-END)
+    CONSTRAINT audit_log_before_and_after_fit_the_action CHECK ((((before IS NULL) = (action_type = 'insert'::app.audit_action)) AND ((after IS NULL) = (action_type = 'delete'::app.audit_action))))
 );
 ALTER TABLE ONLY app.audit_log_default FORCE ROW LEVEL SECURITY;
 ALTER TABLE app.audit_log_default OWNER TO app_owner;

@@ -36,11 +36,7 @@ create table app.audit_log (
     primary key (family_id, id, occurred_at),
 
     constraint audit_log_before_and_after_fit_the_action check (
-        case action_type
-            when 'insert' then before is null and after is not null
-            when 'update' then before is not null and after is not null
-            when 'delete' then before is not null and after is null
-        end
+        (before is null) = (action_type = 'insert') and (after is null) = (action_type = 'delete')
     )
 ) partition by range (occurred_at);
 alter table app.audit_log enable row level security;

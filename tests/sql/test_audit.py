@@ -104,6 +104,43 @@ async def test_an_update_over_http_names_the_actor_and_the_request(
     }
 
 
+@pytest.mark.parametrize(
+    ("changes", "before", "after"),
+    [
+        (
+            {"title": "'Rest'", "description": "'Long'", "due_on": "null"},
+            '{"title": "Take out", "due_on": "2026-05-01", "description": null}',
+            '{"title": "Rest", "due_on": null, "description": "Long"}',
+        ),
+        ({"title": "title"}, "{}", "{}"),
+    ],
+    ids=["filled and emptied", "nothing changed"],
+)
+async def test_an_update_tells_the_columns_that_changed_and_no_others(
+    root: asyncpg.Connection,
+    home: Household,
+    changes: dict[str, str],
+    before: str,
+    after: str,
+) -> None:
+    await act_as(root, "app_api", **home.context("member"))
+    task = await root.fetchval(
+        "insert into app.tasks (family_id, user_id, title, due_on)"
+        " values ($1, $2, 'Take out', '2026-05-01') returning id",
+        *(home.family_id, home.users["member"]),
+    )
+    assignments = ", ".join(f"{column} = {value}" for column, value in changes.items())
+    await root.execute(f"update app.tasks set {assignments} where id = $1", task)
+
+    await root.execute("reset role")
+    (row,) = await root.fetch(
+        "select before::text, after::text from app.audit_log"
+        " where family_id = $1 order by occurred_at desc limit 1",
+        home.family_id,
+    )
+    assert tuple(row) == (before, after)
+
+
 async def test_an_insert_and_a_delete_keep_the_whole_row(
     root: asyncpg.Connection, home: Household
 ) -> None:

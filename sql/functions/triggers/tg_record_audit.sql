@@ -29,19 +29,25 @@ declare
     v_before jsonb := v_old;
     v_after jsonb := v_new;
     v_private boolean;
+    v_columns jsonb;
     v_column text;
     v_key jsonb;
 begin
-    -- An update is told by the columns it changed.
+    -- An update is told by the columns it changed. In a loop, for a query over the columns would be
+    -- a statement, with a start of its own.
     if TG_OP = 'UPDATE' then
-        select
-            coalesce(jsonb_object_agg(o.key, o.value), '{}'),
-            coalesce(jsonb_object_agg(o.key, v_new -> o.key), '{}')
-        into v_before, v_after
-        from jsonb_each(v_old) as o
-        where
-            o.value is distinct from v_new -> o.key
-            and o.key not in ('updated_at', 'row_version');
+        v_before := '{}';
+        v_after := '{}';
+        v_columns := jsonb_path_query_array(v_old, '$.keyvalue().key');
+        for i in 0 .. jsonb_array_length(v_columns) - 1 loop
+            v_column := v_columns ->> i;
+            if v_old -> v_column is distinct from v_new -> v_column
+                and v_column not in ('updated_at', 'row_version')
+            then
+                v_before[v_column] := v_old -> v_column;
+                v_after[v_column] := v_new -> v_column;
+            end if;
+        end loop;
     end if;
 
     -- What was private before or is private now stays private in the trail.
@@ -89,7 +95,7 @@ begin
         -- The role is one in the family of the context; a new family's first rows are not in it.
         case when v_family_id = app.current_family_id() then app.current_member_role() end,
         case when v_private then (v_row ->> 'user_id')::uuid end,
-        jsonb_strip_nulls(jsonb_build_object(
+        jsonb_strip_nulls(jsonb_object(array[
             'login', session_user,
             'database_role', coalesce(nullif(current_setting('role'), 'none'), session_user),
             -- The service puts the request's id there, which is said below.
@@ -101,8 +107,8 @@ begin
                 )),
                 ''
             ),
-            'request_id', app.current_request_id()
-        ))
+            'request_id', app.current_request_id()::text
+        ]::text[]))
     );
 
     return null;
