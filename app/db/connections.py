@@ -1,7 +1,7 @@
 """Open connections: those nobody uses wait for the next transaction.
 
-How many are used at once is for the queue before them. asyncpg's own pool wraps each connection
-anew for every transaction, which costs as much as a small query does.
+How many are used at once is for the queue before them. asyncpg's own pool decides that as well, and
+wraps each connection anew for every transaction.
 """
 
 import asyncio
@@ -56,18 +56,27 @@ class Connections:
         return len(self._used)
 
     async def open(self) -> None:
-        """Open those that are kept.
+        """Open those that are kept: one, and if there is a way, all others at once.
 
         Raises:
             Exception: Whatever `connect` raises; none is left open then.
         """
         try:
-            while self.size < self._kept:
-                self._idle.append(await self._connect())
+            if self._kept:
+                await self._open_one()
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(self._kept - 1):
+                    tasks.create_task(self._open_one())
+        except BaseExceptionGroup as errors:
+            self.terminate()
+            raise errors.exceptions[0] from None
         except BaseException:
             self.terminate()
             raise
         self._sweep_later()
+
+    async def _open_one(self) -> None:
+        self._idle.append(await self._connect())
 
     def take_idle(self) -> Connection | None:
         """Return one that nobody uses; `None` if a new one has to be taken."""

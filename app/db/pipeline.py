@@ -106,10 +106,14 @@ class Pipeline:
         joining: _Joining = self._connection._protocol.joining
         joining.before = request if is_whole else self._begin + request
         try:
-            return await getattr(statement, fetch)(*arguments)
+            found = await getattr(statement, fetch)(*arguments)
         except (asyncpg.InvalidCachedStatementError, asyncpg.OutdatedSchemaCacheError):
             self._statements.clear()
+            self._beginnings = None
             raise
+        else:
+            assert not joining.before  # noqa: S101 - else the query ran without its beginning
+            return found
         finally:
             joining.before = b""
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from app.db.connecting import CONNECT_LIMIT, Connection, patiently, way
+from app.db.connecting import Connection, patiently, way
 from app.db.connections import Connections
 from app.db.context import Context
 from app.db.errors import (
@@ -173,12 +173,11 @@ class Database:
             counts=self.figures.counts,
         )
         try:
-            async with asyncio.timeout(CONNECT_LIMIT):
-                await connections.open()
-                connection = connections.take_idle() or await connections.take_new()
-                beginning = Beginning(read_only=True, limits=self._limits)
-                async with transaction(connection, beginning) as asking:
-                    self.constraints = await _constraints(asking)
+            await connections.open()
+            connection = connections.take_idle() or await connections.take_new()
+            beginning = Beginning(read_only=True, limits=self._limits)
+            async with transaction(connection, beginning) as asking:
+                self.constraints = await _constraints(asking)
         except BaseException:
             connections.terminate()
             raise

@@ -140,6 +140,18 @@ async def test_a_value_that_cannot_be_sent_leaves_no_context_to_the_next(
     assert await database.run(None, _value("who")) == "/"
 
 
+async def test_a_query_that_went_without_its_beginning_is_no_success(
+    database: Database, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it would with an asyncpg that writes in another way: it reads nothing, and is no error."""
+    monkeypatch.setattr(
+        "app.db.pipeline._Joining.write", lambda self, data: self._transport.write(data)
+    )
+
+    with pytest.raises(AssertionError):
+        await _read(database, _context(ann), "who")
+
+
 async def test_a_second_query_is_not_run_without_a_context(database: Database, ann: Person) -> None:
     async def twice(transaction: Transaction) -> None:
         await transaction.value("who", {})

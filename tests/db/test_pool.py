@@ -324,6 +324,43 @@ async def test_a_server_that_comes_late_is_waited_for(
     assert attempts == 3
 
 
+async def test_kept_connections_are_opened_at_once_and_none_is_left_where_one_cannot_be(
+    hearth: Hearth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One by one, a host that is silent would be waited for as often."""
+    connect = asyncpg.connect
+    opened: list[Any] = []
+    asked = 0
+    all_asked = asyncio.Event()
+    refuses = False
+
+    async def together(*arguments: Any, **options: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        if asked == 4:
+            all_asked.set()
+        if asked > 1:
+            await all_asked.wait()
+            if refuses and asked == 4:
+                raise ConnectionRefusedError
+        opened.append(await connect(*arguments, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(asyncpg, "connect", together)
+    database = Database(hearth.settings(pool_min_size=4))
+    async with asyncio.timeout(30):
+        await database.connect()
+    await database.disconnect()
+
+    asked, refuses = 0, True
+    all_asked.clear()
+    with pytest.raises(DatabaseError):
+        await Database(hearth.settings(pool_min_size=4)).connect(within=0)
+
+    assert len(opened) >= 5
+    assert all(connection.is_closed() for connection in opened)
+
+
 @pytest.mark.parametrize(
     ("url", "why"),
     [
