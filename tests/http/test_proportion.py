@@ -34,6 +34,7 @@ from uvicorn.lifespan.on import LifespanOn
 import app.auth
 import app.http
 import app.resources
+from app.health.monitor import Monitor
 from app.http import fields, openapi
 from app.http.server import Drain
 from app.main import create_app
@@ -468,12 +469,23 @@ async def in_process(
     hearth: Hearth, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[_Service]:
     """Yield the application, with the token of somebody who has a family."""
-    monkeypatch.setattr("app.health.monitor.INTERVAL", 3600)  # a look is no work of a request
+    at_rest = asyncio.Event()
+
+    class Resting(Monitor):
+        """A monitor that looks no more: a look is no work of a request."""
+
+        async def look(self) -> None:
+            at_rest.set()
+            await asyncio.Event().wait()
+
+    # Not its interval, which is that of the shared service in this process as well.
+    monkeypatch.setattr("app.main.Monitor", Resting)
     ready = asyncio.Event()
     application = create_app(hearth.settings(), Drain(), on_ready=ready.set)
     lifespan = LifespanOn(uvicorn.Config(application, log_config=None))
     await lifespan.startup()
     await asyncio.wait_for(ready.wait(), timeout=30)
+    await asyncio.wait_for(at_rest.wait(), timeout=30)
     gc.freeze()  # as `hearth serve` does
     yield _Service(application, lifespan.state, ann.client.headers["Authorization"])
     gc.unfreeze()
