@@ -489,6 +489,22 @@ $_$;
 ALTER FUNCTION app.conditions_of(expression text) OWNER TO app_owner;
 COMMENT ON FUNCTION app.conditions_of(expression text) IS 'The conditions that a policy''s expression joins by its outermost and.';
 
+CREATE FUNCTION app.contexts_of(email text) RETURNS TABLE(user_id uuid, family_id uuid, family_name text, member_role app.member_role)
+    LANGUAGE sql STABLE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    select u.id, f.id, f.name, m.role
+    from app.users as u
+    left join (
+        app.family_memberships as m
+        inner join app.families as f on f.id = m.family_id and f.is_active
+    ) on m.user_id = u.id and m.is_active
+    where app.text_key(u.email) = app.text_key(contexts_of.email) and u.is_active
+    order by f.id
+$$;
+ALTER FUNCTION app.contexts_of(email text) OWNER TO app_owner;
+COMMENT ON FUNCTION app.contexts_of(email text) IS 'The contexts that the person with an address can act in.';
+
 CREATE TABLE app.conversations (
     family_id uuid NOT NULL,
     id uuid DEFAULT app.new_id() NOT NULL,
@@ -3921,6 +3937,9 @@ GRANT ALL ON FUNCTION app.condition_holds(condition text, table_name text, table
 
 REVOKE ALL ON FUNCTION app.conditions_of(expression text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.conditions_of(expression text) TO app_ops;
+
+REVOKE ALL ON FUNCTION app.contexts_of(email text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.contexts_of(email text) TO app_ops;
 
 GRANT SELECT,DELETE ON TABLE app.conversations TO app_api;
 GRANT SELECT ON TABLE app.conversations TO app_reader;

@@ -16,6 +16,7 @@ cli.command()(status.status)
 cli.command()(purge.purge)
 cli.command()(demo.demo)
 cli.command(context_settings=psql.PASSES_ARGUMENTS_ON)(psql.psql)
+cli.command()(explain.explain)
 cli.command()(explain.explain_access)
 cli.command()(health.health)
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -17,8 +17,16 @@ from app.settings import sql_directory
 # The migration that makes the audit trail.
 AUDIT = "0006_audit"
 
+_COLOURS = {"-": "[red]{}[/red]", "+": "[green]{}[/green]", "@": "[cyan]{}[/cyan]"}
 
-def status(as_json: JsonOption = False, data: DataOption = DEFAULT_DATA) -> None:
+
+def status(
+    diff: Annotated[
+        bool, typer.Option("--diff", help="Show what was changed by hand, line by line.")
+    ] = False,
+    as_json: JsonOption = False,
+    data: DataOption = DEFAULT_DATA,
+) -> None:
     """Compare the database with the SQL files, and name everything that differs."""
     with plain_errors():
         settings, _ = reach(data)
@@ -35,6 +43,9 @@ def status(as_json: JsonOption = False, data: DataOption = DEFAULT_DATA) -> None
         print(json.dumps(document, default=str, indent=2))  # noqa: T201 - for a pipe
     else:
         _print(report)
+        if diff:
+            for line in report.diff:
+                out.print(_COLOURS.get(line[:1], "{}").format(escape(line)))
         if is_waiting:
             out.print("  rows of the audit trail have no month of their own; run: hearth migrate")
     if not report.is_consistent:

@@ -118,6 +118,13 @@ def find(data: Path) -> Server | None:
         return Server(data, directory, version, cluster.programs(version, reader=current_user()))
 
 
+def program(name: str) -> Path | None:
+    """Return the newest program of that name in the wheel, or None without the wheel."""
+    with contextlib.suppress(OSError):
+        return cluster.programs(max(cluster.INSTALLATIONS), reader=current_user()) / name
+    return None
+
+
 def prepare(server: Server, script: Path) -> None:
     """Run `script` (sql/bootstrap.sql) as superuser: the deployer, the logins, the database.
 

@@ -4,6 +4,7 @@ Pure: it compares what was recorded with what `structure` has seen.
 """
 
 from collections.abc import Iterator
+from difflib import unified_diff
 
 from app.migrations.sources import MigrationError, Tree
 from app.migrations.state import State
@@ -37,6 +38,31 @@ def differences(state: State) -> Iterator[Step]:
             else:
                 says = f"{name} {_verb(name)} added by hand"
                 yield Step.of_migration(migration, "differs", says)
+
+
+def diff(state: State) -> Iterator[str]:
+    """Yield the lines of a unified diff: what was recorded, and what people have made of it."""
+    pairs = [
+        (f"{key[0]} {key[1]}", record.definition, state.definition(key))
+        for key, record in state.records.items()
+        if key[0] != "migration"
+    ]
+    names = dict.fromkeys([*state.recorded, *state.structure]) if state.recorded else ()
+    for name in names:
+        was, now = state.recorded.get(name), state.structure.get(name)
+        # What is beside ours is nobody's change.
+        parent = now.parent if now is not None else None
+        if was is not None or (parent in state.recorded and parent != "schema app"):
+            old, new = (part.definition if part else None for part in (was, now))
+            pairs.append((name, old, new))
+    for name, old, new in pairs:
+        yield from unified_diff(
+            (old or "").splitlines(),
+            (new or "").splitlines(),
+            f"recorded: {name}" if old else "/dev/null",
+            f"in the database: {name}" if new else "/dev/null",
+            lineterm="",
+        )
 
 
 def refuse_upgraded(state: State) -> None:

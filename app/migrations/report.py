@@ -11,7 +11,10 @@ from app.migrations.steps import Step
 
 @dataclass(frozen=True)
 class Status:
-    """Where a database stands. `migrations` gives each one's state, `items` all that differs."""
+    """Where a database stands. `migrations` gives each one's state, `items` all that differs.
+
+    `diff` is what was changed by hand, as the lines of a unified diff.
+    """
 
     is_consistent: bool
     version: str | None
@@ -20,6 +23,7 @@ class Status:
     items: list[Step]
     deployer: str | None
     history: list[Event]
+    diff: list[str]
 
 
 def compare(connection: Connection, tree: Tree, *, uuidv7: bool = True, lines: int = 20) -> Status:
@@ -43,4 +47,5 @@ def compare(connection: Connection, tree: Tree, *, uuidv7: bool = True, lines: i
         items=[*items, *(step for step in aside if step.action == "unmanaged")],
         deployer=deployer,
         history=history,
+        diff=list(drift.diff(state)),
     )

@@ -53,6 +53,22 @@ def test_status_of_a_migrated_database_is_consistent(own_hearth: Hearth) -> None
     assert done.stdout.startswith("consistent; at 00")
 
 
+def test_status_shows_what_was_changed_by_hand_as_a_diff(own_hearth: Hearth) -> None:
+    with psycopg.connect(own_hearth.superuser_url) as connection:
+        connection.execute("alter table app.tasks alter title drop not null")
+        connection.execute("alter policy tenant_floor on app.tasks using (true)")
+
+    told = _hearth("status", "--diff", hearth=own_hearth)
+    parsed = _hearth("status", "--json", hearth=own_hearth)
+
+    lines = told.stdout.splitlines()
+    at = lines.index("--- recorded: column app.tasks.title")
+    assert lines[at + 1] == "+++ in the database: column app.tasks.title"
+    assert {"-text not null", "+text"} <= set(lines[at:])
+    assert any(line.startswith("-") and "current_family_id" in line for line in lines)
+    assert json.loads(parsed.stdout)["diff"] == lines[lines.index("--- recorded: policy tasks") :]
+
+
 def test_status_names_what_differs_and_exits_with_3(own_hearth: Hearth) -> None:
     with psycopg.connect(own_hearth.superuser_url) as connection:
         connection.execute("drop policy tenant_floor on app.tasks")
@@ -211,7 +227,7 @@ async def test_psql_as_a_person_may_do_what_that_person_may_and_it_is_audited(
     made = (await ann.client.post("/v1/tasks", json={"title": "Before"})).json()
     update = f"update app.tasks set title = 'After' where id = '{made['id']}'"
 
-    done = _hearth("psql", "--as", ann.email, "--", "-At", "-c", update, hearth=hearth)
+    done = _hearth("psql", "--write", "--as", ann.email, "--", "-At", "-c", update, hearth=hearth)
 
     assert done.stdout == "UPDATE 1\n", done.stderr
     newest = (await ann.client.get("/v1/audit?limit=1")).json()["items"][0]
@@ -536,7 +552,11 @@ def test_operators_have_a_port_of_their_own_and_health_asks_there(hearth: Hearth
 def test_psql_gets_its_password_where_nobody_else_reads_it(tmp_path: Path) -> None:
     """A stand-in for psql shows what it was started with."""
     program = tmp_path / "psql"
-    program.write_text('#!/bin/sh\necho "$@"\necho "$PGPASSWORD"\n')
+    program.write_text(
+        "#!/bin/sh\n"
+        '[ "$1" = --version ] && echo "psql (PostgreSQL) 99.0" && exit\n'
+        'echo "$@"\necho "$PGPASSWORD"\n'
+    )
     program.chmod(0o755)
     environment = {
         **os.environ,

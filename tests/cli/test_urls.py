@@ -87,7 +87,11 @@ def test_several_hosts_are_tried_in_turn(own_hearth: Hearth) -> None:
 
 def test_no_password_of_a_url_is_an_argument_of_psql(tmp_path: Path) -> None:
     program = tmp_path / "psql"
-    program.write_text('#!/bin/sh\necho "$# $1 $PGPASSWORD"\n')
+    program.write_text(
+        "#!/bin/sh\n"
+        '[ "$1" = --version ] && echo "psql (PostgreSQL) 99.0" && exit\n'
+        'echo "$# $1 $PGPASSWORD"\n'
+    )
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
     for where in ("u:first@/d?host=%2Ftmp&password=", "u@h1:1,h2:2/d?sslmode=require&password="):

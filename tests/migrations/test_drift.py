@@ -585,6 +585,7 @@ def _status(hearth: Hearth) -> migrations.Status:
 def _items(hearth: Hearth) -> list[str]:
     """Return what `hearth status` lists; it exits with 3 unless all of that is unmanaged."""
     report = _status(hearth)
+    assert report.is_consistent is not bool(report.diff)
     assert report.is_consistent == all(item.action == "unmanaged" for item in report.items)
     return [str(item) for item in report.items]
 
@@ -608,12 +609,13 @@ def test_a_change_to_what_a_file_owns_is_named_and_mended(
     before = _recorded(mended_hearth)
     _by_hand(mended_hearth, change)
 
-    named = _status(mended_hearth).items
+    told = _status(mended_hearth)
     _migrate(mended_hearth)
 
-    assert [f"{item.action} {FOLDERS[item.kind]}/{item.name}" for item in named] == [
+    assert [f"{item.action} {FOLDERS[item.kind]}/{item.name}" for item in told.items] == [
         f"apply {file}"
     ]
+    assert told.diff
     assert _items(mended_hearth) == []
     assert _recorded(mended_hearth) == before
 
@@ -646,6 +648,7 @@ def _is_named(hearth: Hearth, tree: Tree, change: str, migration: str, says: str
     theirs = [item for item in named if item.startswith(f"differs migrations/{migration}_")]
     assert any(f".sql: {says}" in item for item in theirs), f"status lists {named}, and not: {says}"
     assert not report.is_consistent
+    assert report.diff
 
 
 def test_migrate_says_what_it_leaves_alone(own_hearth: Hearth) -> None:

@@ -1718,6 +1718,7 @@ where f.prorettype = 'trigger'::regtype
 -- but restore_family: of app_ops
 -- but ensure_audit_partitions: of app_ops
 -- but explain_access: of app_ops
+-- but contexts_of: of app_ops
 -- but conditions_of: of app_ops
 -- but condition_holds: of app_ops
 -- finds task_json:
@@ -1749,6 +1750,7 @@ where prorettype <> 'trigger'::regtype and not has_function_privilege('app_api',
 -- but app_ops restore_family: its work
 -- but app_ops ensure_audit_partitions: its work
 -- but app_ops explain_access: its work
+-- but app_ops contexts_of: its work
 -- but app_ops conditions_of: of explain_access, which runs as its caller
 -- but app_ops condition_holds: of explain_access, which runs as its caller
 -- finds app_reader find_credentials:

@@ -37,7 +37,7 @@ def screen(written: str) -> list[str]:
 
 
 class Terminal:
-    """A process whose stdout and stderr are one terminal."""
+    """A process whose stdin, stdout and stderr are one terminal."""
 
     def __init__(self, process: subprocess.Popen[bytes], leader: int) -> None:
         self.process = process
@@ -48,6 +48,10 @@ class Terminal:
     def lines(self) -> list[str]:
         """What is on the screen now."""
         return screen(self.written)
+
+    def type(self, line: str) -> None:
+        """Type a line."""
+        os.write(self._leader, f"{line}\n".encode())
 
     def read_until(self, text: str | None = None) -> None:
         """Read until the screen shows a text, or to the end."""

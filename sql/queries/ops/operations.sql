@@ -29,14 +29,8 @@ inner join pg_catalog.pg_class as p on p.oid = i.inhparent
 where n.nspname = 'app' and p.relname = 'audit_log';
 
 -- name: find_contexts
-select u.id as user_id, f.id as family_id, f.name as family_name, m.role::text as role
-from app.users as u
-left join (
-    app.family_memberships as m
-    inner join app.families as f on f.id = m.family_id and f.is_active
-) on m.user_id = u.id and m.is_active
-where app.text_key(u.email) = app.text_key(:email) and u.is_active
-order by m.family_id;
+select user_id, family_id, family_name, member_role::text as role
+from app.contexts_of(:email);
 
 -- name: explain_access
 select app.explain_access(

@@ -1,0 +1,15 @@
+-- :help: the macros of this prompt.
+
+\echo ':who       who the server says you are; also after a `set role`, which no prompt learns of'
+\echo ':as        go on as somebody else, seeing and doing what they may'
+\echo ':ops       go on as app_ops, who reads the keys of all families'
+\echo ':login     go on as the login'
+\echo ':write     may write from now on; :read may not'
+\echo ''
+\echo ':seen_by   which members of its family see a row, and which do not'
+\echo ':changes   what was changed in the last hour, by whom, through what'
+\echo ':slow      what runs now, since when, in which request; what took most time, if that is kept'
+\echo ':locks     who waits for whom'
+\echo ':sizes     tables by their size, with dead rows and the last vacuum'
+\echo ''
+\echo 'hearth explain-access tells why one person sees a row; hearth explain how a query runs.'
