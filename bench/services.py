@@ -143,7 +143,11 @@ def _digest(peer: Peer) -> str:
 
 
 def versions(peer: Peer) -> Mapping[str, str]:
-    """Return what an installed peer is made of."""
+    """Return what an installed peer is made of.
+
+    Raises:
+        BenchError: A version cannot be told.
+    """
     found = {}
     for name, source in peer.version.items():
         if isinstance(source, str):
@@ -152,8 +156,10 @@ def versions(peer: Peer) -> Mapping[str, str]:
             found[name] = ", ".join(f"{what} {version}" for what, version in pairs)
         else:
             done = _run(source, peer.place)
-            # What a failure says may hold paths of this machine, which are nobody's business.
-            found[name] = done.stdout.strip() if done.returncode == 0 else "of an unknown version"
+            if done.returncode != 0:
+                what = " ".join(source)
+                raise BenchError(f"{peer.title}: {what} failed:\n{done.stderr[-2000:]}")
+            found[name] = done.stdout.strip()
     return found
 
 

@@ -497,6 +497,17 @@ def test_every_peer_can_be_read_and_has_what_it_needs() -> None:
         assert set(peer.absent) | set(peer.requests) | set(peer.answers) <= set(WORKLOADS)
 
 
+def test_a_version_that_cannot_be_told_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "PLACE", tmp_path)
+    (tmp_path / "peers" / "slow").mkdir(parents=True)
+    peer = services.Peer("slow", "Slow", version={"slow": ["sh", "-c", "echo no >&2; exit 1"]})
+
+    with pytest.raises(BenchError, match=r"Slow: sh -c .* failed:\nno"):
+        services.versions(peer)
+
+
 def test_a_peer_that_cannot_be_read_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
