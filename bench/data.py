@@ -3,7 +3,8 @@
 import hashlib
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -32,6 +33,10 @@ SETTINGS = {
     "max_wal_size": "8GB",
     "shared_buffers": "1GB",
 }
+
+# Only while data are loaded: what a transaction puts into files that it made itself is then not
+# written to the log as well, which is half of what it writes.
+LOADING = {"wal_level": "minimal", "max_wal_senders": "0"}
 
 # Tasks beyond which the data are not kept beside the copy: they are gigabytes.
 KEPT = 2_000_000
@@ -103,23 +108,41 @@ def loaded(population: Population, tell: Callable[[str], None]) -> Iterator[Load
 
 def _start() -> embedded.Server:
     server = embedded.start(PLACE / "postgres")
-    with _root(server, "postgres") as root:
-        changed = [
-            name
-            for name, value in SETTINGS.items()
-            if root.execute(
-                "select from pg_file_settings where name = %s and setting = %s and applied",
-                (name, value),
-            ).fetchone()
-            is None
-        ]
-        for name in changed:
-            value = sql.Literal(SETTINGS[name])
-            root.execute(sql.SQL("alter system set {} = {}").format(sql.Identifier(name), value))
-    if changed:
+    # A run that was killed may have left what it loads with.
+    if _set(server, {**SETTINGS, **dict.fromkeys(LOADING)}):
         embedded.stop(server)
         server = embedded.start(PLACE / "postgres")
     return server
+
+
+def _set(server: embedded.Server, wanted: Mapping[str, str | None]) -> bool:
+    """Write settings to the server's file, `None` for the default; return whether one changed."""
+    with _root(server, "postgres") as root:
+        found = {
+            str(name): value
+            for name, value in root.execute(
+                "select name, setting from pg_file_settings where sourcefile ~ 'auto.conf$'"
+            )
+        }
+        changed = {name: value for name, value in wanted.items() if found.get(name) != value}
+        for name, value in changed.items():
+            words = sql.SQL("reset {}") if value is None else sql.SQL("set {} = {}")
+            parts = [sql.Identifier(name)] + [sql.Literal(value)] * (value is not None)
+            root.execute(sql.SQL("alter system ") + words.format(*parts))
+    return bool(changed)
+
+
+@contextmanager
+def _careless(server: embedded.Server) -> Iterator[None]:
+    """Run the server until the end of the block as suits a load that is begun anew if it fails."""
+    _set(server, LOADING)
+    embedded.stop(server)
+    embedded.start(server.data, durable=False)
+    yield
+    _set(server, dict.fromkeys(LOADING))
+    embedded.stop(server)
+    os.sync()  # which the server left out
+    embedded.start(server.data)
 
 
 def _source(
@@ -143,11 +166,15 @@ def _source(
     bootstrap = sql_directory() / "bootstrap.sql"
     _run_psql(server, "postgres", ["-X", "-q", "-f", str(bootstrap)], HEARTH_DATABASE=name)
     migrations.migrate(server.url("hearth_deployer", name), sql_directory())
-    _run_psql(server, name, loading(population))
+    began = time.monotonic()
+    with _careless(server):
+        _run_psql(server, name, loading(population))
     loaded_at = datetime.now(UTC)
     with _root(server, "postgres") as root:
         note = sql.Literal(f"{digest} {loaded_at.isoformat()}")
         root.execute(sql.SQL("comment on database {} is {}").format(sql.Identifier(name), note))
+        size = root.execute("select pg_database_size(%s)", (name,)).fetchall()[0][0]
+    tell(f"loaded in {time.monotonic() - began:.0f} seconds: {int(str(size)) / 1e9:.1f} GB")
     return name, loaded_at
 
 

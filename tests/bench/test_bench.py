@@ -112,6 +112,28 @@ def test_the_first_family_has_a_tenth_of_the_tasks_and_all_of_them_are_told(
 
 
 @pytest.mark.newest
+def test_what_is_loaded_breaks_no_foreign_key_and_is_in_every_index(loaded: Hearth) -> None:
+    with psycopg.connect(loaded.superuser_url) as root:
+        unready = root.execute(
+            "select indexrelid::regclass from pg_index where not (indisvalid and indisready)"
+        ).fetchall()
+        keys = root.execute(
+            """
+            select conrelid::regclass::text, conname
+            from pg_constraint
+            where contype = 'f' and connamespace = 'app'::regnamespace and conparentid = 0
+            """
+        ).fetchall()
+        # Which looks at every row.
+        for table, name in keys:
+            root.execute(f"update pg_constraint set convalidated = false where conname = '{name}'")
+            root.execute(f"alter table {table} validate constraint {name}")
+
+    assert unready == []
+    assert len(keys) > 10
+
+
+@pytest.mark.newest
 @pytest.mark.straight("pgbench prepares on its connection, which a pooler would change")
 @pytest.mark.parametrize("workload", pgbench.QUERIES)
 def test_the_script_of_pgbench_runs_and_does_what_the_service_does(
