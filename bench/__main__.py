@@ -21,6 +21,7 @@ from bench.data import PLACE, SETTINGS, loaded
 from bench.errors import BenchError
 from bench.load import require_wrk
 from bench.measuring import Bench, Row, cases
+from bench.plans import plans
 from bench.population import Population
 from bench.results import (
     DIRECTORY,
@@ -36,7 +37,7 @@ from bench.results import (
 from bench.services import HEARTH, PGBENCH, Peer
 from bench.workloads import WORKLOADS
 
-SECTIONS = ("throughput", "workers", "latency", "clients", "growth")
+SECTIONS = ("throughput", "workers", "latency", "clients", "pools", "growth")
 
 # Of all there are, what the quick run takes.
 QUICK_PEERS = (HEARTH, PGBENCH, "fastapi_sqlalchemy", "fastify")
@@ -45,7 +46,10 @@ QUICK_WORKLOADS = ("list_20", "me", "create")
 # Who shows how it goes with more clients, and with more data.
 CURVES = (HEARTH, "fastify")
 
-SIZES = (10_000, 100_000, 1_000_000)
+_SIZES = """of the growth, in tasks: 10000,100000,1000000,10000000
+the last takes 20 GB of disk meanwhile, and six minutes to load, each time"""
+
+SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 
 
 def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
@@ -59,7 +63,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("--workloads", type=_names, help="all there are; --quick: list_20, me, create")
     add("--tasks", type=_positive, help="1000000; --quick: 100000")
     add("--families", type=_positive, help="of ten people; one for each 1000 tasks")
-    add("--sizes", type=_numbers, help="of the growth, in tasks: 10000,100000,1000000")
+    add("--sizes", type=_numbers, help=_SIZES)
     add("--rounds", type=_positive, help="5; --quick: 3")
     add("--seconds", type=_positive, help="of each measurement: 8; --quick: 3")
     add("--pool", type=_positive, default=8, help="connections of each process: 8")
@@ -79,6 +83,9 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     for name, known in (("sections", SECTIONS), ("workloads", WORKLOADS)):
         if unknown := [each for each in getattr(options, name) if each not in known]:
             parser.error(f"--{name}: {unknown[0]}: there are {', '.join(known)}")
+    for section in options.sections:
+        if not cases(section, options.workloads):
+            parser.error(f"--workloads: {section} measures none of them")
     for tasks, families in [
         (options.tasks, options.families),
         *((size, _families(size)) for size in options.sizes),
@@ -89,7 +96,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _families(tasks: int) -> int:
-    return max(tasks // 1000, 2)
+    return max(tasks // (1000 if tasks < SIZES[-1] else 100), 2)
 
 
 def _names(text: str) -> list[str]:
@@ -135,7 +142,11 @@ def _tell(line: str) -> None:
 def _run(options: argparse.Namespace) -> int:
     require_wrk()
     peers, not_run = _peers(options)
+    of = {section: _of(section, peers) for section in options.sections}
+    if nobody := [section for section in of if not of[section]]:
+        raise BenchError(f"--peers: {nobody[0]} measures none of them, but {', '.join(CURVES)}")
     rows: list[Row] = []
+    grown: dict[str, list[Any]] = {"populations": [], "plans": []}
     content: dict[str, Any] = {
         "machine": {"name": options.machine, **machine()},
         "peers": {
@@ -183,10 +194,16 @@ def _run(options: argparse.Namespace) -> int:
                 data, Path(place), options.port, options.pool, options.seed, options.seconds, _tell
             )
             bench.rows = rows
-            bench.compare(peers)
+            bench.compare([peer for peer in peers if any(peer in of[each] for each in sections)])
+            if sections is growing:
+                some_workloads = [each.workload for each in cases("growth", options.workloads)]
+                grown["plans"] += plans(
+                    data.url("app_api"), data.population, some_workloads, options.seed
+                )
+                grown["populations"].append(data.population.as_json())
+                about |= grown
             for section in sections:
-                some = [peer for peer in peers if peer.name in CURVES or section not in _CURVED]
-                bench.rounds(options.rounds, some, cases(section, options.workloads))
+                bench.rounds(options.rounds, of[section], cases(section, options.workloads))
                 content["sections"][section] = {**about, "behind": sorted(set(bench.behind))}
                 bench.behind.clear()
                 content["rows"] = rows
@@ -195,7 +212,12 @@ def _run(options: argparse.Namespace) -> int:
     return _judge(rows, Yardstick(**about["yardstick"]), options)
 
 
-_CURVED = ("clients", "growth")
+_CURVED = ("clients", "pools", "growth")
+
+
+def _of(section: str, peers: Sequence[Peer]) -> Sequence[Peer]:
+    """Return who is measured in a section."""
+    return [peer for peer in peers if peer.name in CURVES or section not in _CURVED]
 
 
 def _keep(path: Path, content: dict[str, Any], is_whole: bool) -> None:
@@ -243,16 +265,24 @@ def _judge(rows: Sequence[Row], here: Yardstick, options: argparse.Namespace) ->
 def _table(rows: Sequence[Row]) -> str:
     lines = []
     kinds = dict.fromkeys(
-        tuple(row[name] for name in ("section", "tasks", "workers", "clients", "rate"))
+        tuple(row[name] for name in ("section", "tasks", "workers", "clients", "rate", "pool"))
         for row in rows
     )
-    for section, tasks, workers, clients, rate in kinds:
+    for section, tasks, workers, clients, rate, pool in kinds:
         how = f"{clients} clients" if clients else f"{rate} requests a second"
-        lines.append(f"\n{section}: {tasks:,} tasks, {workers} worker(s), {how}")
+        lines.append(
+            f"\n{section}: {tasks:,} tasks, {workers} worker(s) of {pool} connections, {how}"
+        )
         heads = ("requests/s", "server us", "PG us", "p50 ms", "p99 ms", "others %")
         lines.append(" " * 34 + "".join(f"{head:>11}" for head in heads))
         chosen = grouped(
-            rows, section=section, tasks=tasks, workers=workers, clients=clients, rate=rate
+            rows,
+            section=section,
+            tasks=tasks,
+            workers=workers,
+            clients=clients,
+            rate=rate,
+            pool=pool,
         )
         for workload in dict.fromkeys(each for of_peer in chosen.values() for each in of_peer):
             for peer, of_peer in chosen.items():

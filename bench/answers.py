@@ -67,7 +67,9 @@ def ask(peer: Peer, data: Loaded, port: int, tokens: Mapping[int, str]) -> Answe
     bodies: dict[str, Any] = {}
     left: dict[str, tuple[int, int]] = {}
     with psycopg.connect(data.url("postgres"), autocommit=True) as root:
-        for person in map(Person, sorted(tokens)[:3]):
+        people = sorted(tokens)
+        # The first is of the family that has most.
+        for person in map(Person, (people[0], people[len(people) // 2], people[-1])):
             chance = Random(person.number)
             values = {
                 "token": tokens[person.number],
@@ -86,15 +88,16 @@ def ask(peer: Peer, data: Loaded, port: int, tokens: Mapping[int, str]) -> Answe
                     bodies[key] = _framed(peer, workload, _send(peer, workload, port, values))
             [since] = root.execute("select clock_timestamp()").fetchone() or (None,)
             try:
+                before = root.execute(_COUNT).fetchone() or (0, 0)
                 for workload in WRITES:
                     if workload in peer.absent:
                         continue
                     key = f"{workload}, person {person.number}"
-                    before = root.execute(_COUNT).fetchone() or (0, 0)
                     answer = _framed(peer, workload, _send(peer, workload, port, values))
                     after = root.execute(_COUNT).fetchone() or (0, 0)
                     bodies[key] = without_made(answer)
                     left[key] = (after[0] - before[0], after[1] - before[1])
+                    before = after
                     if workload == "create":
                         values["task_id"] = answer["id"]
             finally:

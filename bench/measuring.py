@@ -16,9 +16,9 @@ from bench.answers import Answers, ask, differences
 from bench.data import Loaded
 from bench.errors import BenchError, FellBehindError
 from bench.load import Measured
-from bench.population import Population
+from bench.population import SENDERS, Population
 from bench.services import HEARTH, PGBENCH, Peer
-from bench.workloads import PEOPLE, kinds_of, tape, values
+from bench.workloads import kinds_of, tape, values
 
 # Seconds of load before each measurement, and before the first of a server that was just started:
 # a compiler at run time takes its time.
@@ -34,6 +34,11 @@ AT_RATES = ("list_20", "mixed")
 MANY_CLIENTS = (1, 4, 16, 64, 256, 1000)
 
 WITH_WORKERS = ("list_20", "me", "create", "mixed")
+
+# As many connections of one process; and so many clients, for whom they never suffice.
+POOLS = (1, 2, 4, 8, 16, 32)
+OF_POOLS = ("list_20", "create")
+CLIENTS_OF_POOLS = 64
 
 WHILE_GROWING = ("list_20", "one", "create", "today")
 
@@ -51,6 +56,7 @@ class Case:
         workers: Processes of the peer.
         clients: Connections, each of which waits for its answer; 0 at a constant rate.
         rate: Requests a second; 0 where they are as many as are answered.
+        pool: Connections of each process to PostgreSQL; 0 for what the bench has.
     """
 
     section: str
@@ -58,6 +64,7 @@ class Case:
     workers: int = 1
     clients: int = CLIENTS
     rate: int = 0
+    pool: int = 0
 
 
 @dataclass
@@ -113,7 +120,7 @@ class Bench:
             raise BenchError("a peer answers something else than Hearth:\n" + "\n".join(lines[:40]))
 
     def _answers(self, peer: Peer) -> Answers:
-        with self._serving(peer, 1):
+        with self._serving(peer, 1, self.pool):
             return ask(peer, self.data, self.port, self._tokens)
 
     def rounds(self, number: int, peers: Sequence[Peer], cases: Sequence[Case]) -> None:
@@ -131,9 +138,9 @@ class Bench:
                 self._round(index, peer, own)
 
     def _round(self, index: int, peer: Peer, cases: Sequence[Case]) -> None:
-        for workers in sorted({case.workers for case in cases}):
-            with self._serving(peer, workers) as process:
-                some = [case for case in cases if case.workers == workers]
+        for workers, pool in sorted({(case.workers, case.pool) for case in cases}):
+            with self._serving(peer, workers, pool or self.pool) as process:
+                some = [case for case in cases if (case.workers, case.pool) == (workers, pool)]
                 for case in some:
                     try:
                         self._warm_up(peer, case, process, is_first=case is some[0])
@@ -155,6 +162,7 @@ class Bench:
                 "workers": case.workers,
                 "clients": case.clients,
                 "rate": case.rate,
+                "pool": case.pool or self.pool,
                 "peer": peer.name,
                 "workload": case.workload,
                 "round": index,
@@ -163,7 +171,7 @@ class Bench:
         )
 
     @contextmanager
-    def _serving(self, peer: Peer, workers: int) -> Iterator[int]:
+    def _serving(self, peer: Peer, workers: int, pool: int) -> Iterator[int]:
         if peer.name == PGBENCH:
             yield 0
             return
@@ -173,7 +181,7 @@ class Bench:
             secret=self._secret,
             port=self.port,
             workers=workers,
-            pool=self.pool,
+            pool=pool,
             token=next(iter(self._tokens.values())),
         ) as process:
             yield process
@@ -243,7 +251,7 @@ def cases(section: str, workloads: Sequence[str]) -> Sequence[Case]:
     """Return what a section measures, of some workloads.
 
     Args:
-        section: throughput, workers, latency, clients or growth.
+        section: throughput, workers, latency, clients, pools or growth.
         workloads: Those that were asked for.
     """
     match section:
@@ -264,6 +272,13 @@ def cases(section: str, workloads: Sequence[str]) -> Sequence[Case]:
             ]
         case "clients":
             return [Case(section, "list_20", clients=number) for number in MANY_CLIENTS]
+        case "pools":
+            some = [each for each in OF_POOLS if each in workloads]
+            return [
+                Case(section, workload, clients=CLIENTS_OF_POOLS, pool=number)
+                for workload in some
+                for number in POOLS
+            ]
         case _:
             return [Case(section, each) for each in WHILE_GROWING if each in workloads]
 
@@ -279,5 +294,5 @@ def _has(peer: Peer, case: Case) -> bool:
 def _tokens(secret: str, population: Population, seed: int) -> Mapping[int, str]:
     """Return a token for each person that sends requests, good for a day."""
     makes = Tokens(load(jwt_secret=secret, access_token_minutes=1440))
-    people = population.some_people(PEOPLE, Random(seed))
+    people = population.some_people(SENDERS, Random(seed))
     return {person.number: makes.make(person.context) for person in people}

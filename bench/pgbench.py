@@ -6,12 +6,13 @@ message has one statement; so both are prepared once on each connection and exec
 """
 
 import datetime as clock
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
 from app.db.context import Context, MemberRole
-from app.db.queries import load_queries
+from app.db.queries import Query, load_queries
 from app.db.session import pins
 from app.db.transaction import BEGIN, BEGIN_REQUEST, Beginning
 from app.http.endpoint import Endpoint
@@ -34,26 +35,21 @@ _PERSON, _OF_FAMILY = 987_654_321_001, 987_654_321_002
 
 def script(workload: str, population: Population) -> str:
     """Return the script of a workload, in the name of a random member of a random family."""
-    query = load_queries()[QUERIES[workload]]
-    row = _row(workload)
+    row = row_of(workload)
     caller = Context(
         user_id=UUID(id_of(USER, str(_PERSON))),
         session_id=UUID(id_of(SESSION, str(_PERSON))),
         family_id=UUID(id_of(FAMILY, str(_OF_FAMILY))),
         role=MemberRole.MEMBER,
     )
-    values = {
-        "user_id": caller.user_id,
-        "family_id": caller.family_id,
-        **_values_of_request(workload),
-    }
-    arguments = ", ".join(_literal(values[name]) for name in query.parameters)
+    query, values = call(workload, caller, {"number": "1", "token": ""})
+    arguments = ", ".join(literal(value) for value in values)
     beginning = Beginning(
         caller if row.in_family else caller.personal,
         read_only=row.method == "GET",
         request_id=_REQUEST_ID,
     )
-    about = ", ".join(_literal(value) for value in beginning.values)
+    about = ", ".join(literal(value) for value in beginning.values)
     begin, commit = ("", "") if beginning.read_only else (f"{BEGIN}\\; ", "commit;\n")
     # The first two of a family are no plain members.
     lines = f"""
@@ -73,27 +69,46 @@ prepare {query.name} as
     return lines.replace(str(_PERSON), ":person").replace(str(_OF_FAMILY), ":family").lstrip()
 
 
-def _row(workload: str) -> Endpoint:
+def row_of(workload: str) -> Endpoint:
+    """Return the row of the endpoint table that answers a workload."""
     request = REQUESTS_OF[workload]
     path = request.path.partition("?")[0]
-    return next(row for row in ENDPOINTS if (row.method, row.path) == (request.method, path))
+    return next(
+        row
+        for row in ENDPOINTS
+        if (row.method, re.sub(r":\w+}", "}", row.path)) == (request.method, path)
+    )
 
 
-def _values_of_request(workload: str) -> Mapping[str, object]:
-    """Return what the service makes of the request's body and query string."""
-    request = REQUESTS_OF[workload].filled({"number": "1", "token": ""})
-    query_string = request.path.partition("?")[2]
-    row = _row(workload)
-    values: dict[str, object] = {}
+def call(
+    workload: str, caller: Context, about: Mapping[str, str]
+) -> tuple[Query, Sequence[object]]:
+    """Return the query of a workload, and the values that the service gives it.
+
+    Args:
+        workload: One that has one query.
+        caller: In whose name.
+        about: What is filled into the request.
+    """
+    request, row = REQUESTS_OF[workload].filled(about), row_of(workload)
+    values: dict[str, object] = {
+        "user_id": caller.user_id,
+        "family_id": caller.family_id,
+        **{name: about[name] for name in re.findall(r"\{(\w+)", row.path)},
+    }
     if row.parameters is not None:
-        pairs = (pair.split("=") for pair in query_string.split("&"))
+        pairs = (pair.split("=") for pair in request.path.partition("?")[2].split("&"))
         values |= row.parameters.model_validate(dict(pairs)).values()
     if row.body is not None:
         values |= row.body.model_validate_json(request.body, strict=True).values()
-    return values
+    name = row.query_for(values)
+    assert name is not None  # noqa: S101 - no workload has a handler in its place
+    query = load_queries()[name]
+    return query, [values[parameter] for parameter in query.parameters]
 
 
-def _literal(value: object) -> str:
+def literal(value: object) -> str:
+    """Return a value as SQL."""
     match value:
         case None:
             return "null"

@@ -8,6 +8,11 @@ from app.db.context import Context, MemberRole
 
 USER, FAMILY, SESSION, TASK, HABIT = range(1, 6)
 
+OF_FAMILY = 10
+
+# As many different people as send requests, at most.
+SENDERS = 1000
+
 # Added to the number of an id, so that it has twelve digits.
 FIRST = 100_000_000_000
 
@@ -28,7 +33,7 @@ class Person:
 
     @property
     def family(self) -> int:
-        return (self.number - 1) // 10 + 1
+        return (self.number - 1) // OF_FAMILY + 1
 
     @property
     def context(self) -> Context:
@@ -64,12 +69,28 @@ class Population:
 
     @property
     def people(self) -> int:
-        return self.families * 10
+        return self.families * OF_FAMILY
+
+    def as_json(self) -> dict[str, int]:
+        """Return it for the results, with who sends requests."""
+        return {
+            "tasks": self.tasks,
+            "families": self.families,
+            "first_has": self.tasks // 10,
+            "senders": min(SENDERS, self.people),
+            "of_first": OF_FAMILY,
+        }
 
     def some_people(self, number: int, chance: Random) -> list[Person]:
-        """Return so many different people, or all there are."""
-        some = chance.sample(range(1, self.people + 1), min(number, self.people))
-        return [Person(each) for each in some]
+        """Return so many different people, or all there are; the first family is among them.
+
+        Args:
+            number: At least ten.
+            chance: Says who.
+        """
+        first, others = range(1, OF_FAMILY + 1), range(OF_FAMILY + 1, self.people + 1)
+        some = [*first, *chance.sample(others, min(number, self.people) - OF_FAMILY)]
+        return [Person(each) for each in chance.sample(some, len(some))]
 
     def own_task(self, person: Person, chance: Random) -> str:
         """Return the id of a task of a person's own, which the family sees.

@@ -1,6 +1,8 @@
 """The page about performance and its curves, made from the newest results."""
 
 from collections.abc import Mapping, Sequence
+from difflib import unified_diff
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,7 @@ def documents(name: str, content: Mapping[str, Any]) -> Mapping[str, str]:
         ("More processes", page.workers),
         ("Latency at a constant rate", page.latency),
         ("More clients", page.clients),
+        ("More connections to PostgreSQL", page.pools),
         ("More data", page.growth),
         ("How it was measured", page.method),
     ):
@@ -149,24 +152,48 @@ class _Page:
         table = self._by("clients", "clients", "clients")
         if not table:
             return ""
-        text = ""
-        for figure, words in (("per_second", "requests a second"), ("p99_ms", "p99, ms")):
-            text += self._image("clients", "clients", figure, "list_20", "clients", words)
+        return self._curves("clients", "clients", "clients", "list_20") + table
+
+    def pools(self) -> str:
+        table = self._by("pools", "pool", "connections")
+        if not table:
+            return ""
+        text = "One process, of as many connections, and 64 clients.\n\n"
+        for workload in ("list_20", "create"):
+            text += self._curves("pools", "pool", "connections", workload)
         return text + table
+
+    def _curves(self, section: str, name: str, x: str, workload: str) -> str:
+        """Return a workload's three curves: how many are answered, and how long they wait."""
+        return "".join(
+            self._image(section, name, figure, workload, x, f"{workload}: {words}")
+            for figure, words in (
+                ("per_second", "requests a second"),
+                ("p50_ms", "p50, ms"),
+                ("p99_ms", "p99, ms"),
+            )
+        )
 
     def growth(self) -> str:
         table = self._by("growth", "tasks", "tasks")
         if not table:
             return ""
-        text = "A family for each thousand tasks; the first has a tenth of all.\n\n"
+        section = self._content["sections"]["growth"]
+        text = "The first family has a tenth of all tasks. Families are of ten people.\n\n"
+        if populations := section.get("populations"):
+            text += _of_populations(populations)
         rows = [row for row in self._rows if row["section"] == "growth" and row["peer"] == "hearth"]
-        for figure, words in (("p50_ms", "p50, ms"), ("database_us", "PostgreSQL, us of CPU")):
+        for figure, words in (
+            ("p50_ms", "p50, ms"),
+            ("p99_ms", "p99, ms"),
+            ("database_us", "PostgreSQL, us of CPU"),
+        ):
             series = {
                 workload: _points(rows, "tasks", figure, workload)
                 for workload in dict.fromkeys(row["workload"] for row in rows)
             }
             text += self._drawn(f"growth-{figure}", f"Hearth: {words}", "tasks", series)
-        return text + table
+        return text + table + _of_plans(section.get("plans", ()))
 
     def _by(self, section: str, name: str, words: str) -> str:
         """Return a table of a section, whose lines differ by one more thing."""
@@ -216,13 +243,16 @@ class _Page:
             "- In each round everybody is measured, in an order of its own, started anew and warm."
             " A yardstick is processor time of a fixed piece of Python and of PostgreSQL"
             " (`bench/yardstick.py`).",
-            f"- {content['settings']['pool']} connections of each process.",
+            f"- {content['settings']['pool']} connections of each process, where nothing else is"
+            " said.",
         ]
         if tasks:
             lines.append(
                 f"- {tasks:,} tasks; families of ten people, one of which has a tenth of all tasks;"
                 " two habits of each person, logged on two days of three. A thousand people send"
-                " requests."
+                " requests, the ten of that family among them. The data are loaded without"
+                " triggers, which would have written the same points and trail; of the trail only"
+                " what tells of tasks. Indexes are built after the rows, at every size."
             )
         for name, section in content["sections"].items():
             python, database = section["yardstick"].values()
@@ -263,6 +293,50 @@ $ make performance
 `make bench QUICK=1` is the short form that CI runs, with bars of its own (`bench/bars.toml`).
 `make bench ARGS=--help` says what can be chosen.
 """
+
+
+def _of_populations(populations: Rows) -> str:
+    lines = [
+        f"| {each['tasks']:,} | {each['families']:,} | {each['first_has']:,} | {each['senders']:,}"
+        f" | {each['of_first']} ({each['of_first'] / each['senders']:.0%}) |"
+        for each in populations
+    ]
+    heads = ["tasks", "families", "tasks of the first", "people that send requests"]
+    return _table([*heads, "of them in the first family"], lines) + "\n"
+
+
+def _of_plans(plans: Rows) -> str:
+    """Return whether each query has the same plan at every size, and the pages that it touches."""
+    if not plans:
+        return ""
+    of_query: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for plan in plans:
+        of_query.setdefault((plan["workload"], plan["family"]), []).append(plan)
+    sizes = sorted({plan["tasks"] for plan in plans})
+    lines, changes = [], []
+    for (workload, family), alike in of_query.items():
+        pages = {plan["tasks"]: plan["pages"] for plan in alike}
+        for less, more in pairwise(sorted(alike, key=lambda plan: int(plan["tasks"]))):
+            if less["shape"] != more["shape"]:
+                before, after = (f"{workload}, {plan['tasks']:,} tasks" for plan in (less, more))
+                shapes = (less["shape"].splitlines(), more["shape"].splitlines())
+                diff = unified_diff(*shapes, before, after, n=2, lineterm="")
+                changes.append("```diff\n" + "\n".join(diff) + "\n```\n")
+        is_same = len({plan["shape"] for plan in alike}) == 1
+        cells = " | ".join(f"{pages[size]:,}" if size in pages else "" for size in sizes)
+        lines.append(f"| {workload} | {family} | {'the same' if is_same else 'not'} | {cells} |")
+    verdict = (
+        "Not each is the same at every size: what changes is below."
+        if changes
+        else "Each is the same at every size."
+    )
+    text = (
+        "\n### The plans\n\n"
+        "Of the service's own queries, as `app_api`, in the name of a member of the first family"
+        f" and of another; and how many pages of 8 kB the query touches. {verdict}\n\n"
+    )
+    heads = ["", "of somebody in", "plan", *(f"pages, {size:,} tasks" for size in sizes)]
+    return text + _table(heads, lines) + "".join(f"\n{each}" for each in dict.fromkeys(changes))
 
 
 def _others(rows: Rows, section: str) -> str:

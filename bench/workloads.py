@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from random import Random
 
-from bench.population import PASSWORD, Population
+from bench.population import PASSWORD, SENDERS, Population
 
-# As many different people as send requests, and as many requests before they begin anew.
-PEOPLE = 1000
+# So many requests are sent before they begin anew.
 REQUESTS = 20_000
 
 
@@ -113,7 +112,7 @@ def values(
         number: Of requests; even.
     """
     chance = Random(seed)
-    people = population.some_people(PEOPLE, chance)
+    people = population.some_people(SENDERS, chance)
     today = date.today()  # noqa: DTZ011 - a day is enough
     drawn: list[dict[str, str]] = []
     for index in range(number // 2):

@@ -26,11 +26,12 @@ from bench.chart import chart
 from bench.cpu import cpu_seconds, seconds_of_tree
 from bench.data import loading
 from bench.errors import BenchError, FellBehindError
-from bench.measuring import cases
+from bench.measuring import POOLS, cases
+from bench.plans import plans
 from bench.population import Person, Population
 from bench.processes import require_free, running
 from bench.report import PAGE, ROOT, documents
-from bench.results import Yardstick, newest, read
+from bench.results import Yardstick, newest, read, save
 from bench.workloads import REQUESTS_OF, WORKLOADS, Request, kinds_of, tape, values
 from tests.support.fixtures import Hearth
 
@@ -131,6 +132,42 @@ def test_what_is_loaded_breaks_no_foreign_key_and_is_in_every_index(loaded: Hear
 
     assert unready == []
     assert len(keys) > 10
+
+
+@pytest.mark.newest
+def test_the_plans_are_of_the_services_queries_for_the_first_family_and_another(
+    loaded: Hearth,
+) -> None:
+    found = plans(loaded.url("app_api"), POPULATION, ["list_20", "one", "create", "today"], 1)
+    shapes = {
+        each["workload"]: str(each["shape"]).splitlines()
+        for each in found
+        if each["family"] == "another family"
+    }
+
+    assert [(each["workload"], each["family"]) for each in found] == [
+        (workload, family)
+        for workload in ("list_20", "one", "create", "today")
+        for family in ("the first family", "another family")
+    ]
+    assert {each["tasks"] for each in found} == {400}
+    assert all(int(each["pages"]) > 0 for each in found)
+    assert [line.strip() for line in shapes["one"]][-1] == "Index Scan tasks_pkey"
+    assert any(line.endswith(" tasks_shared_idx") for line in shapes["list_20"])
+    assert any(line.strip() == "Insert tasks" for line in shapes["create"])
+    assert any(line.endswith(" tasks_private_today_idx") for line in shapes["today"])
+    with psycopg.connect(loaded.superuser_url) as root:
+        assert root.execute("select count(*) from app.tasks").fetchone() == (400,)
+
+
+def test_the_first_family_is_among_those_who_send_requests() -> None:
+    some = Population(100_000, 10_000_000).some_people(1000, Random(1))  # noqa: S311 - no secret
+    numbers = [person.number for person in some]
+
+    assert len(set(numbers)) == 1000
+    assert set(range(1, 11)) < set(numbers)
+    assert numbers[:10] != list(range(1, 11))
+    assert max(numbers) > 900_000
 
 
 @pytest.mark.newest
@@ -371,6 +408,69 @@ def test_a_page_is_what_the_results_make() -> None:
         assert (ROOT / name).read_text("utf-8") == text, f"{name}: make performance"
 
 
+def _grown(*shapes: str) -> dict[str, Any]:
+    """Return results of as many sizes, with a plan of each."""
+    content = dict(read(newest() or Path()))
+    sizes = [10_000 * 10**index for index in range(len(shapes))]
+    of = {"section": "growth", "workers": 1, "rate": 0, "pool": 8}
+    populations = [
+        {"tasks": size, "families": size // 100, "first_has": size // 10, "senders": 100}
+        for size in sizes
+    ]
+    section = {
+        **content["sections"]["throughput"],
+        "populations": [{**each, "of_first": 10} for each in populations],
+        "plans": [
+            {
+                "tasks": size,
+                "workload": "one",
+                "family": "another family",
+                "pages": 5,
+                "shape": text,
+            }
+            for size, text in zip(sizes, shapes, strict=True)
+        ],
+    }
+    rows = [_row("hearth", **{**of, "tasks": size}) for size in sizes]
+    return {**content, "sections": {"growth": section}, "rows": rows}
+
+
+def test_the_page_says_that_plans_are_the_same_and_who_sends(tmp_path: Path) -> None:
+    save(tmp_path / "results.json", _grown("Limit\n  Index Scan a", "Limit\n  Index Scan a"))
+    made = documents("results.json", read(tmp_path / "results.json"))
+
+    assert "Each is the same at every size." in made[PAGE]
+    assert "| one | another family | the same | 5 | 5 |" in made[PAGE]
+    assert "| 100,000 | 1,000 | 10,000 | 100 | 10 (10%) |" in made[PAGE]
+    assert {path for path in made if "growth" in path} == {
+        f"docs/images/performance-growth-{figure}.svg"
+        for figure in ("p50-ms", "p99-ms", "database-us")
+    }
+
+
+def test_the_page_shows_what_changed_of_a_plan() -> None:
+    page = documents("results.json", _grown("Limit\n  Seq Scan b", "Limit\n  Index Scan a"))[PAGE]
+
+    assert "Not each is the same at every size: what changes is below." in page
+    assert "--- one, 10,000 tasks" in page
+    assert "-  Seq Scan b\n+  Index Scan a\n" in page
+    assert "| one | another family | not | 5 | 5 |" in page
+
+
+@pytest.mark.parametrize(("section", "name"), [("pools", "pool"), ("clients", "clients")])
+def test_clients_and_pools_have_curves_of_throughput_and_of_both_latencies(
+    section: str, name: str
+) -> None:
+    content = _grown("Limit")
+    of = {"section": section, "workers": 1, "rate": 0}
+    rows = [_row("hearth", **of, **{name: number}) for number in (1, 8)]
+    sections = {section: content["sections"]["growth"]}
+    made = documents("results.json", {**content, "rows": rows, "sections": sections})
+
+    for figure in ("per-second", "p50-ms", "p99-ms"):
+        assert f"docs/images/performance-{section}-list-20-{figure}.svg" in made
+
+
 def test_a_curve_follows_the_reader_and_quotes_names() -> None:
     text = chart("p99, ms", "clients", {"a < b": [(1, 3.0), (1000, 700.0)]})
 
@@ -548,6 +648,7 @@ def test_a_peer_that_cannot_be_read_is_told(
         (["--workloads", "list_5"], "--workloads: list_5: there are list_20, "),
         (["--families", "1"], "two families"),
         (["--rounds", "0"], "must be 1 or more"),
+        (["--workloads", "me", "--sections", "growth"], "--workloads: growth measures none of"),
     ],
 )
 def test_an_argument_that_cannot_be_is_told(
@@ -577,6 +678,22 @@ def test_ci_runs_the_quick_bench_after_the_tests_and_counts_what_is_behind() -> 
 def test_every_section_has_something_to_measure(section: str) -> None:
     assert cases(section, WORKLOADS)
     assert all(case.section == section for case in cases(section, WORKLOADS))
+
+
+def test_pools_of_each_size_are_measured_with_more_clients_than_the_largest_has() -> None:
+    found = cases("pools", WORKLOADS)
+
+    assert [case.pool for case in found if case.workload == "create"] == list(POOLS)
+    assert {case.workers for case in found} == {1}
+    assert all(case.clients > max(POOLS) for case in found)
+
+
+def test_the_largest_size_has_a_hundred_thousand_families_and_a_family_with_a_million() -> None:
+    size = command.SIZES[-1]
+
+    assert command._families(size) == 100_000
+    assert Population(100_000, size).as_json()["first_has"] == 1_000_000
+    assert command._families(command.SIZES[0]) == 10
 
 
 def test_ids_are_uuids_that_grow() -> None:
