@@ -201,10 +201,11 @@ def _run(options: argparse.Namespace) -> int:
                     data.url("app_api"), data.population, some_workloads, options.seed
                 )
                 grown["populations"].append(data.population.as_json())
-                about |= grown
+            of_data = grown if sections is growing else {"population": data.population.as_json()}
             for section in sections:
                 bench.rounds(options.rounds, of[section], cases(section, options.workloads))
-                content["sections"][section] = {**about, "behind": sorted(set(bench.behind))}
+                behind = sorted(set(bench.behind))
+                content["sections"][section] = {**about, **of_data, "behind": behind}
                 bench.behind.clear()
                 content["rows"] = rows
                 _keep(path, content, options.quick)

@@ -441,6 +441,7 @@ def test_the_page_says_that_plans_are_the_same_and_who_sends(tmp_path: Path) -> 
 
     assert "Each is the same at every size." in made[PAGE]
     assert "| one | another family | the same | 5 | 5 |" in made[PAGE]
+    assert "Among those who send requests are all ten of the family that has most." in made[PAGE]
     assert "| 100,000 | 1,000 | 10,000 | 100 | 10 (10%) |" in made[PAGE]
     assert {path for path in made if "growth" in path} == {
         f"docs/images/performance-growth-{figure}.svg"
