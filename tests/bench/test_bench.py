@@ -667,6 +667,13 @@ def test_an_unknown_peer_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert "bench: --peers: nobody: there are hearth, pgbench" in capsys.readouterr().err
 
 
+def test_a_section_without_the_peers_that_are_asked_for_is_told(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert command.main(["--peers", "pgbench", "--sections", "throughput,growth"]) == 1
+    assert "--peers: growth measures none of them, but hearth, f" in capsys.readouterr().err
+
+
 def test_ci_runs_the_quick_bench_after_the_tests_and_counts_what_is_behind() -> None:
     text = (ROOT / ".ci" / "run").read_text("utf-8")
 
