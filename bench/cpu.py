@@ -12,7 +12,12 @@ def cpu_seconds(root: int) -> float:
 
     Those that have ended count as well, once their parent has waited for them.
     """
-    return seconds_of_tree(root, _processes())
+    # One that its parent has waited for between our looks at both would be in neither.
+    for _ in range(10):
+        before, table = _of_children(root), _processes()
+        if _of_children(root) == before:
+            break
+    return seconds_of_tree(root, table)
 
 
 def machine_seconds() -> float:
@@ -33,6 +38,15 @@ def seconds_of_tree(root: int, processes: Mapping[int, tuple[int, int]]) -> floa
         ticks += processes.get(process, (0, 0))[1]
         waiting += children.get(process, [])
     return ticks / _TICKS
+
+
+def _of_children(process: int) -> int:
+    """Return the ticks of the children that a process has waited for."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return 0
+    return sum(map(int, text.rpartition(")")[2].split()[13:15]))
 
 
 def _processes() -> Mapping[int, tuple[int, int]]:
