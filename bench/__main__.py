@@ -15,9 +15,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from bench import services, yardstick
+from bench import costs, services, yardstick
 from bench.bars import load_bars, shown
-from bench.data import PLACE, SETTINGS, loaded
+from bench.data import PLACE, SETTINGS, Loaded, loaded
 from bench.errors import BenchError
 from bench.load import require_wrk
 from bench.measuring import Bench, Row, cases
@@ -37,7 +37,7 @@ from bench.results import (
 from bench.services import HEARTH, PGBENCH, Peer
 from bench.workloads import WORKLOADS
 
-SECTIONS = ("throughput", "workers", "latency", "clients", "pools", "growth")
+SECTIONS = ("throughput", "workers", "latency", "clients", "pools", "growth", "costs")
 
 # Of all there are, what the quick run takes.
 QUICK_PEERS = (HEARTH, PGBENCH, "fastapi_sqlalchemy", "fastify")
@@ -64,8 +64,8 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("--tasks", type=_positive, help="1000000; --quick: 100000")
     add("--families", type=_positive, help="of ten people; one for each 1000 tasks")
     add("--sizes", type=_numbers, help=_SIZES)
-    add("--rounds", type=_positive, help="5; --quick: 3")
-    add("--seconds", type=_positive, help="of each measurement: 8; --quick: 3")
+    add("--rounds", type=_positive, help="5; --quick, costs: 3")
+    add("--seconds", type=_positive, help="of each measurement: 8; --quick: 3; costs: 2")
     add("--pool", type=_positive, default=8, help="connections of each process: 8")
     add("--port", type=_positive, default=8790, help="where peers serve: 8790")
     add("--seed", type=int, default=15, help="of the requests and of the orders: 15")
@@ -77,6 +77,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     options.tasks = options.tasks or (100_000 if quick else 1_000_000)
     options.families = options.families or _families(options.tasks)
     options.sizes = options.sizes or SIZES
+    options.cost_rounds, options.cost_seconds = options.rounds or 3, options.seconds or 2
     options.rounds = options.rounds or (3 if quick else 5)
     options.seconds = options.seconds or (3 if quick else 8)
     options.machine = options.machine or slug(f"{machine()['processor']} {os.cpu_count()} cores")
@@ -84,7 +85,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         if unknown := [each for each in getattr(options, name) if each not in known]:
             parser.error(f"--{name}: {unknown[0]}: there are {', '.join(known)}")
     for section in options.sections:
-        if not cases(section, options.workloads):
+        if section != "costs" and not cases(section, options.workloads):
             parser.error(f"--workloads: {section} measures none of them")
     for tasks, families in [
         (options.tasks, options.families),
@@ -140,10 +141,12 @@ def _tell(line: str) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    require_wrk()
-    peers, not_run = _peers(options)
+    of_services = [each for each in options.sections if each != "costs"]
+    if of_services:
+        require_wrk()
+    peers, not_run = _peers(options) if of_services else ([], None)
     of = {section: _of(section, peers) for section in options.sections}
-    if nobody := [section for section in of if not of[section]]:
+    if nobody := [section for section in of_services if not of[section]]:
         raise BenchError(f"--peers: {nobody[0]} measures none of them, but {', '.join(CURVES)}")
     rows: list[Row] = []
     grown: dict[str, list[Any]] = {"populations": [], "plans": []}
@@ -157,7 +160,7 @@ def _run(options: argparse.Namespace) -> int:
             }
             for peer in peers
         },
-        "not_run": not_run,
+        **({} if not_run is None else {"not_run": not_run}),
         "settings": {
             "pool": options.pool,
             "seed": options.seed,
@@ -203,6 +206,12 @@ def _run(options: argparse.Namespace) -> int:
                 grown["populations"].append(data.population.as_json())
             of_data = grown if sections is growing else {"population": data.population.as_json()}
             for section in sections:
+                if section == "costs":
+                    of_costs = _costs(data, options, rows)
+                    content["sections"][section] = {**about, **of_data, **of_costs}
+                    content["rows"] = rows
+                    _keep(path, content, options.quick)
+                    continue
                 bench.rounds(options.rounds, of[section], cases(section, options.workloads))
                 behind = sorted(set(bench.behind))
                 content["sections"][section] = {**about, **of_data, "behind": behind}
@@ -217,16 +226,39 @@ _CURVED = ("clients", "pools", "growth")
 
 
 def _of(section: str, peers: Sequence[Peer]) -> Sequence[Peer]:
-    """Return who is measured in a section."""
+    """Return who is measured in a section; in that of costs nobody serves."""
+    if section == "costs":
+        return []
     return [peer for peer in peers if peer.name in CURVES or section not in _CURVED]
+
+
+def _costs(data: Loaded, options: argparse.Namespace, rows: list[Row]) -> dict[str, Any]:
+    """Measure what the database's parts cost; return what is to be said of it.
+
+    The quick run has what the bars are about, and no more.
+    """
+    rounds, seconds = options.cost_rounds, options.cost_seconds
+    measured = costs.Costs(costs.place_of(data), seconds, options.seed, _tell)
+    measured.rows = rows
+    said = {"rounds": rounds, "seconds": seconds}
+    if options.quick:
+        measured.switches = ("rls", "audit")
+        measured.transactions(rounds, options.workloads)
+        return said
+    measured.transactions(rounds, options.workloads)
+    measured.ids(rounds)
+    return {**said, "alembic": measured.migrations(data, rounds)}
 
 
 def _keep(path: Path, content: dict[str, Any], is_whole: bool) -> None:
     """Write the results; of the same day, sections that were not measured now stay."""
+    # Who looked for no peer does not know whom one could not run.
+    content = {"not_run": {}, **content} if is_whole or not path.exists() else content
     if path.exists() and not is_whole:
         before, new = read(path), content["sections"]
         old = [row for row in before["rows"] if row["section"] not in new]
         content = {
+            "not_run": before["not_run"],
             **content,
             "peers": {**before["peers"], **content["peers"]},
             "sections": {**before["sections"], **new},
@@ -264,10 +296,11 @@ def _judge(rows: Sequence[Row], here: Yardstick, options: argparse.Namespace) ->
 
 
 def _table(rows: Sequence[Row]) -> str:
-    lines = []
+    lines = costs.table(rows)
     kinds = dict.fromkeys(
         tuple(row[name] for name in ("section", "tasks", "workers", "clients", "rate", "pool"))
         for row in rows
+        if row["section"] != "costs"
     )
     for section, tasks, workers, clients, rate, pool in kinds:
         how = f"{clients} clients" if clients else f"{rate} requests a second"

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from bench.errors import BenchError
-from bench.results import Yardstick
+from bench.results import Yardstick, ratios
 from bench.services import HEARTH
 
 PATH = Path(__file__).parent / "bars.toml"
@@ -20,7 +20,7 @@ LEEWAY = 0.2
 BUSY = 0.15
 
 # What the quick run fails for. Latency is the machine's as much as ours.
-_FAILING = ("ratio", "server_us", "database_us")
+_FAILING = ("ratio", "server_us", "database_us", "rls", "audit")
 
 _WORDS = {
     "ratio": "requests/s on {workload} over {peer}",
@@ -30,7 +30,12 @@ _WORDS = {
     "p99_over_p50": "p99 over p50 of {workload}",
     "growth": "p50 of {workload} with the most tasks over that with the fewest",
     "clients": "clients at once, none refused",
+    "rls": "PostgreSQL, CPU for {workload} over that without row level security",
+    "audit": "PostgreSQL, CPU for {workload} over that without the audit trail",
 }
+
+# Ratios of one thing with and without another, in the same round.
+_COSTS = ("rls", "audit")
 
 # What was measured, a row a round.
 Rows = Sequence[Mapping[str, Any]]
@@ -65,6 +70,9 @@ class Bar:
             rows: All that was measured.
             best: Whether of the best round, which others disturbed least, or the median.
         """
+        if self.measure in _COSTS:
+            found = ratios(rows, self.workload, self.measure)
+            return (min(found) if best else median(found)) if found else None
         ours = self._rounds(rows, HEARTH)
         theirs = self._rounds(rows, self.peer) if self.peer else ours
         if not ours or not theirs:
@@ -92,6 +100,9 @@ class Bar:
 
     def busy(self, rows: Rows) -> float:
         """Return the share of the machine that others took, in the quietest round of each."""
+        if self.measure in _COSTS:
+            some = [row for row in rows if row["section"] == "costs"]
+            return float(min(row["others"] for row in some if row["workload"] == self.workload))
         of_each = [self._rounds(rows, peer) for peer in (HEARTH, self.peer) if peer]
         return float(max(min(each["others"] for each in ours) for ours in of_each))
 
@@ -100,7 +111,7 @@ class Bar:
         return [
             row
             for row in rows
-            if (row["section"], row["peer"], row["workload"]) == (section, peer, self.workload)
+            if row["section"] == section and (row["peer"], row["workload"]) == (peer, self.workload)
         ]
 
     def scaled(self, value: float, of_bars: Yardstick, here: Yardstick) -> float:

@@ -66,7 +66,7 @@ class Loaded:
     @property
     def postmaster(self) -> int:
         """The id of the server's first process."""
-        return int((self.server.data / "postmaster.pid").read_text().split("\n")[0])
+        return postmaster_of(self.server)
 
     @property
     def version(self) -> str:
@@ -89,7 +89,7 @@ def loaded(population: Population, tell: Callable[[str], None]) -> Iterator[Load
     """
     try:
         with embedded.hold(PLACE / "postgres", "make bench"):
-            server = _start()
+            server = configured(PLACE / "postgres", SETTINGS)
             try:
                 source, loaded_at = _source(server, population, tell)
                 _drop(server)
@@ -107,11 +107,21 @@ def loaded(population: Population, tell: Callable[[str], None]) -> Iterator[Load
 
 
 def _start() -> embedded.Server:
-    server = embedded.start(PLACE / "postgres")
     # A run that was killed may have left what it loads with.
-    if _set(server, {**SETTINGS, **dict.fromkeys(LOADING)}):
+    return configured(PLACE / "postgres", {**SETTINGS, **dict.fromkeys(LOADING)})
+
+
+def postmaster_of(server: embedded.Server) -> int:
+    """Return the id of a server's first process."""
+    return int((server.data / "postmaster.pid").read_text().split("\n")[0])
+
+
+def configured(directory: Path, settings: Mapping[str, str | None]) -> embedded.Server:
+    """Start a server on a directory, with settings of its own; `None` is the default."""
+    server = embedded.start(directory)
+    if _set(server, settings):
         embedded.stop(server)
-        server = embedded.start(PLACE / "postgres")
+        server = embedded.start(directory)
     return server
 
 

@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from difflib import unified_diff
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from bench.bars import BUSY, Bar, load_bars, shown
 from bench.chart import chart
-from bench.results import Yardstick, grouped, median_of, newest, range_of, read
+from bench.costs import IDS_BEFORE, IDS_MORE, IDS_SETTINGS
+from bench.results import Yardstick, grouped, median_of, newest, range_of, ratios, read
 from bench.workloads import MIXED, REQUESTS_OF, WORKLOADS
 
 ROOT = Path(__file__).parents[1]
@@ -44,6 +46,7 @@ def documents(name: str, content: Mapping[str, Any]) -> Mapping[str, str]:
         ("More clients", page.clients),
         ("More connections to PostgreSQL", page.pools),
         ("More data", page.growth),
+        ("What it costs in the database", page.costs),
         ("How it was measured", page.method),
     ):
         if text := part():
@@ -195,6 +198,48 @@ class _Page:
             text += self._drawn(f"growth-{figure}", f"Hearth: {words}", "tasks", series)
         return text + table + _of_plans(section.get("plans", ()))
 
+    def costs(self) -> str:
+        rows = [row for row in self._rows if row["section"] == "costs"]
+        if not rows:
+            return ""
+        text = _COSTS
+        for without, (title, words) in _SWITCHED.items():
+            lines = []
+            for workload in WORKLOADS:
+                if found := ratios(rows, workload, without):
+                    share = 1 - 1 / median(found)
+                    lines.append(
+                        f"| {workload} | {_cost(rows, workload, '')}"
+                        f" | {_cost(rows, workload, without)} | {_ratio(found)} | {share:.0%} |"
+                    )
+            if lines:
+                heads = ["", "as it is, us", "without, us", "ratio", "its part"]
+                text += f"\n### {title}\n\n{words}\n\n" + _table(heads, lines)
+        return text + self._ids(rows) + self._migrations(rows)
+
+    def _ids(self, rows: Rows) -> str:
+        ids = [row for row in rows if row["what"] == "ids"]
+        if not ids:
+            return ""
+        lines = []
+        for key in dict.fromkeys(row["workload"] for row in ids):
+            for version in sorted({row["version"] for row in ids}, reverse=True):
+                some = [row for row in ids if (row["workload"], row["version"]) == (key, version)]
+                lines.append(_cells(f"({key}) | {version}", some, _ID_FIGURES))
+        return f"\n### Ids\n\n{_IDS}\n\n" + _table(["primary key", "ids", *_ID_FIGURES], lines)
+
+    def _migrations(self, rows: Rows) -> str:
+        done = [row for row in rows if row["what"] == "migrate"]
+        if not done:
+            return ""
+        packages = self._content["sections"]["costs"]["alembic"]
+        lines = [
+            _cells(title, [row for row in done if row["workload"] == name], _MIGRATION_FIGURES)
+            for name, title in (("hearth", "`hearth migrate`"), ("alembic", "Alembic"))
+        ]
+        text = _table(["", *_MIGRATION_FIGURES], lines)
+        return f"\n### Migrations\n\n{_MIGRATIONS}\n\n{text}\nAlembic: {packages}.\n"
+
     def _by(self, section: str, name: str, words: str) -> str:
         """Return a table of a section, whose lines differ by one more thing."""
         rows = [row for row in self._rows if row["section"] == section]
@@ -344,6 +389,97 @@ def _of_plans(plans: Rows) -> str:
     )
     heads = ["", "of somebody in", "plan", *(f"pages, {size:,} tasks" for size in sizes)]
     return text + _table(heads, lines) + "".join(f"\n{each}" for each in dict.fromkeys(changes))
+
+
+_COSTS = """\
+Hearth's own transactions by pgbench, with four connections, as they are and with one thing switched
+off in the same database; processor time of PostgreSQL for each, without what a connection takes to
+begin. Both are measured one right after the other in each round. A ratio is of one round; here are
+the medians, and the ranges.
+"""
+
+_SWITCHED = {
+    "rls": (
+        "Row level security",
+        "Off for all tables, those that the assertion reads among them. The queries name the family"
+        " by themselves, and the lists whose the private things are; the answers are the same. What"
+        " only a policy says is whether others see one thing by its id: see the next table.",
+    ),
+    "rls_by_hand": (
+        "Row level security, against a condition in the query",
+        "Off, and the query itself asks whether the thing is the family's or the caller's own.",
+    ),
+    "floor": (
+        "The tenant floor",
+        "Without the restrictive policy of each table, which says the family once more, for the day"
+        " on which another is wrong. `me` is asked without a family.",
+    ),
+    "assertion": (
+        "The membership",
+        "With an `app.assert_membership` that looks for nothing: what it costs that a session that"
+        " was ended, or a member who was removed, is refused at once.",
+    ),
+    "audit": (
+        "The audit trail",
+        "Without the triggers that record each change. Its part is what a write would be cheaper.",
+    ),
+    "points": (
+        "Points",
+        "Without the triggers that award them. A task is completed in one transaction and opened"
+        " again in the next; habits get a value that reaches their target, or does not.",
+    ),
+    "bookkeeping": (
+        "updated_at and row_version",
+        "Without the triggers that keep them. A task cannot be completed without: a check holds the"
+        " one time against the other.",
+    ),
+}
+
+_ID_FIGURES = {
+    "CPU, us a row": "database_us",
+    "elapsed, us a row": "elapsed_us",
+    "WAL, bytes a row": "wal_bytes",
+    "blocks read a row": "blocks_read",
+    "index, MiB": "index_mib",
+}
+
+_IDS = f"""\
+Rows for a table whose primary key does not fit into `shared_buffers`, of which there are
+{IDS_SETTINGS["shared_buffers"]} here, in a server of its own. {IDS_BEFORE:,} rows are there, made
+one after the other in the same way; {IDS_MORE:,} more are measured, after a checkpoint. The next id
+of version 7, which `app.new_id` makes, belongs beside the last. Hearth's keys begin with the
+family, here one of a thousand in turn: the rows of each grow at an end of their own."""
+
+_MIGRATION_FIGURES = {
+    "elapsed, s": "seconds",
+    "program, s of CPU": "program_s",
+    "PostgreSQL, s of CPU": "database_s",
+}
+
+_MIGRATIONS = """\
+An empty database to head, by the command. Alembic has the same files: a revision of each migration,
+and one of all functions and policies, by `op.execute`. The schemas are the same afterwards, as
+`pg_dump` tells them. Besides, `hearth migrate` looks in each file for what must not be in it,
+records its checksum and what it made in the catalog, compares the two at the end, keeps a history
+of who did what, and makes the partitions of the months to come. Less than 2 s are wanted."""
+
+
+def _cost(rows: Rows, workload: str, without: str) -> str:
+    some = [row for row in rows if (row["workload"], row.get("without")) == (workload, without)]
+    return _range(some, "database_us")
+
+
+def _ratio(found: Sequence[float]) -> str:
+    return f"{median(found):.2f} ({min(found):.2f}-{max(found):.2f})"
+
+
+def _cells(start: str, rounds: Rows, figures: Mapping[str, str]) -> str:
+    return f"| {start} | {' | '.join(_range(rounds, name) for name in figures.values())} |"
+
+
+def _range(rounds: Rows, name: str) -> str:
+    low, high = range_of(rounds, name)
+    return f"{shown(median_of(rounds, name))} ({shown(low)}-{shown(high)})"
 
 
 def _others(rows: Rows, section: str) -> str:

@@ -43,6 +43,23 @@ def range_of(rounds: Sequence[Mapping[str, float]], name: str) -> tuple[float, f
     return min(each[name] for each in rounds), max(each[name] for each in rounds)
 
 
+def ratios(rows: Sequence[Mapping[str, Any]], workload: str, without: str) -> Sequence[float]:
+    """Return what a transaction takes over what it takes without something, of each round.
+
+    Args:
+        rows: All that was measured.
+        workload: What is sent.
+        without: What was switched off for it; see `costs.SWITCHES`.
+    """
+    found: dict[str, dict[float, float]] = {"": {}, without: {}}
+    for row in rows:
+        if (row["section"], row["workload"]) == ("costs", workload):
+            found.setdefault(row.get("without", "?"), {})[row["round"]] = row["database_us"]
+    return [
+        found[""][index] / found[without][index] for index in found[""] if index in found[without]
+    ]
+
+
 def machine() -> Mapping[str, Any]:
     """Return what this machine is."""
     return {
