@@ -41,6 +41,7 @@ SECTIONS = ("throughput", "workers", "latency", "clients", "pools", "growth", "c
 
 # Of all there are, what the quick run takes.
 QUICK_PEERS = (HEARTH, PGBENCH, "fastapi_sqlalchemy", "fastify")
+QUICK_SECTIONS = ("throughput", "costs")
 QUICK_WORKLOADS = ("list_20", "me", "create")
 
 # Who shows how it goes with more clients, and with more data.
@@ -58,7 +59,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--quick", action="store_true", help="a small data set, few workloads, no results kept")
-    add("--sections", type=_names, help=f"of {', '.join(SECTIONS)}; --quick: throughput")
+    add("--sections", type=_names, help=f"of {', '.join(SECTIONS)}; --quick: throughput, costs")
     add("--peers", type=_names, help="by name, separated by commas; all there are")
     add("--workloads", type=_names, help="all there are; --quick: list_20, me, create")
     add("--tasks", type=_positive, help="1000000; --quick: 100000")
@@ -72,7 +73,7 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     add("--machine", help="what results call this machine; by default after its processor")
     options = parser.parse_args(words)
     quick = options.quick
-    options.sections = options.sections or (SECTIONS[:1] if quick else SECTIONS)
+    options.sections = options.sections or (QUICK_SECTIONS if quick else SECTIONS)
     options.workloads = options.workloads or (QUICK_WORKLOADS if quick else WORKLOADS)
     options.tasks = options.tasks or (100_000 if quick else 1_000_000)
     options.families = options.families or _families(options.tasks)

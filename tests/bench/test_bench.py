@@ -19,7 +19,7 @@ import pytest
 from app.embedded.cluster import programs
 from app.embedded.system_user import current_user
 from bench import __main__ as command
-from bench import pgbench, processes, rate, services
+from bench import cpu, pgbench, processes, rate, services
 from bench.answers import Answers, differences, without_made
 from bench.bars import Bars, load_bars
 from bench.chart import chart
@@ -493,6 +493,17 @@ def test_the_time_of_a_child_that_has_ended_counts() -> None:
     subprocess.run([sys.executable, "-c", work], check=True)
 
     assert cpu_seconds(os.getpid()) - before >= 0.25
+
+
+def test_a_child_that_ends_while_the_time_is_read_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = os.sysconf("SC_CLK_TCK")
+    # Its parent was read before it was waited for, and it itself afterwards: it is nowhere.
+    tables = [{10: (1, ticks)}, {10: (1, 3 * ticks)}]
+    waited_for = [0, 2 * ticks, 2 * ticks, 2 * ticks]
+    monkeypatch.setattr(cpu, "_processes", lambda: tables.pop(0))
+    monkeypatch.setattr(cpu, "_of_children", lambda root: waited_for.pop(0))
+
+    assert cpu_seconds(10) == 3.0
 
 
 def test_a_program_ends_with_its_block_and_so_do_its_children(

@@ -15,6 +15,7 @@ from app.embedded.cluster import programs
 from app.embedded.system_user import current_user
 from app.migrations.sources import Tree
 from app.settings import sql_directory
+from bench import __main__ as command
 from bench import costs, pgbench, services
 from bench.bars import load_bars
 from bench.costs import BY_HAND, READS, SWITCHES, Costs, Place
@@ -320,6 +321,30 @@ def test_there_is_a_bar_for_each_read_and_each_write() -> None:
 
     assert bars == {("rls", each) for each in READS} | {("audit", each) for each in costs.WRITES}
     assert {*READS, *costs.WRITES} <= set(WORKLOADS)
+
+
+def test_who_looked_for_no_peer_leaves_what_is_said_of_them(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    peers = {"hearth": {"title": "Hearth"}}
+    before = {
+        "peers": peers,
+        "not_run": {"Go": "go not on PATH"},
+        "sections": {"throughput": {"rounds": 5}, "costs": {"rounds": 1}},
+        "rows": [{"section": "throughput"}, {"section": "costs", "round": 9}],
+    }
+    command._keep(path, before, False)
+    command._keep(
+        path, {"peers": {}, "sections": {"costs": {"rounds": 3}}, "rows": list(ROWS)}, False
+    )
+    kept = read(path)
+
+    assert kept["peers"] == peers
+    assert kept["not_run"] == {"Go": "go not on PATH"}
+    assert kept["sections"] == {"throughput": {"rounds": 5}, "costs": {"rounds": 3}}
+    assert kept["rows"] == [{"section": "throughput"}, *ROWS]
+    path.unlink()
+    command._keep(path, {"peers": {}, "sections": {}, "rows": []}, False)
+    assert read(path)["not_run"] == {}
 
 
 def test_the_page_has_a_table_of_each_cost_that_was_measured() -> None:
