@@ -51,10 +51,11 @@ def ratios(rows: Sequence[Mapping[str, Any]], workload: str, without: str) -> Se
         workload: What is sent.
         without: What was switched off for it; see `costs.SWITCHES`.
     """
+    some = [row for row in rows if row["section"] == "costs" and row["what"] == "transactions"]
     found: dict[str, dict[float, float]] = {"": {}, without: {}}
-    for row in rows:
-        if (row["section"], row["workload"]) == ("costs", workload):
-            found.setdefault(row.get("without", "?"), {})[row["round"]] = row["database_us"]
+    for row in some:
+        if row["workload"] == workload:
+            found.setdefault(row["without"], {})[row["round"]] = row["database_us"]
     return [
         found[""][index] / found[without][index] for index in found[""] if index in found[without]
     ]
