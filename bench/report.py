@@ -207,10 +207,10 @@ class _Page:
             lines = []
             for workload in WORKLOADS:
                 if found := ratios(rows, workload, without):
-                    share = 1 - 1 / median(found)
+                    share = round(100 - 100 / median(found))
                     lines.append(
                         f"| {workload} | {_cost(rows, workload, '')}"
-                        f" | {_cost(rows, workload, without)} | {_ratio(found)} | {share:.0%} |"
+                        f" | {_cost(rows, workload, without)} | {_ratio(found)} | {share}% |"
                     )
             if lines:
                 heads = ["", "as it is, us", "without, us", "ratio", "its part"]
@@ -448,7 +448,8 @@ Rows for a table whose primary key does not fit into `shared_buffers`, of which 
 {IDS_SETTINGS["shared_buffers"]} here, in a server of its own. {IDS_BEFORE:,} rows are there, made
 one after the other in the same way; {IDS_MORE:,} more are measured, after a checkpoint. The next id
 of version 7, which `app.new_id` makes, belongs beside the last. Hearth's keys begin with the
-family, here one of a thousand in turn: the rows of each grow at an end of their own."""
+family, here one of a thousand in turn: the rows of each grow at an end of their own, where pages
+are split in the middle. That makes a larger index, of which few pages are read."""
 
 _MIGRATION_FIGURES = {
     "elapsed, s": "seconds",
