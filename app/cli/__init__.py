@@ -1,7 +1,7 @@
 """The command line: `hearth up`, `serve`, `migrate`, `status`, `purge`, `psql` and so on.
 
 Exit codes: 0 done; 1 failed, with a line that says why; 2 wrong usage; 3 the database
-differs from the files (`status`, `migrate --plan`); 130 interrupted.
+differs from the files (`status`, `migrate --plan`), or is not well (`doctor`); 130 interrupted.
 """
 
 import os

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import demo, explain, health, migrate, psql, purge, serve, status, up
+from app.cli import demo, doctor, explain, health, migrate, psql, purge, serve, status, up
 
 cli = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 cli.command()(up.up)
@@ -13,6 +13,7 @@ cli.command()(serve.serve)
 cli.command(hidden=True)(serve.worker)
 cli.command()(migrate.migrate)
 cli.command()(status.status)
+cli.command()(doctor.doctor)
 cli.command()(purge.purge)
 cli.command()(demo.demo)
 cli.command(context_settings=psql.PASSES_ARGUMENTS_ON)(psql.psql)

@@ -28,26 +28,13 @@ ADVICE = {
 
 def connect(url: str, **parts: Any) -> Connection:
     """Open a session for migrations; raise MigrationError, whose text never holds the password."""
-    parts.pop("schema", None)  # yoyo's, not libpq's; ours is always `yoyo`
-    parts.update(autocommit=True, prepare_threshold=None, application_name="hearth-migrate")
-    parts.update(client_encoding=ENCODING)
-    try:
-        if "PGCONNECT_TIMEOUT" not in os.environ and "connect_timeout" not in parts:
-            said = conninfo_to_dict(url).get("connect_timeout")
-            parts["connect_timeout"] = CONNECT_LIMIT if said is None else said
-        connection = psycopg.connect(url, **parts)
-    except psycopg.ProgrammingError:
-        example = "postgresql://user:password@host:5432/database"
-        raise MigrationError(f"the database URL is not valid; its form is {example}") from None
-    except psycopg.Error as error:
-        raise MigrationError(" ".join(str(error).split())) from None
+    connection = reach(url, **parts)
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != ENCODING:
         connection.close()
         made = "create database … encoding 'UTF8' template template0"
         raise MigrationError(f"the database's encoding is {encoding}; it must be UTF8 ({made})")
-    # The protocol says with whom we speak, and the server who answers.
-    if fetch_value(connection, "select pg_backend_pid()") != connection.info.backend_pid:
+    if is_pooled(connection):
         connection.close()
         why = "which gives every transaction another session"
         raise MigrationError(f"DIRECT_URL leads to a pooler, {why}; it must lead to PostgreSQL")
@@ -55,6 +42,28 @@ def connect(url: str, **parts: Any) -> Connection:
     with suppress(psycopg.Error):  # not on every platform; it ends the session of a killed deployer
         connection.execute("set client_connection_check_interval to '500ms'")
     return connection
+
+
+def reach(url: str, **parts: Any) -> Connection:
+    """Open a session, wherever it leads; raise MigrationError as `connect` does."""
+    parts.pop("schema", None)  # yoyo's, not libpq's; ours is always `yoyo`
+    parts = {"application_name": "hearth-migrate"} | parts
+    parts.update(autocommit=True, prepare_threshold=None, client_encoding=ENCODING)
+    try:
+        if "PGCONNECT_TIMEOUT" not in os.environ and "connect_timeout" not in parts:
+            said = conninfo_to_dict(url).get("connect_timeout")
+            parts["connect_timeout"] = CONNECT_LIMIT if said is None else said
+        return psycopg.connect(url, **parts)
+    except psycopg.ProgrammingError:
+        example = "postgresql://user:password@host:5432/database"
+        raise MigrationError(f"the database URL is not valid; its form is {example}") from None
+    except psycopg.Error as error:
+        raise MigrationError(" ".join(str(error).split())) from None
+
+
+def is_pooled(connection: Connection) -> bool:
+    """Tell whether a pooler answers: the protocol says with whom we speak, the server who does."""
+    return bool(fetch_value(connection, "select pg_backend_pid()") != connection.info.backend_pid)
 
 
 def settle(connection: Connection) -> None:
