@@ -1,6 +1,7 @@
 """`hearth doctor`: what is unsafe in the database, about to run out, or set oddly."""
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -23,6 +24,7 @@ from app.ops.doctor import Finding, Level, checks, examine
 from app.settings import SettingsError
 
 _COLOURS = {Level.error: "red", Level.warning: "yellow", Level.notice: "cyan", Level.unseen: "dim"}
+_WORDS = {Level.unseen: "not seen"}
 
 
 def doctor(
@@ -73,10 +75,15 @@ def _print(findings: Sequence[Finding]) -> None:
         if out.is_terminal:
             out.print(f"[bold]{group}[/bold]")
         for one in ones:
-            out.print(_line(one))
+            _tell(one.level, one.name, one)
+    unseen: dict[tuple[str, str], list[Finding]] = defaultdict(list)
     for one in shown:
         if one.level is Level.unseen:
-            out.print(_line(one))
+            unseen[one.says, one.remedy].append(one)
+    if unseen and out.is_terminal:
+        out.print("[bold]not seen[/bold]")
+    for alike in unseen.values():
+        _tell(Level.unseen, ", ".join(one.check for one in alike), alike[0])
     levels = [one.level for one in seen]
     told = [
         *(counted(level, levels.count(level)) for level in Level if level in levels),
@@ -86,8 +93,7 @@ def _print(findings: Sequence[Finding]) -> None:
     out.print(f"{counted('check', len(checks()))}: {', '.join(told) or 'nothing found'}")
 
 
-def _line(one: Finding) -> str:
-    level = "not seen" if one.level is Level.unseen else one.level
-    indent = "  " if out.is_terminal and one.level is not Level.unseen else ""
-    head = f"{indent}[{_COLOURS[one.level]}]{level}[/]"
-    return f"{head} {escape(one.name)}: {escape(one.says)}; {escape(one.remedy)}"
+def _tell(level: Level, name: str, one: Finding) -> None:
+    indent = "  " if out.is_terminal else ""
+    words = f"{escape(name)}: {escape(one.says)}; {escape(one.remedy)}"
+    out.print(f"{indent}[{_COLOURS[level]}]{_WORDS.get(level, level)}[/] {words}")

@@ -155,24 +155,25 @@ def _run(check: Check, connection: Connection, facts: Facts) -> Iterator[Finding
     try:
         with connection.transaction(force_rollback=True):
             if check.role is not None and not _sees_as(check.role, connection):
-                grant = f"grant {check.role} to {connection.info.user}"
-                yield check.unseen(f"not as {connection.info.user}: {check.title}", grant)
+                login = connection.info.user
+                grant = f"`grant {check.role} to {login}` shows it"
+                yield check.unseen(f"{login} may not look", grant)
                 return
             cursor: psycopg.RawCursor[DictRow] = psycopg.RawCursor(connection, row_factory=dict_row)
             rows = cursor.execute(check.text, parameters if "$1" in check.text else None).fetchall()
     except psycopg.errors.InsufficientPrivilege as error:
-        yield check.unseen(_says(check, error), "connect as a login that may")
+        yield check.unseen(_says(error), "a superuser sees it")
         return
     except psycopg.Error as error:
         if connection.closed:
             raise
-        yield check.unseen(_says(check, error), "tell us with the server's version")
+        yield check.unseen(_says(error), "tell us, with the server's version")
         return
     yield from map(check.row, rows)
 
 
-def _says(check: Check, error: psycopg.Error) -> str:
-    return f"{check.title} ({error.diag.message_primary or type(error).__name__})"
+def _says(error: psycopg.Error) -> str:
+    return error.diag.message_primary or type(error).__name__
 
 
 def _sees_as(role: str, connection: Connection) -> bool:
