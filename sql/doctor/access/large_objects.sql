@@ -1,7 +1,7 @@
 -- Nobody makes large objects.
 --
--- They know neither families nor row level security: who may make one could hand another family what
--- no policy sees. sql/bootstrap.sql takes that from everybody; a dump does not keep it.
+-- They know neither families nor row level security: who may make one could hand another family
+-- what no policy sees. sql/bootstrap.sql takes that from everybody; a dump does not keep it.
 --
 -- level: warning
 

@@ -1,7 +1,7 @@
 -- DIRECT_URL leads to PostgreSQL itself.
 --
--- A transaction pooler gives every transaction another session: the deployers' lock would be held by
--- nobody, and `hearth migrate` refuses it.
+-- A transaction pooler gives every transaction another session: the deployers' lock would be held
+-- by nobody, and `hearth migrate` refuses it.
 --
 -- level: error
 

@@ -1,7 +1,7 @@
 -- DATABASE_POOLER says through what DATABASE_URL leads.
 --
--- Through a transaction pooler that it does not know of, the service finds what others prepared, and
--- not what it has itself. Where there is none, each request pays for being careful.
+-- Through a transaction pooler that it does not know of, the service finds what others prepared,
+-- and not what it has itself. Where there is none, each request pays for being careful.
 --
 -- level: error
 

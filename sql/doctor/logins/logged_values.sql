@@ -1,7 +1,8 @@
 -- The log holds no values of statements.
 --
--- What people write, and the hashes of their tokens, are parameters. A log of statements, or of slow
--- ones, has them unless it is told otherwise, and it is read by more people than the database.
+-- What people write, and the hashes of their tokens, are parameters. A log of statements, or of
+-- slow ones, has them unless it is told otherwise, and it is read by more people than the
+-- database.
 --
 -- level: warning
 

@@ -1,7 +1,7 @@
 -- Nothing was changed by hand.
 --
--- What differs from the files was not reviewed and not tested, and is not there after a restore from
--- them.
+-- What differs from the files was not reviewed and not tested, and is not there after a restore
+-- from them.
 --
 -- level: warning
 

@@ -9,7 +9,8 @@ select
     null as level,
     'off' as object,
     'data checksums are off' as says,
-    'stop the server and run `pg_checksums --enable`, or turn them on with the next upgrade' as remedy
+    'stop the server and run `pg_checksums --enable`, or turn them on at the next upgrade'
+        as remedy
 where current_setting('data_checksums') = 'off'
 union all
 select

@@ -1,8 +1,8 @@
 -- Indexes are sorted as the collation sorts that they were built with.
 --
--- After an upgrade of the operating system or of ICU another order may hold; an index that was built
--- in the old one then misses rows, and a unique one lets duplicates in. Nobody but the server
--- compares the two versions.
+-- After an upgrade of the operating system or of ICU another order may hold; an index that was
+-- built in the old one then misses rows, and a unique one lets duplicates in. Nobody but the
+-- server compares the two versions.
 --
 -- level: error
 

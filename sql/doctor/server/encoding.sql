@@ -8,7 +8,7 @@
 select
     null as object,
     format('the database is in %s', pg_encoding_to_char(d.encoding)) as says,
-    'make another with `create database … encoding ''UTF8'' template template0`, and restore into it'
+    'make another (`create database … encoding ''UTF8'' template template0`) and restore into it'
         as remedy
 from pg_database as d
 where d.datname = current_database() and pg_encoding_to_char(d.encoding) <> 'UTF8'

@@ -1,8 +1,8 @@
 -- Dead rows are taken away.
 --
--- They are read by every scan. A fifth of a table, and twice what autovacuum waits for, is more than
--- it keeps up with, or something holds it back. That is no measure of bloat: space that is free
--- within the files is seen with the extension pgstattuple alone.
+-- They are read by every scan. A fifth of a table, and twice what autovacuum waits for, is more
+-- than it keeps up with, or something holds it back. That is no measure of bloat: space that is
+-- free within the files is seen with the extension pgstattuple alone.
 --
 -- level: warning
 
