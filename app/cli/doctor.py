@@ -44,6 +44,7 @@ def doctor(
     if as_json:
         document = {
             "is_healthy": is_healthy,
+            "checks": {check.name: check.title for check in checks()},
             "findings": [{"name": one.name, **asdict(one)} for one in findings],
         }
         print(json.dumps(document, indent=2))  # noqa: T201 - for a pipe

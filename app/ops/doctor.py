@@ -33,8 +33,9 @@ from app.settings import Settings, SettingsError, sql_directory
 Facts = Mapping[str, object]
 Connection = psycopg.Connection[Any]
 
-# What one process of the service has open beside its pool: the monitor's look.
-BESIDE_THE_POOL = 1
+# What one process of the service has open beside its pool: the monitor's look; and with a standby,
+# the look at how far the primary is.
+BESIDE_THE_POOL, FOR_A_STANDBY = 1, 1
 
 
 class Level(StrEnum):
@@ -145,6 +146,7 @@ def examine(settings: Settings, ignored: Mapping[str, str], **facts: object) -> 
         # Rolled back, what is set in it is not left on the connection of a pooler.
         with session.plainly(), direct.transaction(force_rollback=True):
             session.settle(direct)
+            direct.execute(_helper("limits"))
             known |= _differences(direct, tree, settings)
             found = [one for check in checks() for one in _run(check, direct, {**known, **facts})]
     return [replace(one, ignored=ignored.get(one.name, ignored.get(one.check))) for one in found]
@@ -164,6 +166,9 @@ def _run(check: Check, connection: Connection, facts: Facts) -> Iterator[Finding
     except psycopg.errors.InsufficientPrivilege as error:
         yield check.unseen(_says(error), "a superuser sees it")
         return
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled) as error:
+        yield check.unseen(_says(error), "somebody is at work there; ask again later")
+        return
     except psycopg.Error as error:
         if connection.closed:
             raise
@@ -176,11 +181,14 @@ def _says(error: psycopg.Error) -> str:
     return error.diag.message_primary or type(error).__name__
 
 
+def _helper(name: str) -> bytes:
+    return (sql_directory() / "doctor" / f"{name}.sql").read_bytes()
+
+
 def _sees_as(role: str, connection: Connection) -> bool:
     """Take a role until the end of the check, unless its privileges are there without."""
     member = "set" if connection.info.server_version >= 160_000 else "member"
-    text = (sql_directory() / "doctor" / "see_as.sql").read_text("utf-8")
-    row = psycopg.RawCursor(connection).execute(text, [role, member]).fetchone()
+    row = psycopg.RawCursor(connection).execute(_helper("see_as"), [role, member]).fetchone()
     return bool(row and row[0])
 
 
@@ -212,7 +220,8 @@ def _way(connection: Connection) -> dict[str, object]:
 
 
 def _ways(direct: Connection, service: Facts, settings: Settings) -> dict[str, object]:
-    connections = settings.workers * (settings.pool_max_size + BESIDE_THE_POOL)
+    beside = BESIDE_THE_POOL + (FOR_A_STANDBY if settings.replica_url is not None else 0)
+    connections = settings.workers * (settings.pool_max_size + beside)
     return {
         "direct": _way(direct),
         "service": service,

@@ -233,3 +233,7 @@ alter system set synchronous_standby_names = 'nobody';
 begin;
 create table public.maltreated (id integer);
 prepare transaction 'maltreated';
+
+-- finds duplicate_index:app.tasks_second
+create index tasks_first on app.tasks (lower(title)) where points > 1;
+create index tasks_second on app.tasks (   lower(title)   ) where    points > 1;

@@ -356,6 +356,17 @@ def test_a_check_that_fails_is_not_seen_and_the_others_go_on(
     assert "read-only transaction" in findings[1].says
 
 
+def test_what_somebody_has_locked_is_not_waited_for(sick: Hearth) -> None:
+    with psycopg.connect(sick.superuser_url) as busy:
+        busy.execute("lock table app.audit_log_default, app.tasks in access exclusive mode")
+        findings = _look(sick)
+
+    assert _unseen(findings) == DEPLOYERS_BLIND | UNKNOWN | {"default_partitions", "pending"}
+    assert _names(findings) - {"version"} == HONEST
+    remedies = {one.remedy for one in findings if one.check == "default_partitions"}
+    assert remedies == {"somebody is at work there; ask again later"}
+
+
 def test_an_empty_database_is_told_to_be_migrated(healthy: Hearth) -> None:
     _execute(healthy.superuser_url, "create database empty owner hearth_deployer")
 
@@ -406,6 +417,7 @@ def test_the_command_says_it_in_lines_in_json_and_by_its_exit_code(
     assert parsed.returncode == 3
     document = json.loads(parsed.stdout)
     assert document["is_healthy"] is False
+    assert set(document["checks"]) == {check.name for check in checks()}
     errors = {one["name"] for one in document["findings"] if one["level"] == "error"}
     assert errors - CARELESS == {name}
     assert {"access", f"  {line}", "not seen"} <= set(terminal.lines)

@@ -13,4 +13,4 @@ select
     ) as remedy
 from pg_trigger as t
 inner join pg_class as c on c.oid = t.tgrelid
-where c.relnamespace = to_regnamespace('app') and t.tgenabled not in ('O', 'A')
+where c.relnamespace = to_regnamespace('app') and t.tgenabled not in ('O', 'A');

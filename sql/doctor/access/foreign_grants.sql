@@ -68,4 +68,4 @@ where
         'hearth_deployer'
     )
 group by g.object, g.target, a.grantee, who.name
-order by g.object
+order by g.object;

@@ -14,4 +14,4 @@ cross join aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
 where
     p.pronamespace = 'pg_catalog'::regnamespace
     and p.proname in ('lo_creat', 'lo_create', 'lo_from_bytea')
-    and a.grantee = 0
+    and a.grantee = 0;

@@ -17,4 +17,4 @@ from pg_class as c
 where
     c.relnamespace = to_regnamespace('app')
     and c.relkind in ('r', 'p')
-    and not (c.relrowsecurity and c.relforcerowsecurity)
+    and not (c.relrowsecurity and c.relforcerowsecurity);

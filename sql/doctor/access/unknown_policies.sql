@@ -14,4 +14,4 @@ inner join pg_class as c on c.oid = p.polrelid
 left join yoyo.files as f on f.kind = 'policy' and f.name = c.relname
 where
     c.relnamespace = to_regnamespace('app')
-    and strpos(coalesce(f.definition, ''), format(E'\npolicy %I as ', p.polname)) = 0
+    and strpos(coalesce(f.definition, ''), format(E'\npolicy %I as ', p.polname)) = 0;

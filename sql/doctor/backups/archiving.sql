@@ -21,4 +21,4 @@ select
 from pg_stat_archiver as a
 where
     current_setting('archive_mode') <> 'off'
-    and a.last_failed_time > coalesce(a.last_archived_time, '-infinity')
+    and a.last_failed_time > coalesce(a.last_archived_time, '-infinity');

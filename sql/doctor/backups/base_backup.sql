@@ -8,4 +8,4 @@
 select
     null as object,
     'when the last base backup was made, and whether it can be restored' as says,
-    'ask the backup''s own tool' as remedy
+    'ask the backup''s own tool' as remedy;

@@ -9,4 +9,4 @@ select
     null as object,
     'DIRECT_URL leads to a pooler' as says,
     'let it lead to PostgreSQL, past the pooler' as remedy
-where ($1 #>> '{direct, is_pooled}')::boolean
+where ($1 #>> '{direct, is_pooled}')::boolean;

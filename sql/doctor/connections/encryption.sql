@@ -11,4 +11,4 @@ select
 from (values ('direct', 'DIRECT_URL'), ('service', 'DATABASE_URL')) as way (part, url)
 where
     not ($1 -> way.part ->> 'is_local')::boolean
-    and not ($1 -> way.part ->> 'is_encrypted')::boolean
+    and not ($1 -> way.part ->> 'is_encrypted')::boolean;

@@ -43,4 +43,4 @@ select
     ) as says,
     p.remedy as remedy
 from places as p
-where p.number < ($1 ->> 'connections')::integer + 1
+where p.number < ($1 ->> 'connections')::integer + 1;

@@ -27,4 +27,4 @@ select
         else 'set it to none'
     end as remedy
 from service as s
-where s.unseen is not null or s.is_pooled <> (s.pooler <> 'none')
+where s.unseen is not null or s.is_pooled <> (s.pooler <> 'none');

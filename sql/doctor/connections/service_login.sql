@@ -9,4 +9,4 @@ select
     null as object,
     format('DATABASE_URL connects as %s', $1 #>> '{service, user}') as says,
     'let it connect as app_api' as remedy
-where $1 #>> '{service, user}' <> 'app_api'
+where $1 #>> '{service, user}' <> 'app_api';

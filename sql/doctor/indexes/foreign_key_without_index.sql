@@ -53,4 +53,4 @@ left join indexes as i
             or (i.indisunique and i.key <@ k.conkey)
         )
 group by k.oid, k.conrelid, k.conname
-having count(i.indrelid) = 0
+having count(i.indrelid) = 0;

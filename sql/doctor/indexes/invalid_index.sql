@@ -11,4 +11,4 @@ select
     format('`reindex index concurrently %s`, or drop it', i.indexrelid::regclass) as remedy
 from pg_index as i
 inner join pg_class as c on c.oid = i.indexrelid
-where c.relnamespace = to_regnamespace('app') and not (i.indisvalid and i.indisready)
+where c.relnamespace = to_regnamespace('app') and not (i.indisvalid and i.indisready);

@@ -39,4 +39,4 @@ select
     format('%s has %s', a.rolname, a.name) as says,
     format('`alter role %I %s`', a.rolname, a.remedy) as remedy
 from attributes as a
-where a.is_set
+where a.is_set;

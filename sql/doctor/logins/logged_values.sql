@@ -39,4 +39,4 @@ select
     'statements that fail are logged with their values',
     '`alter system reset log_parameter_max_length_on_error`, and reload'
 from settings as s
-where s.length_on_error <> 0
+where s.length_on_error <> 0;

@@ -22,4 +22,4 @@ where
         r.rolname in (select o.role_name from ours as o)
         and u.rolname <> 'hearth_deployer'
         and u.oid <> (select d.datdba from pg_database as d where d.datname = current_database())
-    )
+    );

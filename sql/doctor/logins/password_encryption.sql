@@ -9,4 +9,4 @@ select
     'password_encryption is md5' as says,
     '`alter system reset password_encryption`, reload, and set the passwords anew' as remedy
 from pg_settings as s
-where s.name = 'password_encryption' and s.reset_val = 'md5'
+where s.name = 'password_encryption' and s.reset_val = 'md5';

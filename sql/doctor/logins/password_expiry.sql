@@ -25,4 +25,4 @@ select
     ) as says,
     format('set another, or `alter role %I valid until ''infinity''`', l.rolname) as remedy
 from logins as l
-where l.ends_at < l.now + interval '30 days'
+where l.ends_at < l.now + interval '30 days';

@@ -32,4 +32,4 @@ where
     and s.reset_val = 'off'
     and not exists (
         select from set_for as o where coalesce(o.role_name, session_user) = session_user
-    )
+    );

@@ -12,4 +12,4 @@ select
 from pg_authid as a
 where
     a.rolname in ('app_api', 'app_reader', 'hearth_deployer')
-    and starts_with(a.rolpassword, 'md5')
+    and starts_with(a.rolpassword, 'md5');

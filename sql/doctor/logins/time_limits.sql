@@ -36,4 +36,4 @@ select
     format('`alter role %I set %s = ''%s''`', w.role_name, w.setting, w.value) as remedy
 from wanted as w
 left join given as g using (role_name, setting)
-where to_regrole(w.role_name) is not null and coalesce(g.value, '0') ~ '^0+[a-z]*$'
+where to_regrole(w.role_name) is not null and coalesce(g.value, '0') ~ '^0+[a-z]*$';

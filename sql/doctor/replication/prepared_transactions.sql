@@ -10,4 +10,4 @@ select
     format('the transaction %s of %s was prepared at %s', p.gid, p.owner, p.prepared) as says,
     format('`rollback prepared %1$L` or `commit prepared %1$L`', p.gid) as remedy
 from pg_prepared_xacts as p
-where coalesce(($1 ->> 'now')::timestamptz, now()) - p.prepared > interval '5 minutes'
+where coalesce(($1 ->> 'now')::timestamptz, now()) - p.prepared > interval '5 minutes';

@@ -38,4 +38,4 @@ select
         s.slot_name
     ) as remedy
 from slots as s
-where not s.active or s.wal_status in ('lost', 'unreserved')
+where not s.active or s.wal_status in ('lost', 'unreserved');

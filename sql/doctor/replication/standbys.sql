@@ -24,4 +24,4 @@ select
     ) as says,
     'look at its disk, its network and what runs on it' as remedy
 from standbys as s
-where s.behind > 268435456 or s.replay_lag > interval '1 minute'
+where s.behind > 268435456 or s.replay_lag > interval '1 minute';

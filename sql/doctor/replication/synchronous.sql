@@ -12,4 +12,4 @@ from pg_settings as s
 where
     s.name = 'synchronous_standby_names'
     and s.reset_val <> ''
-    and not exists (select from pg_stat_replication)
+    and not exists (select from pg_stat_replication);

@@ -11,4 +11,4 @@ select
     '`hearth migrate` moves them' as remedy
 from pg_partitioned_table as p
 inner join pg_class as c on c.oid = p.partdefid
-where c.relnamespace = to_regnamespace('app') and pg_relation_size(c.oid) > 0
+where c.relnamespace = to_regnamespace('app') and pg_relation_size(c.oid) > 0;

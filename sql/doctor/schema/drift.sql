@@ -10,4 +10,4 @@ select
     s.step ->> 'reason' as says,
     'put it back, or write the migration that makes it official' as remedy
 from jsonb_array_elements($1 -> 'status') as s (step)
-where s.step ->> 'action' = 'differs'
+where s.step ->> 'action' = 'differs';

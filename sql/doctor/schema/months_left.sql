@@ -34,4 +34,4 @@ select
     end as says,
     '`hearth migrate` makes it' as remedy
 from months as m
-where m.months_left <= 2 and exists (select from partitions)
+where m.months_left <= 2 and exists (select from partitions);

@@ -9,4 +9,4 @@ select
     format('%s on %s was never validated', c.conname, c.conrelid::regclass) as says,
     format('`alter table %s validate constraint %I`', c.conrelid::regclass, c.conname) as remedy
 from pg_constraint as c
-where c.connamespace = to_regnamespace('app') and not c.convalidated
+where c.connamespace = to_regnamespace('app') and not c.convalidated;

@@ -15,4 +15,4 @@ union all
 select
     'unseen', null, 'what `hearth status` compares: ' || ($1 ->> 'status_unseen'),
     '`hearth status` as the deployer'
-where $1 ->> 'status_unseen' is not null
+where $1 ->> 'status_unseen' is not null;

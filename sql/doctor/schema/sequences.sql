@@ -38,4 +38,4 @@ select
     format('%s is at %s of %s', n.name, n.last_value, n.last_one) as says,
     'make the column and its sequence bigint' as remedy
 from numbered as n
-where n.last_value > n.last_one * 0.7
+where n.last_value > n.last_one * 0.7;

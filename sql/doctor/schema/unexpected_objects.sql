@@ -9,4 +9,4 @@ select
     format('no file makes the %s', s.step ->> 'file') as says,
     'drop it, move it to another schema, or write its migration' as remedy
 from jsonb_array_elements($1 -> 'status') as s (step)
-where s.step ->> 'action' = 'unmanaged'
+where s.step ->> 'action' = 'unmanaged';

@@ -21,4 +21,4 @@ cross join unnest(c.reloptions) as option (text)
 where
     c.relnamespace = to_regnamespace('app')
     and c.relkind = 'r'
-    and option.text in ('autovacuum_enabled=false', 'autovacuum_enabled=off')
+    and option.text in ('autovacuum_enabled=false', 'autovacuum_enabled=off');

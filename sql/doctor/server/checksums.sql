@@ -21,4 +21,4 @@ from (
     select sum(s.checksum_failures) as failures, max(s.checksum_last_failure) as last_at
     from pg_stat_database as s
 ) as d
-where d.failures > 0
+where d.failures > 0;

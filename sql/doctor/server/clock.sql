@@ -17,4 +17,4 @@ select
     ) as says,
     'let both follow the same time servers (chrony, systemd-timesyncd)' as remedy
 from clock as c
-where abs(c.ahead) > 1
+where abs(c.ahead) > 1;

@@ -43,4 +43,4 @@ select
     ) as says,
     format('`reindex database concurrently`, then `%s`', u.refresh) as remedy
 from used as u
-where u.indexes > 0 or u.name = current_database()
+where u.indexes > 0 or u.name = current_database();

@@ -11,4 +11,4 @@ select
     format('%s is off', s.name) as says,
     format('`alter system reset %s`, and reload', s.name) as remedy
 from pg_settings as s
-where s.name in ('fsync', 'full_page_writes', 'synchronous_commit') and s.reset_val = 'off'
+where s.name in ('fsync', 'full_page_writes', 'synchronous_commit') and s.reset_val = 'off';

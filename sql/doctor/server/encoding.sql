@@ -11,4 +11,4 @@ select
     'make another (`create database … encoding ''UTF8'' template template0`) and restore into it'
         as remedy
 from pg_database as d
-where d.datname = current_database() and pg_encoding_to_char(d.encoding) <> 'UTF8'
+where d.datname = current_database() and pg_encoding_to_char(d.encoding) <> 'UTF8';

@@ -43,4 +43,4 @@ where
 union all
 select
     'standby', 'DIRECT_URL leads to a standby', 'let it lead to the primary'
-where pg_is_in_recovery()
+where pg_is_in_recovery();

@@ -32,4 +32,4 @@ select
     'upgrade to PostgreSQL 18' as remedy
 from server as s
 left join supported as u using (major)
-where u.major is null or u.ends_on <= s.today + 180
+where u.major is null or u.ends_on <= s.today + 180;

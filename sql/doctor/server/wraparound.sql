@@ -25,4 +25,4 @@ select
     format('its oldest %s is %s million ids old, of 2000', a.kind, a.age / 1000000) as says,
     'end old transactions, prepared ones and slots, and run `vacuumdb --freeze` there' as remedy
 from ages as a
-where a.age > greatest(a.allowed * 1.1, 300000000)
+where a.age > greatest(a.allowed * 1.1, 300000000);

@@ -18,4 +18,4 @@ from pg_stat_activity as a
 where
     a.datname = current_database()
     and a.state like 'idle in transaction%'
-    and coalesce(($1 ->> 'now')::timestamptz, now()) - a.state_change > interval '5 minutes'
+    and coalesce(($1 ->> 'now')::timestamptz, now()) - a.state_change > interval '5 minutes';

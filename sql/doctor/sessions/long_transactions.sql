@@ -18,4 +18,4 @@ where
     and a.backend_type = 'client backend'
     and a.pid <> pg_backend_pid()
     and a.state not like 'idle in transaction%'
-    and coalesce(($1 ->> 'now')::timestamptz, now()) - a.xact_start > interval '1 hour'
+    and coalesce(($1 ->> 'now')::timestamptz, now()) - a.xact_start > interval '1 hour';

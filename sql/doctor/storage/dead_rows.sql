@@ -22,4 +22,4 @@ where
     and s.n_dead_tup > 2 * (
         current_setting('autovacuum_vacuum_threshold')::bigint
         + current_setting('autovacuum_vacuum_scale_factor')::float8 * s.n_live_tup
-    )
+    );

@@ -16,4 +16,4 @@ from pg_stat_user_tables as s
 where
     s.schemaname = 'app'
     and s.n_live_tup > 10000
-    and s.n_mod_since_analyze > 0.5 * s.n_live_tup
+    and s.n_mod_since_analyze > 0.5 * s.n_live_tup;

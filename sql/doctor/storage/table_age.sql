@@ -17,4 +17,4 @@ from pg_class as c
 where
     c.relnamespace = to_regnamespace('app')
     and c.relkind in ('r', 'm')
-    and age(c.relfrozenxid) > 1.1 * current_setting('autovacuum_freeze_max_age')::bigint
+    and age(c.relfrozenxid) > 1.1 * current_setting('autovacuum_freeze_max_age')::bigint;
