@@ -22,6 +22,9 @@ create collation public.maltreated (provider = builtin, locale = 'C.UTF-8');
 update pg_collation set collversion = '0.1' where collname = 'maltreated';
 create index on app.tasks (title collate public.maltreated);
 
+-- finds durability:app_api
+alter role app_api in database hearth_sick set synchronous_commit = off;
+
 -- finds autovacuum:autovacuum
 -- undo alter system reset autovacuum
 alter system set autovacuum = off;
@@ -129,6 +132,9 @@ alter system set log_min_duration_statement = 100;
 -- finds logged_values:log_parameter_max_length_on_error
 -- undo alter system reset log_parameter_max_length_on_error
 alter system set log_parameter_max_length_on_error = 100;
+
+-- finds logged_values:app_api
+alter role app_api in database hearth_sick set log_min_duration_statement = '1s';
 
 -- finds foreign_grants:app.tasks
 grant select on app.tasks to public;

@@ -39,4 +39,18 @@ select
     'statements that fail are logged with their values',
     '`alter system reset log_parameter_max_length_on_error`, and reload'
 from settings as s
-where s.length_on_error <> 0;
+where s.length_on_error <> 0
+union all
+select
+    r.rolname,
+    format('%s has %s', r.rolname, setting.text),
+    format('`alter role %I reset %s`', r.rolname, split_part(setting.text, '=', 1))
+from pg_db_role_setting as d
+inner join pg_roles as r on r.oid = d.setrole
+cross join unnest(d.setconfig) as setting (text)
+where
+    r.rolname in ('app_api', 'app_reader')
+    and d.setdatabase in (
+        0, (select b.oid from pg_database as b where b.datname = current_database())
+    )
+    and setting.text ~ '^log_(statement=(all|mod)|min_duration_(statement|sample)=\d)';
