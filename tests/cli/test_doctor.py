@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -99,7 +98,8 @@ def server() -> Iterator[embedded.Server]:
             "alter system set archive_command = 'true'",
             "alter system set max_prepared_transactions = 5",
         )
-        _restart(server)
+        embedded.stop(server)
+        _start(server)
         yield server
 
 
@@ -120,11 +120,6 @@ def sick(healthy: Hearth) -> Iterator[Hearth]:
     """Yield a copy, to be maltreated."""
     with copy_of_template(healthy.cluster, "hearth", "hearth_sick") as hearth:
         yield hearth
-
-
-def _restart(server: embedded.Server, *, durable: bool = False) -> None:
-    embedded.stop(server)
-    _start(server, durable=durable)
 
 
 def _start(server: embedded.Server, *, durable: bool = False) -> None:
@@ -376,9 +371,8 @@ def test_an_empty_database_is_told_to_be_migrated(healthy: Hearth) -> None:
     assert any(one.check == "pending" and "hearth migrate" in one.remedy for one in findings)
 
 
-@contextmanager
-def _environment(hearth: Hearth) -> Iterator[dict[str, str]]:
-    yield {
+def _environment(hearth: Hearth) -> dict[str, str]:
+    return {
         **os.environ,
         "COLUMNS": "200",
         "DIRECT_URL": hearth.url("hearth_deployer"),
@@ -390,10 +384,13 @@ HEARTH = [sys.executable, "-m", "app.cli", "doctor"]
 
 
 def _doctor(hearth: Hearth, *arguments: str) -> subprocess.CompletedProcess[str]:
-    with _environment(hearth) as environment:
-        return subprocess.run(
-            [*HEARTH, *arguments], env=environment, capture_output=True, text=True, check=False
-        )
+    return subprocess.run(
+        [*HEARTH, *arguments],
+        env=_environment(hearth),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def test_the_command_says_it_in_lines_in_json_and_by_its_exit_code(
@@ -403,7 +400,7 @@ def test_the_command_says_it_in_lines_in_json_and_by_its_exit_code(
     _execute(sick.superuser_url, "alter table app.tasks no force row level security")
     told = _doctor(sick)
     parsed = _doctor(sick, "--json")
-    with _environment(sick) as env, on_terminal(HEARTH, env=env) as terminal:
+    with on_terminal(HEARTH, env=_environment(sick)) as terminal:
         terminal.read_until()
 
     assert well.returncode == 0, well.stderr
