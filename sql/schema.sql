@@ -3256,6 +3256,10 @@ ALTER INDEX app.audit_log_shared_idx ATTACH PARTITION app.audit_log_default_fami
 ALTER INDEX app.audit_log_private_idx ATTACH PARTITION app.audit_log_default_family_id_private_to_occurred_at_id_idx;
 ALTER INDEX app.audit_log_pkey ATTACH PARTITION app.audit_log_default_pkey;
 
+CREATE STATISTICS app.tasks_family_id_user_id_stat (dependencies) ON family_id, user_id FROM app.tasks;
+ALTER STATISTICS app.tasks_family_id_user_id_stat OWNER TO app_owner;
+COMMENT ON STATISTICS app.tasks_family_id_user_id_stat IS 'A user is in few families.';
+
 CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.account_events FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('account events are append-only');
 CREATE TRIGGER _100_refuse_change BEFORE DELETE OR UPDATE ON app.audit_log FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('the audit trail is append-only');
 CREATE TRIGGER _100_refuse_change BEFORE UPDATE ON app.idempotency_keys FOR EACH ROW EXECUTE FUNCTION app.tg_refuse_change('a response was given and stays what it was');
@@ -3589,7 +3593,7 @@ COMMENT ON POLICY insert_own_or_admin ON app.routine_steps IS 'Of their own rout
 CREATE POLICY insert_own_or_admin ON app.routine_versions FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (author_id = app.current_user_id()) AND (saved_visibility = routine_visibility) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
 COMMENT ON POLICY insert_own_or_admin ON app.routine_versions IS 'In their own name, as visible as the routine: of their own, or shared and run by them.';
 
-CREATE POLICY insert_own_or_shared ON app.routine_completions FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()) AND ((owner_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+CREATE POLICY insert_own_or_shared ON app.routine_completions FOR INSERT TO app_api WITH CHECK (((family_id = app.current_family_id()) AND (user_id = app.current_user_id()) AND ((visibility = 'family'::app.visibility) OR (owner_id = app.current_user_id()))));
 COMMENT ON POLICY insert_own_or_shared ON app.routine_completions IS 'Only in their own name: of their own routines, and of those the family shares.';
 
 ALTER TABLE app.invitations ENABLE ROW LEVEL SECURITY;
@@ -3737,25 +3741,25 @@ COMMENT ON POLICY select_own ON app.sessions IS 'Their own sessions.';
 CREATE POLICY select_own ON app.users FOR SELECT TO app_reader, app_api USING ((id = app.current_user_id()));
 COMMENT ON POLICY select_own ON app.users IS 'Everybody their own row.';
 
-CREATE POLICY select_own_or_shared ON app.habit_logs FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+CREATE POLICY select_own_or_shared ON app.habit_logs FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((visibility = 'family'::app.visibility) OR (user_id = app.current_user_id()))));
 COMMENT ON POLICY select_own_or_shared ON app.habit_logs IS 'Their own, and what the family shares.';
 
-CREATE POLICY select_own_or_shared ON app.habits FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+CREATE POLICY select_own_or_shared ON app.habits FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((visibility = 'family'::app.visibility) OR (user_id = app.current_user_id()))));
 COMMENT ON POLICY select_own_or_shared ON app.habits IS 'Their own, and what the family shares.';
 
-CREATE POLICY select_own_or_shared ON app.routine_completions FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+CREATE POLICY select_own_or_shared ON app.routine_completions FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((visibility = 'family'::app.visibility) OR (user_id = app.current_user_id()))));
 COMMENT ON POLICY select_own_or_shared ON app.routine_completions IS 'Their own, and what the family shares.';
 
-CREATE POLICY select_own_or_shared ON app.routine_steps FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+CREATE POLICY select_own_or_shared ON app.routine_steps FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((visibility = 'family'::app.visibility) OR (user_id = app.current_user_id()))));
 COMMENT ON POLICY select_own_or_shared ON app.routine_steps IS 'Their own, and what the family shares.';
 
-CREATE POLICY select_own_or_shared ON app.routine_versions FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+CREATE POLICY select_own_or_shared ON app.routine_versions FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((visibility = 'family'::app.visibility) OR (user_id = app.current_user_id()))));
 COMMENT ON POLICY select_own_or_shared ON app.routine_versions IS 'Their own, and what the family shares.';
 
-CREATE POLICY select_own_or_shared ON app.routines FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+CREATE POLICY select_own_or_shared ON app.routines FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((visibility = 'family'::app.visibility) OR (user_id = app.current_user_id()))));
 COMMENT ON POLICY select_own_or_shared ON app.routines IS 'Their own, and what the family shares.';
 
-CREATE POLICY select_own_or_shared ON app.tasks FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+CREATE POLICY select_own_or_shared ON app.tasks FOR SELECT TO app_reader, app_api USING (((family_id = app.current_family_id()) AND ((visibility = 'family'::app.visibility) OR (user_id = app.current_user_id()))));
 COMMENT ON POLICY select_own_or_shared ON app.tasks IS 'Their own, and what the family shares.';
 
 ALTER TABLE app.sessions ENABLE ROW LEVEL SECURITY;
@@ -3872,7 +3876,7 @@ COMMENT ON POLICY update_own_or_admin ON app.habits IS 'Their own; what the fami
 CREATE POLICY update_own_or_admin ON app.routines FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role])))))) WITH CHECK (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR ((visibility = 'family'::app.visibility) AND (app.current_member_role() = ANY (ARRAY['owner'::app.member_role, 'admin'::app.member_role]))))));
 COMMENT ON POLICY update_own_or_admin ON app.routines IS 'Their own; what the family shares also by who runs the family, and it stays shared.';
 
-CREATE POLICY update_own_or_shared ON app.tasks FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility)))) WITH CHECK (((family_id = app.current_family_id()) AND ((user_id = app.current_user_id()) OR (visibility = 'family'::app.visibility))));
+CREATE POLICY update_own_or_shared ON app.tasks FOR UPDATE TO app_api USING (((family_id = app.current_family_id()) AND ((visibility = 'family'::app.visibility) OR (user_id = app.current_user_id())))) WITH CHECK (((family_id = app.current_family_id()) AND ((visibility = 'family'::app.visibility) OR (user_id = app.current_user_id()))));
 COMMENT ON POLICY update_own_or_shared ON app.tasks IS 'Their own and what the family shares; only the owner makes it private again.';
 
 ALTER TABLE app.users ENABLE ROW LEVEL SECURITY;

@@ -41,7 +41,7 @@ create policy select_own_or_shared
     to app_api, app_reader
     using (
         family_id = app.current_family_id()
-        and (user_id = app.current_user_id() or visibility = 'family')
+        and (visibility = 'family' or user_id = app.current_user_id())
     );
 comment on policy select_own_or_shared on app.habits is
     'Their own, and what the family shares.';

@@ -33,7 +33,7 @@ create policy select_own_or_shared
     to app_api, app_reader
     using (
         family_id = app.current_family_id()
-        and (user_id = app.current_user_id() or visibility = 'family')
+        and (visibility = 'family' or user_id = app.current_user_id())
     );
 comment on policy select_own_or_shared on app.routine_completions is
     'Their own, and what the family shares.';
@@ -55,7 +55,7 @@ create policy insert_own_or_shared
     with check (
         family_id = app.current_family_id()
         and user_id = app.current_user_id()
-        and (owner_id = app.current_user_id() or visibility = 'family')
+        and (visibility = 'family' or owner_id = app.current_user_id())
     );
 comment on policy insert_own_or_shared on app.routine_completions is
     'Only in their own name: of their own routines, and of those the family shares.';

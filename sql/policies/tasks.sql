@@ -33,7 +33,7 @@ create policy select_own_or_shared
     to app_api, app_reader
     using (
         family_id = app.current_family_id()
-        and (user_id = app.current_user_id() or visibility = 'family')
+        and (visibility = 'family' or user_id = app.current_user_id())
     );
 comment on policy select_own_or_shared on app.tasks is
     'Their own, and what the family shares.';
@@ -66,11 +66,11 @@ create policy update_own_or_shared
     to app_api
     using (
         family_id = app.current_family_id()
-        and (user_id = app.current_user_id() or visibility = 'family')
+        and (visibility = 'family' or user_id = app.current_user_id())
     )
     with check (
         family_id = app.current_family_id()
-        and (user_id = app.current_user_id() or visibility = 'family')
+        and (visibility = 'family' or user_id = app.current_user_id())
     );
 comment on policy update_own_or_shared on app.tasks is
     'Their own and what the family shares; only the owner makes it private again.';
