@@ -67,6 +67,9 @@ schemathesis: .venv/installed ## send the service at URL whatever its document a
 rehearse: .venv/installed ## migrations up, down, up, on the empty database DIRECT_URL
 	@sh tests/migrations/rehearse.sh
 
+previous: .venv/installed ## the API tests of an earlier release on the schema that is here (COMMIT=…)
+	@sh tests/migrations/previous.sh $(COMMIT) $(ARGS)
+
 compare: .venv/installed ## who may do what that could not in BASE (origin/main)
 	@sh tests/security/compare_policies.sh $(BASE)
 
@@ -111,4 +114,4 @@ install: .venv/installed ## make or refresh .venv
 	    --constraint constraints.txt --editable '.[dev]'
 	@touch .venv/installed
 
-.PHONY: help up test test-all test-pooler lint types squawk faults bench performance whole mutations new rehearse compare rules judges format schema matrix plans lock clean install
+.PHONY: help up test test-all test-pooler lint types squawk faults bench performance whole mutations new rehearse previous compare rules judges format schema matrix plans lock clean install

@@ -117,9 +117,10 @@ class _Page:
         if not rounds:
             return ""
         text = (
-            "Sixteen clients, or eight that sign in, each of which waits for its answer. The median of"
-            " the rounds, and the range. Processor time is per request, of all processes of the server"
-            " and of all of PostgreSQL; on a busy machine it holds better than the rest does.\n"
+            "Sixteen clients, or eight that sign in, each of which waits for its answer. The median"
+            " of the rounds, and the range. Processor time is per request, of all processes of the"
+            " server and of all of PostgreSQL; on a busy machine it holds better than the rest"
+            " does.\n"
         )
         for workload in WORKLOADS:
             lines = [

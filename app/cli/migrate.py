@@ -16,8 +16,8 @@ from app.db.admin import run_as_ops
 from app.db.pool import BusyError
 from app.settings import Settings, SettingsError, sql_directory
 
-# How often the months are tried while somebody reads the trail, two seconds each.
-MONTHS_ATTEMPTS = 5
+# How often the months are tried while somebody reads the trail, as long as a migration waits each.
+MONTHS_ATTEMPTS = 10
 
 # Months of the audit trail that are made ahead each time `hearth migrate` runs.
 AUDIT_MONTHS_AHEAD = 12
@@ -40,6 +40,16 @@ def migrate(
     drop: Annotated[
         bool, typer.Option("--drop", help="Drop functions and policies that no file has any more.")
     ] = False,
+    lock_timeout: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="MS", help="Milliseconds to wait for a lock, while others queue behind."
+        ),
+    ] = 750,
+    retries: Annotated[
+        int,
+        typer.Option(min=0, help="How often to give way to who has a lock, and try again."),
+    ] = migrations.RETRIES,
     yes: Annotated[bool, typer.Option("--yes", help="Roll back without asking.")] = False,
     data: DataOption = DEFAULT_DATA,
 ) -> None:
@@ -78,6 +88,8 @@ def migrate(
             rollback=rollback or 0,
             baseline=baseline,
             drop=drop,
+            lock_timeout=lock_timeout,
+            retries=retries,
             progress=_print_dim,
         )
 
@@ -89,6 +101,8 @@ def bring_up_to_date(
     rollback: int = 0,
     baseline: bool = False,
     drop: bool = False,
+    lock_timeout: int | None = None,
+    retries: int = migrations.RETRIES,
     progress: Callable[[str], None],
 ) -> None:
     """Migrate, see to the months of the audit trail, and print what was done.
@@ -107,6 +121,8 @@ def bring_up_to_date(
         uuidv7=settings.uuidv7 == "auto",
         baseline=baseline,
         drop=drop,
+        lock_timeout=lock_timeout,
+        retries=retries,
         progress=progress,
     )
     if to is None and not rollback:
@@ -122,7 +138,7 @@ def _make_months(url: str, progress: Callable[[str], None]) -> None:
         try:
             values = {"months_ahead": AUDIT_MONTHS_AHEAD}
             made = asyncio.run(run_as_ops(url, "ensure_audit_partitions", values))
-        except BusyError:  # after two seconds, as the function says
+        except BusyError:  # the function says after how long
             if attempt == 0:
                 progress("waiting for those who read the audit trail")
             continue

@@ -13,9 +13,13 @@ Deliberately absent: parsing SQL, and dropping objects by cascade.
 """
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+
+import psycopg
 
 from app.migrations import bookkeeping, drift, lock, repeatable, steps
 from app.migrations.backend import AtomicBackend
@@ -36,6 +40,12 @@ __all__ = [
     "plan",
     "status",
 ]
+
+
+# How often a migration gives way to whoever has a lock and tries again, and the seconds in between:
+# twice as long each time, up to the last.
+RETRIES = 10
+FIRST_PAUSE, LAST_PAUSE = 0.5, 10.0
 
 
 @plainly()
@@ -78,6 +88,8 @@ def migrate(
     baseline: bool = False,
     drop: bool = False,
     timeout: float = 60,
+    lock_timeout: int | None = None,
+    retries: int = RETRIES,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[Step]:
     """Bring the database at `url` to the files below `sql`, and return what was done.
@@ -88,28 +100,52 @@ def migrate(
     it is to be the `baseline`. One transaction holds it all, but for migrations that say
     `-- transactional: false`. Raise MigrationError when something is in the way; `timeout` is how
     many seconds to wait for another deployer.
+
+    Whoever reads or writes a table queues behind a migration that waits for it. So that waits for
+    `lock_timeout` milliseconds (750 by default), undoes all that it has done, lets the others go
+    first, and tries again: so many `retries`, with longer and longer pauses.
     """
     logging.getLogger("yoyo").setLevel(logging.ERROR)
     tree = Tree.read(sql)
     files = {file.key: file for file in tree.migrations}
-    backend = AtomicBackend(url, uuidv7=uuidv7, progress=progress)
-    with backend, backend.lock(timeout):
-        state = backend.look()
-        count = steps.target(tree, state, to, rollback)
-        steps.refuse(tree, state)
-        if not baseline:
-            drift.refuse_upgraded(state)
-        standing = {file.name for file in tree.migrations[:count]}
-        if to is None and not rollback and not drop:
-            steps.refuse_drops(tree, state, standing)
-        with backend.transaction():
-            for step in steps.moves(tree, state, count):
-                if step.kind == "migration":  # a rollback itself drops what required it
-                    backend.take(files[step.key], step)
-            repeatable.sync(backend.connection, tree, standing, backend.look, backend.note)
-            for step in drift.differences(backend.look()):
-                progress(str(step))
-    return backend.done
+    backend = AtomicBackend(url, uuidv7=uuidv7, progress=progress, lock_timeout=lock_timeout)
+    pauses = [min(FIRST_PAUSE * 2**n, LAST_PAUSE) for n in range(retries)]
+    with backend, backend.lock(timeout), backend.watched():
+        while True:
+            with _giving_way(backend, pauses):
+                state = backend.look()
+                count = steps.target(tree, state, to, rollback)
+                steps.refuse(tree, state)
+                if not baseline:
+                    drift.refuse_upgraded(state)
+                standing = {file.name for file in tree.migrations[:count]}
+                if to is None and not rollback and not drop:
+                    steps.refuse_drops(tree, state, standing)
+                with backend.transaction():
+                    for step in steps.moves(tree, state, count):
+                        if step.kind == "migration":  # a rollback itself drops what required it
+                            backend.take(files[step.key], step)
+                    repeatable.sync(backend.connection, tree, standing, backend.look, backend.note)
+                    for step in drift.differences(backend.look()):
+                        progress(str(step))
+                return backend.done
+
+
+@contextmanager
+def _giving_way(backend: AtomicBackend, pauses: list[float]) -> Iterator[None]:
+    """Pause, where the block did not get a lock, and let it be tried again."""
+    try:
+        yield
+    except (MigrationError, psycopg.errors.LockNotAvailable) as error:
+        reason = error.__cause__ if isinstance(error, MigrationError) else error
+        if not isinstance(reason, psycopg.errors.LockNotAvailable) or not pauses:
+            raise
+    else:
+        return
+    backend.forget_undone()
+    pause = pauses.pop(0)
+    backend.progress(f"no lock was to be had: nothing was changed, trying again in {pause:g} s")
+    time.sleep(pause)
 
 
 @plainly()

@@ -39,17 +39,22 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo shi
         *,
         uuidv7: bool = True,
         progress: Callable[[str], None] = lambda line: None,
+        lock_timeout: int | None = None,
     ) -> None:
         super().__init__(uri, table)
         self.uuidv7, self.progress, self.done = uuidv7, progress, list[Step]()
+        self._committed = 0
         self.connection.execute(f"set app.uuidv7 to {'on' if uuidv7 else 'off'}")
+        if lock_timeout is not None:
+            self.connection.execute(f"set app.lock_timeout to '{lock_timeout:d}ms'")
+            settle(self.connection)
 
-    def connect(self, uri: DatabaseURI | str) -> Connection:
+    def connect(self, uri: DatabaseURI | str, **parts: str) -> Connection:
         if isinstance(uri, str):
-            return connect(uri)
+            return connect(uri, **parts)
         who = {"user": uri.username, "password": uri.password}
         where = {"host": uri.hostname, "port": uri.port, "dbname": unquote(uri.database or "")}
-        return connect("", **who | where | uri.args)
+        return connect("", **who | where | uri.args | parts)
 
     def init_database(self) -> None:
         """Leave the tables to lock(): two deployers must not create them at once."""
@@ -149,6 +154,18 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo shi
         self.done.append(step)
         self.progress(str(step))
 
+    def watched(self) -> AbstractContextManager[None]:
+        """Tell who is in the way, as long as the block runs."""
+
+        def beside() -> Connection:
+            return self.connect(self.uri, application_name="hearth-migrate-watch")
+
+        return lock.watched(self.connection.info.backend_pid, beside, self.progress)
+
+    def forget_undone(self) -> None:
+        """Forget the steps that went with a transaction that was rolled back."""
+        del self.done[self._committed :]
+
     def _baseline(self, file: File, step: Step) -> None:
         """Record the content that a file has now as what was applied."""
         state = self.look()
@@ -178,6 +195,7 @@ class AtomicBackend(PostgresqlPsycopgBackend):  # type: ignore[misc]  # yoyo shi
         bookkeeping.record(self.connection, file, doing)
         bookkeeping.note(self.connection, steps.move(doing, file, state), time.monotonic(), file)
         self.commit()
+        self._committed = len(self.done)
         try:
             self._run_alone(file, script, clean=state.is_interrupted(file.name))
         except psycopg.Error as error:

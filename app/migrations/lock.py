@@ -1,11 +1,18 @@
 """The lock under which one deployer at a time works on a database."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+
+import psycopg
 
 from app.migrations import statements
 from app.migrations.sources import MigrationError
 from app.migrations.statements import Connection, fetch_value
+
+# Seconds between two looks at who is in the way.
+LOOK = 0.2
 
 KEY = int.from_bytes(b"hrth", "big")  # of the advisory lock, one per database
 
@@ -41,3 +48,37 @@ def has_stock_yoyo(connection: Connection) -> bool:
     """Tell whether somebody works with yoyo as it comes, whose URI names its sessions so."""
     sessions = "select count(*) from pg_stat_activity where application_name = 'yoyo'"
     return bool(fetch_value(connection, f"{sessions} and datname = current_database()"))
+
+
+@contextmanager
+def watched(
+    pid: int, connect: Callable[[], Connection], progress: Callable[[str], None]
+) -> Iterator[None]:
+    """Tell, during the block, for whom a session waits: another one has to look.
+
+    Args:
+        pid: The session's.
+        connect: What opens another session.
+        progress: Gets a line for each that is in the way.
+    """
+    ended = Event()
+
+    def watch() -> None:
+        told: set[str] = set()
+        with suppress(MigrationError, psycopg.Error):  # it is not needed
+            if ended.wait(LOOK):
+                return
+            with connect() as other:
+                while not ended.wait(LOOK):
+                    row = statements.execute(other, "find_blockers", pid).fetchone()
+                    if row and row[0] and row[0] not in told:
+                        told.add(row[0])
+                        progress(f"waiting for {row[0]}")
+
+    thread = Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

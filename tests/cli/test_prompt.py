@@ -46,6 +46,7 @@ def test_it_reads_until_it_is_asked_to_write(hearth: Hearth, ann: Person) -> Non
     assert (asked.stdout, told.stdout) == ("INSERT 0 1\n", "INSERT 0 1\n")
 
 
+@pytest.mark.newest
 def test_it_finds_our_names_without_a_schema(hearth: Hearth) -> None:
     typed = "set role app_ops;\nselect count(*) from tasks where false;\n"
 
@@ -54,6 +55,7 @@ def test_it_finds_our_names_without_a_schema(hearth: Hearth) -> None:
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize("argument", ["-X", "-AXt", "--no-psqlrc"])
 def test_nobody_is_left_out_of_a_persons_context(
     hearth: Hearth, ann: Person, argument: str
@@ -64,6 +66,7 @@ def test_nobody_is_left_out_of_a_persons_context(
     assert done.stderr == f"hearth: {argument}: would leave out what --as asks for\n"
 
 
+@pytest.mark.newest
 def test_the_prompt_says_who_acts_and_whether_they_may_write(hearth: Hearth, ann: Person) -> None:
     environment = {"DIRECT_URL": hearth.url("hearth_deployer"), "PSQL_HISTORY": "/dev/null"}
 
@@ -99,6 +102,7 @@ def test_who_is_told_by_the_server_and_not_by_the_prompt(hearth: Hearth, ann: Pe
     assert (told["member_role"], told["reads_only"]) == ("owner", "on")
 
 
+@pytest.mark.newest
 async def test_somebody_in_two_families_is_asked_which(hearth: Hearth, ann: Person) -> None:
     await ann.client.post("/v1/families", json={"name": "Second home"})
     lines = [f"\\set person {ann.email}", ":as", "Second home", "select name from families;"]
@@ -133,6 +137,7 @@ async def test_every_macro_works_whoever_one_is(hearth: Hearth, ann: Person, bef
     assert set(MACROS) - set(told) <= {"as", "ops", "login"}
 
 
+@pytest.mark.newest
 def test_help_tells_every_macro() -> None:
     told = re.findall(r"echo ':(\w+) ", (sql_directory() / "prompt/help.sql").read_text())
     assert sorted([*told, "help", "read"]) == MACROS
@@ -185,6 +190,7 @@ async def test_what_an_explained_query_writes_is_undone(hearth: Hearth, ann: Per
         assert found.fetchone() == (0,)
 
 
+@pytest.mark.newest
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -204,6 +210,7 @@ def test_what_cannot_be_explained_is_refused_by_name(
     assert done.stderr.startswith(f"hearth: {says}")
 
 
+@pytest.mark.newest
 def test_a_value_that_the_server_refuses_is_told_by_it(hearth: Hearth, ann: Person) -> None:
     done = _hearth(hearth, "explain", "get_task", "--as", ann.email, "task_id=x")
 

@@ -768,12 +768,12 @@ def test_two_deployers_at_once_one_works_and_the_other_finds_nothing_to_do(built
             blocker.execute("lock table app.notes in row exclusive mode")
             until(lambda: sessions(built.root, waiting=True) == 1)
             until(lambda: sessions(built.root, waiting=False) == 2)
-        told = sorted([first.communicate()[0], second.communicate()[0]])
+        told = [first.communicate()[0], second.communicate()[0]]
 
     assert first.returncode == second.returncode == 0
-    assert told[0] == "apply migrations/0004_wide.sql: pending\n"
-    assert told[1].startswith("waiting for pid ")
-    assert told[1].count("\n") == 1
+    (waited,) = (one for one in told if "apply" not in one)
+    assert waited.startswith("waiting for pid ")
+    assert waited.count("\n") == 1
 
 
 def test_status_does_not_wait_for_a_deployer_at_work(built: House) -> None:

@@ -22,7 +22,7 @@ create or replace function app.ensure_audit_partitions(months_ahead integer)
     volatile
     security definer
     set search_path = pg_catalog, pg_temp
-    set lock_timeout = '2s'
+    set lock_timeout = '750ms'
     set timezone = 'UTC'
     set datestyle = 'ISO, MDY'
 as $$
