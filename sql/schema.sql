@@ -657,7 +657,7 @@ COMMENT ON FUNCTION app.display_name_of(full_name text) IS 'The full name, as mu
 CREATE FUNCTION app.ensure_audit_partitions(months_ahead integer) RETURNS SETOF text
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
-    SET lock_timeout TO '2s'
+    SET lock_timeout TO '750ms'
     SET "TimeZone" TO 'UTC'
     SET "DateStyle" TO 'ISO, MDY'
     AS $_$

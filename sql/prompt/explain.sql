@@ -64,7 +64,8 @@ rollback;
 -- Where the conditions come from that are not the query's own.
 select format(E'\nPolicies of %s, inlined above as conditions on settings app.*:\n', named.name)
     || string_agg(
-    '  ' || p.policyname || ', ' || lower(p.permissive) || ', for ' || lower(p.cmd)
+    '  ' || p.policyname || ', ' || lower(p.permissive collate "C") || ', for '
+    || lower(p.cmd collate "C")
     || coalesce(E'\n      shows what has ' || p.qual, '')
     || coalesce(E'\n      takes what has ' || p.with_check, ''),
     E'\n' order by p.permissive desc, p.cmd, p.policyname
@@ -75,7 +76,7 @@ from (
 ) as named
 inner join pg_policies as p on p.schemaname = 'app' and p.tablename = named.name
 where
-    (p.cmd in ('ALL', 'SELECT') or :'hearth_query' ~* ('\m' || p.cmd || '\M'))
+    (p.cmd in ('ALL', 'SELECT') or :'hearth_query' ~ ('\m' || lower(p.cmd collate "C") || '\M'))
     and exists (
         select
         from unnest(p.roles) as of_role

@@ -166,7 +166,7 @@ async def test_a_query_is_explained_as_the_service_runs_it(hearth: Hearth, ann: 
     run = _hearth(hearth, "explain", "list_tasks", "--as", ann.email, "--analyze", "limit=5")
 
     assert (planned.stderr, planned.returncode) == ("", 0)
-    assert "tasks_shared_idx" in planned.stdout
+    assert "on tasks t" in planned.stdout
     assert "actual" not in planned.stdout
     assert f"As app_api for user {ann.user_id} in family {ann.family_id}, owner." in run.stdout
     assert "The plan is generic: one for all values, kept." in run.stdout

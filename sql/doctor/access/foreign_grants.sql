@@ -49,7 +49,7 @@ select
     format(
         '%s may %s %s',
         who.name,
-        string_agg(lower(a.privilege_type), ', ' order by a.privilege_type),
+        string_agg(lower(a.privilege_type collate "C"), ', ' order by a.privilege_type),
         case g.object when 'database' then g.target else g.object end
     ) as says,
     format(
