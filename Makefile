@@ -68,7 +68,7 @@ rehearse: .venv/installed ## migrations up, down, up, on the empty database DIRE
 	@sh tests/migrations/rehearse.sh
 
 previous: .venv/installed ## the API tests of an earlier release on the schema that is here (COMMIT=…)
-	@sh tests/migrations/previous.sh $(COMMIT) $(ARGS)
+	@COMMIT='$(COMMIT)' sh tests/migrations/previous.sh $(ARGS)
 
 compare: .venv/installed ## who may do what that could not in BASE (origin/main)
 	@sh tests/security/compare_policies.sh $(BASE)

@@ -145,7 +145,7 @@ def _giving_way(backend: AtomicBackend, pauses: list[float]) -> Iterator[None]:
     backend.forget_undone()
     pause = pauses.pop(0)
     backend.progress(f"no lock was to be had: nothing was changed, trying again in {pause:g} s")
-    time.sleep(pause)
+    time.sleep(pause)  # the others go first; nobody tells when they have gone
 
 
 @plainly()

@@ -3,7 +3,7 @@
 # tests, with its own code and its own queries, on a database made of the migrations, functions and
 # policies that are here.
 #
-#     sh tests/migrations/previous.sh [COMMIT] [ARGUMENTS OF PYTEST]
+#     COMMIT=v1.4 sh tests/migrations/previous.sh [ARGUMENTS OF PYTEST]
 #
 # By default the newest tag that is not on this commit; before the first, what origin/main has.
 #
@@ -13,8 +13,7 @@ cd "$(dirname "$0")/../.."
 here=$PWD
 
 tag=$(git describe --tags --abbrev=0 HEAD^ 2>/dev/null || true)
-commit=${1:-${tag:-origin/main}}
-[ $# -eq 0 ] || shift
+commit=${COMMIT:-${tag:-origin/main}}
 if ! git rev-parse --quiet --verify "$commit^{commit}" >/dev/null; then
     echo "previous: there is no commit $commit here" >&2
     exit 2
